@@ -17,14 +17,16 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import CodeType, FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("daemon/edaphon", "drivers/edaphon_drivers", "calibration/edaphon_calibration")
@@ -38,6 +40,7 @@ TESTED_IN = {  # rooms whose tests stand, also, in the folder of another one
 }
 AT_MOST_LIVE = 0.15
 LONGEST_S = 900.0  # one mutant through its room
+TRACED_FROM = 40  # mutants: fewer don't pay for a look at what each test file calls
 NOT_COPIED = (".venv", ".git", ".cache", ".*_cache", "__pycache__", ".hypothesis", "dist")
 LIBRARIES = """apscheduler.schedulers.background hypothesis influxdb_client jinja2 numpy orjson
     paho.mqtt.client pint pydantic pytest re2 rich.console serial starlette.applications typer
@@ -58,6 +61,7 @@ SWAPS = {
     ast.Add: ("+", ("-",)),
     ast.Sub: ("-", ("+",)),
 }
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LOGS = re.compile(rb"\b_?log(ger|ging)?\.\w+$|\bwarnings\.warn$")
 
 
@@ -79,6 +83,7 @@ class Mutant:
     before: str
     after: str
     text: bytes
+    function: str  # FILE:LINE of the one that it lies in, "" for none: an import runs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,21 @@ def mutant(file: str, data: bytes, place: Place, instead: str) -> Mutant:
     text = data[: place.start] + instead.encode() + data[place.end :]
     line = data.count(b"\n", 0, place.start)
     before, after = (each.splitlines()[line].decode().strip() for each in (data, text))
-    return Mutant(file, line + 1, before, after, text)
+    first = _function(data, line + 1)
+    return Mutant(file, line + 1, before, after, text, f"{file}:{first}" if first else "")
+
+
+@cache
+def _functions(data: bytes) -> list[tuple[int, int]]:
+    """Where each begins, its decorators with it as in its code object, and where it ends."""
+    found = [n for n in ast.walk(ast.parse(data)) if isinstance(n, _DEFINITIONS)]
+    return [
+        (min([n.lineno, *(d.lineno for d in n.decorator_list)]), n.end_lineno or 0) for n in found
+    ]
+
+
+def _function(data: bytes, line: int) -> int:
+    return max((first for first, last in _functions(data) if first <= line <= last), default=0)
 
 
 def files(tree: Path) -> list[str]:
@@ -250,17 +269,47 @@ def imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+def starts_programs(path: Path) -> bool:
+    """Whether code runs in other processes, where nobody sees which functions are called."""
+    stories = any(name.startswith("tests.stories") for name in imports(path))
+    return stories or b"subprocess" in path.read_bytes()
+
+
 class _Watch:
     """A plugin of pytest: the first test, or file that can't be imported, that fails."""
 
     def __init__(self) -> None:
         self.failed = ""
 
+    def answer(self) -> str:
+        return self.failed
+
     def pytest_runtest_logreport(self, report) -> None:
         if report.failed:
             self.failed = self.failed or report.nodeid
 
     pytest_collectreport = pytest_runtest_logreport
+
+
+class _Trace:
+    """A plugin of pytest: the functions of the tree that are called, as FILE:LINE, a line each."""
+
+    def __init__(self, copy: Path) -> None:
+        self._start = f"{copy}{os.sep}"
+        self._seen: set[CodeType] = set()
+
+    def _see(self, frame: FrameType, event: str, arg: object) -> None:
+        self._seen.add(frame.f_code)
+
+    def pytest_collection(self) -> None:
+        threading.settrace(self._see)
+        sys.settrace(self._see)
+
+    def answer(self) -> str:
+        sys.settrace(None)
+        own = [code for code in self._seen if code.co_filename.startswith(self._start)]
+        names = {f"{c.co_filename.removeprefix(self._start)}:{c.co_firstlineno}" for c in own}
+        return "\n".join(sorted(names))
 
 
 @dataclass(slots=True)
@@ -291,17 +340,20 @@ class Worker:
         no_shrinking()
         return cls(folder, copy)
 
-    def run(self, mutant: Mutant) -> Result:
+    def calls(self, test: str) -> set[str]:
+        """The functions that a test file calls."""
+        return {*self._pytest([test], _Trace(self.copy))[1].splitlines()}
+
+    def run(self, mutant: Mutant, tests: Sequence[str]) -> Result:
         began = time.monotonic()
-        tests = room_tests(self.copy, mutant.file)
         if not tests:
-            return Result(mutant, "lives", "no test in its room", 0.0)
+            return Result(mutant, "lives", "no test of its room calls it", 0.0)
         file = self.copy / mutant.file
         original = file.read_bytes()
         state, by = "", ""
         while not state:
             self._write(file, mutant.text)
-            code, failed = self._pytest(tests)
+            code, failed = self._pytest(["-x", *tests], _Watch())
             self._write(file, original)
             state, by = self._judged(code, failed)
         return Result(mutant, state, by, time.monotonic() - began)
@@ -315,7 +367,7 @@ class Worker:
         if not failed or failed in self.passing:
             return "killed", failed or f"the process, exit code {code}"
         how = [] if "::" in failed else ["--collect-only"]
-        self.passing[failed] = self._pytest([failed, *how])[0] == 0
+        self.passing[failed] = self._pytest([failed, *how], _Watch())[0] == 0
         if self.passing[failed]:
             return "killed", failed
         return ("", "") if "::" in failed else ("not run", f"{failed} fails without it")
@@ -324,15 +376,15 @@ class Worker:
         file.write_bytes(data)
         Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
 
-    def _pytest(self, words: Sequence[str]) -> tuple[int | None, str]:
-        """(exit code, None for too long; what failed first) of a fork in a session of its own."""
+    def _pytest(self, words: Sequence[str], plugin: _Watch | _Trace) -> tuple[int | None, str]:
+        """(exit code, None for too long; the plugin's answer) of a fork in a session of its own."""
         answer = self.folder / "failed"
         answer.write_text("", "utf-8")
         pid = os.fork()
         if pid == 0:
             code = 3
             try:
-                code = self._as_child(words, answer)
+                code = self._as_child(words, plugin, answer)
             finally:
                 os._exit(code)
         try:
@@ -341,7 +393,7 @@ class Worker:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
 
-    def _as_child(self, words: Sequence[str], answer: Path) -> int:
+    def _as_child(self, words: Sequence[str], plugin: _Watch | _Trace, answer: Path) -> int:
         import pytest
 
         os.setsid()
@@ -349,20 +401,18 @@ class Worker:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
-        watch = _Watch()
         skipped = [f"--deselect={test}" for test, passes in self.passing.items() if not passes]
         quiet = "-Wignore::pytest.PytestAssertRewriteWarning"
         options = [
             quiet,
-            "-x",
             "-q",
             "--tb=no",
             "-p",
             "no:cacheprovider",
             f"--basetemp={self.folder}/t",
         ]
-        code = int(pytest.main([*options, *skipped, *words], plugins=[watch]))
-        answer.write_text(watch.failed, "utf-8")
+        code = int(pytest.main([*options, *skipped, *words], plugins=[plugin]))
+        answer.write_text(plugin.answer(), "utf-8")
         return code
 
 
@@ -396,8 +446,12 @@ def _begin(tree: Path, base: Path) -> None:
     _workers.append(Worker.begin(tree, base))
 
 
-def _run(mutant: Mutant) -> Result:
-    return _workers[0].run(mutant)
+def _run(job: tuple[Mutant, list[str]]) -> Result:
+    return _workers[0].run(*job)
+
+
+def _calls(test: str) -> tuple[str, set[str]]:
+    return test, _workers[0].calls(test)
 
 
 def results(tree: Path, mutants: Sequence[Mutant], workers: int) -> Iterator[Result]:
@@ -407,7 +461,26 @@ def results(tree: Path, mutants: Sequence[Mutant], workers: int) -> Iterator[Res
         tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as base,
         forking.Pool(workers, _begin, (tree, Path(base))) as pool,
     ):
-        yield from pool.imap_unordered(_run, mutants)
+        tests = {m.file: room_tests(tree, m.file) for m in mutants}
+        every = sorted({test for own in tests.values() for test in own})
+        calls: dict[str, set[str]] = {}
+        if len(mutants) >= TRACED_FROM:
+            for test, functions in pool.imap_unordered(_calls, every):
+                calls[test] = functions
+                print(f"\r{len(calls)}/{len(every)} test files traced", end="", file=sys.stderr)
+        blind = {test for test in every if starts_programs(tree / test)}
+        jobs = [(m, concerned(m, tests[m.file], calls, blind)) for m in mutants]
+        yield from pool.imap_unordered(_run, jobs)
+
+
+def concerned(
+    mutant: Mutant, tests: Sequence[str], calls: Mapping[str, set[str]], blind: set[str]
+) -> list[str]:
+    """Those that call the function, then those of which nobody knows; all without a trace."""
+    if not calls or not mutant.function:
+        return [*tests]
+    sure = [test for test in tests if mutant.function in calls[test]]
+    return sure + [test for test in tests if test in blind and test not in sure]
 
 
 def score(found: Sequence[Result]) -> tuple[list[str], float]:

@@ -236,7 +236,7 @@ KNOWN: Mapping[str, set[str]] = {
     },
     "An SDI-12 probe": {*sdi12_keys.Sdi12Table.model_fields, "send", "outputs"},
     "A Modbus probe": {
-        *modbus_keys.ReadTable.model_fields,
+        *(field.alias or name for name, field in modbus_keys.Read.model_fields.items()),
         *modbus_keys.Item.model_fields,
         *modbus_keys.State.model_fields,
         *modbus_keys.Wait.model_fields,

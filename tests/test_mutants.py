@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.documents import ROOT
 from tests.mutants import chosen, mutant, places, room_tests
 
@@ -20,6 +21,10 @@ def later(a: int, b: int) -> bool:
 
 def never(a: int) -> bool:
     return not a
+
+
+def uncalled(a: int) -> int:
+    return a - 1
 '''
 TESTS = """from edaphon.toy.sums import later, never, total
 
@@ -92,21 +97,29 @@ def test_the_file_that_names_the_module_comes_first(tmp_path):
     assert found == ["tests/daemon/toy/test_sums.py", "tests/daemon/toy/test_another.py"]
 
 
-def test_a_tested_line_is_killed_an_untested_lives_and_the_tree_stays_as_it_is(tmp_path):
+RUN = "import sys; from tests import mutants; mutants.TRACED_FROM = {}; sys.exit(mutants.main())"
+
+
+@pytest.mark.parametrize("traced_from", [1, 99])
+def test_a_tested_line_is_killed_an_untested_lives_and_the_tree_stays_as_it_is(
+    tmp_path, traced_from
+):
     tree = toy(tmp_path)
     before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
-    words = [sys.executable, "-m", "tests.mutants", "--tree", str(tree), "--workers", "1"]
+    words = [sys.executable, "-c", RUN.format(traced_from), "--tree", str(tree), "--workers", "1"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
-    by_line = {line.split()[1]: line for line in lines if line[0:1].isdigit() and "/3 " in line}
+    by_line = {line.split()[1]: line for line in lines if line[0:1].isdigit() and "/4 " in line}
     file = "daemon/edaphon/toy/sums.py"
     test = "tests/daemon/toy/test_sums.py"
     assert f"{file}:5 killed by {test}::test_total (" in by_line[f"{file}:5"]
     assert f"{file}:9 lives" in by_line[f"{file}:9"]
     assert f"{file}:13 lives" in by_line[f"{file}:13"]
-    assert lines[-2:] == [
-        "all                   1        2        0",
-        "66.7% live, at most 15% may",
+    uncalled = "no test of its room calls it" if traced_from == 1 else ""
+    assert f"{file}:17 lives {uncalled}" in by_line[f"{file}:17"]
+    assert [line.split() for line in lines[-2:]] == [
+        ["all", "1", "3", "0"],
+        ["75.0%", "live,", "at", "most", "15%", "may"],
     ]
     assert {path: path.read_bytes() for path in before} == before

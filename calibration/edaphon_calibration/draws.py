@@ -113,7 +113,7 @@ class Normal(NamedTuple):
     estimate: float
     u: float
 
-    def draw(self, rng: np.random.Generator, n: int) -> Float:
+    def draw(self, rng: "np.random.Generator", n: int) -> Float:
         return rng.normal(self.estimate, self.u, n)
 
 
@@ -131,7 +131,7 @@ class Rectangular(NamedTuple):
     def u(self) -> float:
         return (self.highest - self.lowest) / sqrt(12.0)
 
-    def draw(self, rng: np.random.Generator, n: int) -> Float:
+    def draw(self, rng: "np.random.Generator", n: int) -> Float:
         return rng.uniform(self.lowest, self.highest, n)
 
 

@@ -1,5 +1,6 @@
 """What travels between the rooms of the service: entry ids, channels, readings, observations."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -158,3 +159,36 @@ class Observations(Columns):
         return Readings(
             self.time_ns, self.start_ns, self.raw, self.sequence, self.source_flag, none
         )
+
+
+class FactName(NamedTuple):
+    """Of a fact that was entered: its id, and what it puts right or takes back."""
+
+    id: str
+    supersedes: str | None = None
+    revokes: str | None = None
+
+
+def in_force(entered: Sequence[FactName]) -> list[int]:
+    """Which of these facts are neither superseded nor revoked, by place in order of entry.
+
+    Later facts decide about earlier ones, so one walk from the last to the first does. A revocation
+    takes back the latest fact of that id that none has taken back before, so two of them take a
+    thing two descriptions back; a superseded fact still supersedes.
+    """
+    superseded: set[str] = set()
+    revoked = Counter[str]()
+    found: list[int] = []
+    for place in reversed(range(len(entered))):
+        fact = entered[place]
+        if revoked[fact.id]:
+            revoked[fact.id] -= 1
+            continue
+        is_current = fact.id not in superseded
+        if fact.supersedes is not None:
+            superseded.add(fact.supersedes)
+        if is_current:
+            found.append(place)
+            if fact.revokes is not None:
+                revoked[fact.revokes] += 1
+    return found[::-1]

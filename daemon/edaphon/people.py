@@ -1,11 +1,10 @@
 """Who did something: the name that a person gave, and the account that the system vouches for."""
 
+import getpass
 import os
 import pwd
 import socket
 import struct
-
-__all__ = ["account_of", "own_account", "peer_account", "person"]
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED, unix(7)
 
@@ -32,3 +31,11 @@ def peer_account(connection: socket.socket) -> str:
 def person(who: str, account: str) -> str:
     """Both for a person to read: the account stands behind a name that is another one."""
     return who if account in {"", who} else f"{who} (account {account})"
+
+
+def account_name() -> str:
+    """The login of this process; a container may run an account that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"

@@ -17,16 +17,25 @@ A number is offset + scale * word / over. An output "-" is a word that is read a
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import PlainValidator
 
 from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, reported
-from edaphon_drivers.sheets import ListOf, Number, PerSheet, Sheet, Table, frame_reader, takes, that
+from edaphon_drivers.sheets import (
+    ListOf,
+    Number,
+    Sheet,
+    Table,
+    frame_reader,
+    takes,
+    that,
+    written,
+)
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}", re.ASCII)
@@ -56,57 +65,42 @@ class Word(Table):
         return self.offset + self.scale * word / self.over
 
 
-class StepTable(Table):
-    """A command of the sensor in its sheet, and what answers it."""
+def _hexadecimal(text: Any) -> bytes:
+    if not isinstance(text, str) or not re.fullmatch("(?:[0-9a-f]{2}){1,4}", text):
+        raise ValueError(f'is lower-case hexadecimal such as "ec05", not {written(text)}')
+    return bytes.fromhex(text)
 
-    command: Annotated[str, Field(pattern=r"^(?:[0-9a-f]{2}){1,4}$")] = takes(
-        'lower-case hexadecimal such as "ec05"'
-    )
+
+class Step(Table):
+    """A command of the sensor, and what answers it."""
+
+    command: Annotated[bytes, PlainValidator(_hexadecimal)] = takes("hexadecimal")
     wait_ms: Number = takes("0 to 60000 ms", 0, ge=0, le=60_000)
     word: ListOf[Word] = takes("a list of { output, scale, over, offset }", ())
-    words: int = takes("0 to 32", 0, ge=0, le=32)
+    count: int = takes("0 to 32", 0, alias="words", ge=0, le=32)
     mask: int = takes("a whole number", 0xFFFF)
     name: str = takes('"serial" or the name of a setting', "")
 
-    def step(self) -> "Step":
-        words = self.word or (Word.model_construct(),) * self.words
-        command = bytes.fromhex(self.command)
-        return Step(command, self.wait_ms / 1000, words, self.mask, self.name)
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        return self.word or (Word.model_construct(),) * self.count
+
+    @property
+    def wait_s(self) -> float:
+        return self.wait_ms / 1000
 
 
-class I2cTable(Table):
-    """[frame] of an I2C sheet."""
+class Steps(Table):
+    """[frame] of an I2C sheet: what a sensor is sent; None for a step that it does not need."""
 
-    read: StepTable = takes("a table: the command and the words of the measurement")
-    ready: StepTable | None = takes("a table with a command", None)
-    start: StepTable | None = takes("a table with a command", None)
-    stop: StepTable | None = takes("a table with a command", None)
-    who: ListOf[StepTable] = takes("a list of tables with a command", ())
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command and what answers it."""
-
-    command: bytes
-    wait_s: float
-    words: tuple[Word, ...]
-    mask: int
-    name: str
+    read: Step = takes("a table: the command and the words of the measurement")
+    ready: Step | None = takes("a table with a command", None)
+    start: Step | None = takes("a table with a command", None)
+    stop: Step | None = takes("a table with a command", None)
+    who: ListOf[Step] = takes("a list of tables with a command", ())
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """What a sensor is sent; None for a step that it does not need."""
-
-    read: Step
-    ready: Step | None
-    start: Step | None
-    stop: Step | None
-    who: tuple[Step, ...]
-
-
-def _further_errors(table: I2cTable, sheet: Sheet) -> Iterator[str]:
+def _further_errors(table: Steps, sheet: Sheet) -> Iterator[str]:
     if not table.read.word:
         yield "frame.read.word is a list of { output, scale, over, offset }"
         return
@@ -116,16 +110,7 @@ def _further_errors(table: I2cTable, sheet: Sheet) -> Iterator[str]:
         yield f"frame.read.word and the outputs name the same; they differ in {odd}"
 
 
-_table_of, sheet_errors = frame_reader(I2cTable, _further_errors)
-
-
-@PerSheet
-def steps_of(sheet: Sheet) -> Steps:
-    """Raises Refused for a sheet with errors."""
-    table = _table_of(sheet)
-    once = (table.ready, table.start, table.stop)
-    ready, start, stop = (step.step() if step else None for step in once)
-    return Steps(table.read.step(), ready, start, stop, tuple(step.step() for step in table.who))
+steps_of, sheet_errors = frame_reader(Steps, _further_errors)
 
 
 def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:

@@ -53,9 +53,9 @@ def takes(right: str, default: Any = ..., **limits: Any) -> Any:
     return Field(default, description=right, **limits)
 
 
-def whole(least: int, most: int) -> Any:
+def whole(least: int, most: int, **more: Any) -> Any:
     """A key with a whole number of that range."""
-    return takes(f"a whole number from {least} to {most}", None, ge=least, le=most)
+    return takes(f"a whole number from {least} to {most}", None, ge=least, le=most, **more)
 
 
 def one_of(known: Iterable[str]) -> str:

@@ -10,12 +10,12 @@ says which output a topic ends with.
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.json_message import ABSENT, epoch_ns, follow, parse_object
 from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status, reported, without_number
-from edaphon_drivers.sheets import Output, Sheet, Table, frame_reader, takes, that
+from edaphon_drivers.sheets import Output, PerSheet, Sheet, Table, frame_reader, takes, that
 from edaphon_drivers.text_values import bare_json, number_in, number_of_text, rfc3339_ns
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
@@ -41,11 +41,6 @@ class UnitTable(Table):
     word: Annotated[str, that(bool)] = takes("the word of the unit")
     optional: bool = takes("true or false", False)
 
-    def is_named(self, message: Any) -> bool:
-        """Whether the message names the sheet's unit; numbers are never converted here."""
-        word = follow(message, _keys(self.path))
-        return bool(word == self.word or (word is ABSENT and self.optional))
-
 
 class MessageTime(Table):
     """[frame.time]: where the message has the sender's time."""
@@ -66,13 +61,6 @@ class JsonTable(Table):
     time: MessageTime | None = takes('a table such as { path = "...", form = "rfc3339" }', None)
     topic: str = takes("the last levels of a topic", "")
     utc_offset: Annotated[str, that(_OFFSET.fullmatch)] = takes('a text such as "+01:00"', "")
-
-    def member_of(self, message: Any, output: str) -> Any:
-        wanted = self.member.get(output)
-        if wanted is None:
-            return message
-        rows = [row for row in message.values() if isinstance(row, dict)]
-        return next((row for row in rows if wanted.items() <= row.items()), ABSENT)
 
 
 class TextTable(Table):
@@ -138,7 +126,7 @@ def decode_message(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
     message = parse_object(data)
     if message in _PRESENT:
         return ()
-    return tuple(_json_readings(message, sheet, table, _time_ns(message, table)))
+    return tuple(_json_readings(message, sheet, _time_ns(message, table)))
 
 
 def _keys(path: str) -> tuple[str, ...]:
@@ -169,24 +157,62 @@ def _text_readings(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
     return (_reading(output, number, None),)
 
 
-def _json_readings(
-    message: Any, sheet: Sheet, table: JsonTable, time_ns: int | None
-) -> Iterator[Reading]:
+class _Wanted(NamedTuple):
+    """An output of a sheet, with the paths taken apart that lead to its number and its unit."""
+
+    output: Output
+    path: str
+    keys: tuple[str, ...]
+    unit: UnitTable | None
+    unit_keys: tuple[str, ...]
+    member: Mapping[str, Any] | None
+
+    def is_in_unit(self, message: Any) -> bool:
+        """Whether the message names the sheet's unit; numbers are never converted here."""
+        if self.unit is None:
+            return True
+        word = follow(message, self.unit_keys)
+        return bool(word == self.unit.word or (word is ABSENT and self.unit.optional))
+
+    def value(self, message: Any) -> Any:
+        member = self.member
+        if member is not None:
+            rows = (row for row in message.values() if isinstance(row, dict))
+            message = next((row for row in rows if member.items() <= row.items()), ABSENT)
+        return follow(message, self.keys)
+
+
+@PerSheet
+def _wanted_of(sheet: Sheet) -> tuple[_Wanted, ...]:
+    table = _json_of(sheet)
+    return tuple(
+        _Wanted(
+            sheet.outputs[name],
+            path,
+            _keys(path),
+            table.unit.get(name),
+            _keys(table.unit[name].path) if name in table.unit else (),
+            table.member.get(name),
+        )
+        for name, path in table.path.items()
+    )
+
+
+def _json_readings(message: Any, sheet: Sheet, time_ns: int | None) -> Iterator[Reading]:
     """An output in another unit than the message's is left out where a sister is in that unit."""
-    units = {name: table.unit.get(name) for name in table.path}
-    in_unit = {name: unit is None or unit.is_named(message) for name, unit in units.items()}
-    met = {table.path[name] for name, is_so in in_unit.items() if is_so}
-    for name, path in table.path.items():
-        value = follow(table.member_of(message, name), _keys(path))
-        output = sheet.outputs[name]
-        if value is ABSENT or (not in_unit[name] and path in met):
+    wanted = _wanted_of(sheet)
+    met = {one.path for one in wanted if one.is_in_unit(message)}
+    for one in wanted:
+        in_unit = one.is_in_unit(message)
+        value = one.value(message)
+        if value is ABSENT or (not in_unit and one.path in met):
             continue
         number = number_in(value)
-        if in_unit[name] and number is not None:
-            yield _reading(output, float(number), time_ns)
+        if in_unit and number is not None:
+            yield _reading(one.output, float(number), time_ns)
         else:
             word = value.lower() if isinstance(value, str) else ""
-            yield without_number(output, _NO_NUMBER.get(word, Status.INVALID), time_ns)
+            yield without_number(one.output, _NO_NUMBER.get(word, Status.INVALID), time_ns)
 
 
 def _reading(output: Output, number: float, time_ns: int | None) -> Reading:

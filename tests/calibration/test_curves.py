@@ -64,6 +64,8 @@ def test_a_line_takes_the_names_of_old_certificates_for_ever() -> None:
     assert line.parameter_vector(old).tolist() == line.parameter_vector(new).tolist() == [0.5, 2.0]
     assert line.in_order(old) == ("c0", "c1")
     assert line.in_order(["slope", "gain", "c0"]) == ("c0", "slope")
+    assert line.spelled({"c1": 2.0}) == ("c0", "c1")
+    assert line.spelled({"slope": 2.0}) == line.spelled(()) == ("offset", "slope")
     rows = [[0.04, 0.0], [0.0, 1e-6]]
     by_old = prepare_step(line, old, rows)
     assert by_old.covariance is not None

@@ -90,27 +90,27 @@ Found = Iterator[tuple[object, Sample]]
 
 
 def _in_exchange(
-    turns: Sequence[Turn], at: int, sheet: Sheet, data: bytes, heard: bool = False
+    turns: Sequence[Turn], at: int, sheet: Sheet, data: bytes, incoming: bool = False
 ) -> tuple[Reading, ...]:
     """The readings of an exchange with other bytes in one turn."""
-    said = [*turns[:at], turns[at]._replace(data=data), *turns[at + 1 :]]
-    decode = decode_stream if heard else engine(sheet.engine).decode_exchange
-    return decode(said, sheet)
+    reply = [*turns[:at], turns[at]._replace(data=data), *turns[at + 1 :]]
+    decode = decode_stream if incoming else engine(sheet.engine).decode_exchange
+    return decode(reply, sheet)
 
 
 def _turns_of(turns: Sequence[Turn], family: Callable[[bytes], str], sheet: Sheet) -> Found:
     """A sample for each turn that was received; its slot is what had been sent before."""
-    heard = not turns[0].sent
+    incoming = not turns[0].sent
     before = b""
     for at, turn in enumerate(turns):
         if turn.sent:
             before += turn.data
         elif turn.data:
-            decode = partial(_in_exchange, turns, at, sheet, heard=heard)
+            decode = partial(_in_exchange, turns, at, sheet, incoming=incoming)
             kind = family(turn.data)
             yield (before, at), Sample(sheet.engine, kind, sheet, (turn.data,), decode)
-            for line in turn.data.splitlines(keepends=True) if heard else ():
-                alone = partial(_in_exchange, (turn,), 0, sheet, heard=True)
+            for line in turn.data.splitlines(keepends=True) if incoming else ():
+                alone = partial(_in_exchange, (turn,), 0, sheet, incoming=True)
                 yield line, Sample(sheet.engine, family(line), sheet, (line,), alone)
 
 
@@ -224,14 +224,14 @@ def _modbus() -> Found:
 
 def _answered(sheet: Sheet, read: Read, rng: random.Random) -> Found:
     pdu = read.pdu[:1] + bytes((read.shape.size,)) + _registers(sheet, read, rng)
-    for asked, said, family in (
+    for asked, reply, family in (
         (rtu_frame(7, read.pdu), rtu_frame(7, pdu), "Modbus RTU (CRC-16)"),
         (tcp_frame(9, 7, read.pdu), tcp_frame(9, 7, pdu), "Modbus TCP"),
     ):
         request = parse_request(asked)
         assert request is not None
         assert registers_asked(request.pdu) or read.address is None
-        turns = [Turn(0, True, asked), Turn(1, False, said)]
+        turns = [Turn(0, True, asked), Turn(1, False, reply)]
         yield from _turns_of(turns, lambda data, family=family: family, sheet)
 
 
@@ -424,7 +424,7 @@ def _w1() -> Found:
                 yield from _turns_of(turns, lambda data: _W1, sheet)
 
 
-_W1 = "w1_slave of the kernel (CRC-8, said twice)"
+_W1 = "w1_slave of the kernel (CRC-8, given twice)"
 _I2C = "words of I2C (CRC-8 each)"
 
 

@@ -146,7 +146,7 @@ def spoil(sample: Sample, count: int, rng: random.Random) -> Iterator[tuple[byte
 
 
 def held(readings: Iterable[Reading]) -> Held:
-    """The numbers of each output with the times that they were said to be of."""
+    """The numbers of each output with the times that they were stated to be of."""
     found: Held = defaultdict(set)
     for reading in readings:
         found[reading.output].add((reading.number, reading.time_ns))
@@ -168,13 +168,13 @@ def complaints(readings: Iterable[Reading], sheet: Sheet) -> Iterator[str]:
 def campaign(samples: Sequence[Sample], count: int) -> tuple[dict[str, Tally], list[str]]:
     """Tallies by family of `count` spoilt frames, and what no decoder may do, with the frame."""
     tallies: dict[str, Tally] = defaultdict(Tally)
-    troubles: list[str] = []
+    errors: list[str] = []
     for n, sample in enumerate(samples):
         share = count * (n + 1) // len(samples) - count * n // len(samples)
         tally = tallies[sample.family]
         tally.models.add(sample.sheet.model)
-        troubles += _tallied(sample, share, tally)
-    return dict(tallies), troubles
+        errors += _tallied(sample, share, tally)
+    return dict(tallies), errors
 
 
 def _tallied(sample: Sample, count: int, tally: Tally) -> Iterator[str]:

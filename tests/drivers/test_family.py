@@ -116,11 +116,11 @@ def one_of_each_family(name: str) -> list[Sample]:
 @pytest.mark.parametrize("name", ASKED)
 def test_any_turns_tell_who_answered_or_nothing(name: str) -> None:
     rng = random_of(f"identity {name}")
-    told = engine(name).decode_identity
+    shown = engine(name).decode_identity
     for sample in good_samples(name)[:: max(1, len(good_samples(name)) // 60)]:
         for data in (b"", rng.randbytes(20), mutated(rng, sample.frames[0], b"x")[1]):
             for sent in (b"7I!", b"\x07\x2b\x0e\x01\x00", b"?\r", data):
-                identity = told([Turn(0, True, sent), Turn(1, False, data)], sample.sheet)
+                identity = shown([Turn(0, True, sent), Turn(1, False, data)], sample.sheet)
                 assert identity is None or all(isinstance(s, str) for s in identity.settings)
 
 
@@ -160,21 +160,21 @@ def test_a_spoiler_spoils(mutation: Callable[..., bytes]) -> None:
 
 
 def test_a_number_whose_state_was_not_learnt_is_not_given() -> None:
-    """GMP252: the state says "warming up" beside a number that looks right."""
+    """GMP252: the state says "warming up" next to a number that looks right."""
     sheet = load_sheet("vaisala.gmp252-modbus")
     asked = [with_crc(bytes.fromhex(pdu)) for pdu in ("f00308000002", "f00300000002")]
     number = with_crc(bytes.fromhex("f00304000043d2"))
     state = with_crc(bytes.fromhex("f00304") + bytes(4))
 
-    def said(first: bytes) -> tuple:
+    def answer(first: bytes) -> tuple:
         turns = [Turn(0, True, asked[0]), Turn(1, False, first)]
         return engine("modbus").decode_exchange(
             [*turns, Turn(2, True, asked[1]), Turn(3, False, number)], sheet
         )
 
-    assert [(r.number, r.status) for r in said(state)] == [(420.0, Status.OK)]
+    assert [(r.number, r.status) for r in answer(state)] == [(420.0, Status.OK)]
     with pytest.raises(Garbled):
-        said(state[:-1] + b"\x00")
+        answer(state[:-1] + b"\x00")
     alone = [Turn(0, True, asked[1]), Turn(1, False, number)]
     assert len(engine("modbus").decode_exchange(alone, sheet)) == 1
 

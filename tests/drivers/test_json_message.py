@@ -112,12 +112,12 @@ def test_a_failure_number_is_a_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("answer", "status"),
     [('"V"', Status.OK), ('"mV"', Status.INVALID), ("null", Status.INVALID), ("1", Status.INVALID)],
 )
-def test_the_unit_in_the_message_must_be_the_declared_one(said: str, status: Status) -> None:
+def test_the_unit_in_the_message_must_be_the_declared_one(answer: str, status: Status) -> None:
     field = JsonField("battery", "bat", "battery_voltage", "V", unit_path="unit.bat")
-    message = f'{{"bat":3.6,"unit":{{"bat":{said}}}}}'.encode()
+    message = f'{{"bat":3.6,"unit":{{"bat":{answer}}}}}'.encode()
     (reading,) = decode_json(message, JsonFields((field,)))
     assert reading.status is status
     assert (reading.number is None) == (status is not Status.OK)
@@ -129,7 +129,7 @@ def test_a_unit_that_should_be_there_and_is_not_makes_the_number_invalid() -> No
 
 
 @pytest.mark.parametrize(
-    ("form", "said", "ns"),
+    ("form", "answer", "ns"),
     [
         (TimeFormat.S, "1795348800", 1_795_348_800_000_000_000),
         (TimeFormat.S, "1795348800.123456", 1_795_348_800_123_456_000),
@@ -141,20 +141,20 @@ def test_a_unit_that_should_be_there_and_is_not_makes_the_number_invalid() -> No
         (TimeFormat.NS, '" 1795348800123456789 "', 1_795_348_800_123_456_789),
         (TimeFormat.S, '"1795348800.25"', 1_795_348_800_250_000_000),
         *[
-            (TimeFormat.S, said, UNREADABLE_NS)
-            for said in ("-1", "1e300", "99999999999999", "true", "null", '"soon"', "[]")
+            (TimeFormat.S, answer, UNREADABLE_NS)
+            for answer in ("-1", "1e300", "99999999999999", "true", "null", '"soon"', "[]")
         ],
         *[
-            (TimeFormat.RFC3339, said, UNREADABLE_NS)
-            for said in ('"yesterday"', "1795348800", "null", '""', '"2026-02-30T00:00:00Z"')
+            (TimeFormat.RFC3339, answer, UNREADABLE_NS)
+            for answer in ('"yesterday"', "1795348800", "null", '""', '"2026-02-30T00:00:00Z"')
         ],
     ],
 )
 def test_the_senders_time_is_read_exactly_or_not_at_all(
-    form: TimeFormat, said: str, ns: int
+    form: TimeFormat, answer: str, ns: int
 ) -> None:
     fields = JsonFields((BATTERY,), JsonTime("sent.at", form))
-    (reading,) = decode_json(f'{{"bat":3.6,"sent":{{"at":{said}}}}}'.encode(), fields)
+    (reading,) = decode_json(f'{{"bat":3.6,"sent":{{"at":{answer}}}}}'.encode(), fields)
     assert (reading.number, reading.time_ns) == (3.6, ns)
 
 

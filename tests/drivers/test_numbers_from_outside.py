@@ -76,7 +76,7 @@ def test_what_is_a_number_is_the_one_that_python_reads_in_ascii(text):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         2**63,
         2**64,
@@ -97,10 +97,10 @@ def test_what_is_a_number_is_the_one_that_python_reads_in_ascii(text):
     ],
 )
 @pytest.mark.parametrize("unit_ns", [1, 10**3, 10**6, 10**9])
-def test_a_count_since_1970_is_within_64_bits_or_unreadable(said, unit_ns):
-    assert 0 <= epoch_ns(said, unit_ns) < 2**63 or epoch_ns(said, unit_ns) == UNREADABLE_NS
-    if not isinstance(said, str) or not said.isascii() or len(said) > 4:
-        assert epoch_ns(said, 10**9) == UNREADABLE_NS
+def test_a_count_since_1970_is_within_64_bits_or_unreadable(answer, unit_ns):
+    assert 0 <= epoch_ns(answer, unit_ns) < 2**63 or epoch_ns(answer, unit_ns) == UNREADABLE_NS
+    if not isinstance(answer, str) or not answer.isascii() or len(answer) > 4:
+        assert epoch_ns(answer, 10**9) == UNREADABLE_NS
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ def test_a_piece_of_the_first_version_is_read_for_ever() -> None:
 
 def test_a_piece_with_counted_lines_is_read_for_ever() -> None:
     piece = unpack_piece(PIECE_V2)
-    told = Piece("a.dat", 512, b"TIMESTAMP,T\n", ROW, 7, 2, 3, Follows.AGAIN, True, True)
-    assert piece == told
+    shown = Piece("a.dat", 512, b"TIMESTAMP,T\n", ROW, 7, 2, 3, Follows.AGAIN, True, True)
+    assert piece == shown
     assert pack_piece(piece) == PIECE_V2
 
 

@@ -23,8 +23,8 @@ from edaphon.alerts.look import (
 )
 from edaphon.alerts.model import Condition, Event, Incident, Occasion
 from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
-from edaphon.derive.fact_log import GONE, START, crc_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
+from edaphon.journal.fact_log import GONE, START, crc_at
 from edaphon.model import EntryId
 
 WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a moment later

@@ -12,11 +12,12 @@ import typer
 from typer.core import TyperGroup
 
 from edaphon import __version__
-from edaphon.printer import guard, show_error, show_line
+from edaphon.errors import EdaphonError, FolderUnknown, StaleError, TimeError
+from edaphon.printer import guard, show_error, show_error_text, show_line
 
 __all__ = ["COMMANDS", "main", "take_in"]
 
-MACHINE, TRY_AGAIN = 1, 75  # exit codes
+MACHINE, USAGE, CONFIGURATION, TRY_AGAIN = 1, 2, 3, 75  # exit codes
 # In the order of the help: the module of each command. Its function, or group, has the name of the
 # command; a name that Python keeps for itself has an underscore behind it there.
 COMMANDS = {
@@ -37,6 +38,7 @@ COMMANDS = {
     "term": "line",
     "decode": "decode",
     "import": "files",
+    "channels": "channels",
     "query": "query",
     "explain": "explain",
     "release": "release",
@@ -77,6 +79,9 @@ def main(words: Sequence[str] | None = None) -> None:
         take_in(app, name)
     try:
         app(args=given, prog_name="edaphon")
+    except EdaphonError as error:
+        show_error_text(str(error))
+        sys.exit(_exit_code(error))
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
         show_error(f"edaphon {given[0]}: {_refusal(error)}")
         sys.exit(MACHINE)
@@ -93,6 +98,14 @@ def take_in(app: typer.Typer, name: str) -> None:
         app.add_typer(found, name=name)
     else:
         app.command(name)(found)
+
+
+def _exit_code(error: EdaphonError) -> int:
+    if isinstance(error, StaleError):
+        return TRY_AGAIN
+    if isinstance(error, TimeError):
+        return USAGE
+    return CONFIGURATION if isinstance(error, FolderUnknown) else MACHINE
 
 
 def _refusal(error: OSError) -> str:

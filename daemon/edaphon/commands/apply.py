@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
+from edaphon.instants import instant_text
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
@@ -27,7 +28,7 @@ from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import ConfigError, read_document
 from edaphon.toml_input.lines import toml_row
-from edaphon.toml_input.values import duration_ns, instant_text
+from edaphon.toml_input.values import duration_ns
 
 # Of a longer journal none is read where nobody asked by how much values change.
 MOST_ENTRIES = MANY

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from edaphon.commands.query import Folder
 from edaphon.explain import CannotExplain, NoObservation, lines_of
 from edaphon.explain import explain as explained
 from edaphon.explain.explanation import as_json
 from edaphon.printer import show_json, show_lines
-from edaphon.storage.access import fail, open_storage
-from edaphon.storage.lost_facts import warn_of_lost_facts
+from edaphon.storage.access import fail, open_folder
 from edaphon.storage.moments import moment_ns
 
 
@@ -20,6 +20,7 @@ def explain(
         str, typer.Argument(help="time of the measurement, such as 2026-04-01T12:00:00Z")
     ],
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Show how a value was calculated; it is derived again to check it.
@@ -27,11 +28,11 @@ def explain(
     Exit 1: the result differs from the stored value, or there is no value at that time.
     """
     time_ns = moment_ns(time)
-    storage = open_storage(file)
+    storage = open_folder(file, folder)
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     series = storage.series()
-    warn_of_lost_facts(storage)
+    storage.warn_of_lost_facts()
     try:
         way = explained(storage.layout, series, channel, time_ns)
     except NoObservation as none:

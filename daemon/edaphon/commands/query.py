@@ -3,35 +3,25 @@
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import orjson
 import typer
 
+from edaphon.api import Origin, Site, canonical_unit, open_release, open_site, shown_unit
 from edaphon.clock import FAR_NS
-from edaphon.derive.fact_log import known_facts
-from edaphon.derive.projection import known_as_of, values_then
-from edaphon.facts import Knowledge
-from edaphon.journal import JournalReader, read_only
+from edaphon.errors import DamagedError, StorageError, TimeError
+from edaphon.instants import typed_ns
 from edaphon.model import Observations
-from edaphon.printer import as_data, json_text, show_pieces, visible
-from edaphon.series import OpenRelease, Series, WrongFile
-from edaphon.storage.access import Storage, fail, open_storage
-from edaphon.storage.lost_facts import lost_facts, warn_of_lost_facts
-from edaphon.storage.moments import moment_ns
-from edaphon_calibration.errors import UnitError
-from edaphon_calibration.ucum import to_ucum
-from edaphon_calibration.units import canonical
-
-__all__ = ["instant", "query"]
+from edaphon.printer import as_data, json_text, show_error, show_pieces, visible
+from edaphon.series import WrongFile
+from edaphon.storage.paths import Layout, find_folder
 
 HEADER = ("time", "support_s", "value", "unit", "u_random", "u_systematic", "flag", "derivation")
 
@@ -47,13 +37,9 @@ class Format(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the values of a channel come from, and their unit."""
-
-    unit: str
-    runs: Callable[[int, int], Iterable[Observations]]  # from, until before [UTC ns]
-    derivation_text: Callable[[str], str | None]
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="storage folder, else the configuration names it")
+]
 
 
 def query(
@@ -70,132 +56,99 @@ def query(
     ucum: Annotated[bool, typer.Option("--ucum", help="units as UCUM codes")] = False,
     format: Annotated[Format | None, typer.Option(help="table for people, else csv")] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
 ) -> None:
-    """Print the values of a channel: those of now, of a release, or as known at a time."""
+    """Show the values of a channel: now, in a release, or as known at a time."""
     if release and as_known_at:
-        raise fail("expected --release or --as-known-at, got both", 2)
+        raise TimeError("expected --release or --as-known-at, got both")
+    span = instant(start, -FAR_NS), instant(end, FAR_NS)
+    then_ns = typed_ns(as_known_at) if as_known_at else None
+    chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
+    with _release_refused(release):
+        site = _site(release, file, folder)
+        with site.origins([channel], then_ns) as (origin,):
+            rows = _rows(origin.runs(*span), level, _unit_of(origin, level, ucum))
+            show_pieces(_WRITERS[chosen](rows))
+
+
+def _site(release: str, file: Path | None, folder: Path | None) -> Site:
+    """A release by its file needs nothing else; by its name it is one of the storage folder's."""
+    if release.endswith(".sqlite"):
+        return open_release(Path(release))
+    layout = Layout(find_folder(file, folder))
     if release:
-        origin = _released(channel, release, file)
-    elif as_known_at:
-        origin = _known_then(channel, instant(as_known_at, 0), file)
-    else:
-        origin = _current(channel, file)
+        return open_release(_release_named(release, layout))
+    return open_site(layout.folder, say, settle)
+
+
+def say(text: str) -> None:
+    """What an answer lacks, on stderr."""
+    show_error(text)
+
+
+def settle(layout: Layout, _: Callable[[str], None]) -> None:
+    """While no daemon answers: derive what a kill left underived."""
+    from edaphon.storage.access import Storage
+    from edaphon.storage.offline import derive_the_rest
+    from edaphon.storage.owner import set_umask
+
+    set_umask()
+    derive_the_rest(Storage(None, layout))
+
+
+@contextmanager
+def _release_refused(release: str) -> Iterator[None]:
+    try:
+        yield
+    except (DamagedError, WrongFile) as wrong:
+        remedy = "; take the release from a copy" if release else ""
+        raise DamagedError(f"{wrong}{remedy}") from None
+
+
+def _release_named(name: str, layout: Layout) -> Path:
+    path = layout.release(name)
+    if not path.exists():
+        there = ", ".join(sorted(path.stem for path in layout.releases.glob("*.sqlite")))
+        raise StorageError(f"expected the name of a release ({there or 'none yet'}), got {name!r}")
+    return path
+
+
+def _unit_of(origin: Origin, level: Level, ucum: bool) -> Callable[[Observations], str]:
+    own = _shown(origin.channel.unit, ucum) if level is Level.CALIBRATED else ""
 
     def unit_of(run: Observations) -> str:
-        unit = origin.unit
-        if level is Level.RAW:
-            text = origin.derivation_text(run.derivation)
-            unit = _reported_unit(text) if text else ""
-        if not unit:
-            return ""
+        if level is Level.CALIBRATED:
+            return own
+        text = origin.derivation_text(run.derivation)
+        unit = _reported_unit(text) if text else ""
         try:
-            return to_ucum(unit) if ucum else canonical(unit).replace("**", "")
-        except UnitError as error:  # of a release, which others made
-            raise fail(f"expected a unit of {channel}: {error}") from None
+            return _shown(canonical_unit(unit), ucum) if unit else ""
+        except ValueError as error:  # of a release, which others made
+            raise DamagedError(f"expected a unit of {origin.channel.id}: {error}") from None
 
-    runs = origin.runs(instant(start, -FAR_NS), instant(end, FAR_NS))
-    chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
-    show_pieces(_WRITERS[chosen](_rows(runs, level, unit_of)))
+    return unit_of
+
+
+def _shown(unit: str, ucum: bool) -> str:
+    if not (unit and ucum):
+        return shown_unit(unit)
+    from edaphon_calibration.ucum import to_ucum
+
+    return to_ucum(unit)
 
 
 def _reported_unit(derivation_text: str) -> str:
     try:
         return str(orjson.loads(derivation_text)["output"][2])
     except (ValueError, TypeError, LookupError):
-        raise fail("expected a derivation that says its reported unit, got another text") from None
-
-
-def _current(channel: str, file: Path | None) -> Origin:
-    storage = open_storage(file)
-    if not storage.layout.journal.exists():
-        _unit(channel, {})
-    series = storage.series()
-    warn_of_lost_facts(storage)
-    unit = _unit(channel, _units(known_facts(_journal(storage), series)))
-    return _of_series(channel, unit, series)
-
-
-def _known_then(channel: str, time_ns: int, file: Path | None) -> Origin:
-    """Derived from what was kept by then, with the facts and the configuration of then."""
-    storage = open_storage(file)
-    series, journal = storage.series(), _journal(storage)
-    if words := lost_facts(storage):
-        raise fail(f"expected all facts, to derive what was known then: {words}")
-    known = known_as_of(journal, series, time_ns)
-    if known is None:
-        raise fail("expected a time behind the first entry of the journal: nothing was known then")
-    unit = _unit(channel, _units(known.knowledge))
-
-    def runs(start_ns: int, end_ns: int) -> Iterator[Observations]:
-        with TemporaryDirectory(prefix="edaphon-") as folder:
-            scratch = Path(folder) / "then.sqlite"
-            yield from values_then(journal, series, known, channel, start_ns, end_ns, scratch)
-
-    return Origin(unit, runs, known.plan.texts.get)
-
-
-def _journal(storage: Storage) -> JournalReader:
-    return read_only(storage.layout.journal)
-
-
-def _units(knowledge: Knowledge) -> dict[str, str]:
-    return {id: fact.unit for id, fact in knowledge.channels.items()}
-
-
-def _released(channel: str, release: str, file: Path | None) -> Origin:
-    """Of the storage's release with that name, or of a file, which needs nothing else."""
-    path = Path(release) if release.endswith(".sqlite") else _release_named(release, file)
-    with _refusing():
-        found = OpenRelease(path)
-    unit = _unit(channel, {c.id: c.unit for c in found.about.channels})
-
-    def runs(start_ns: int, end_ns: int) -> Iterator[Observations]:
-        with _refusing():
-            yield from found.runs(channel, start_ns, end_ns)
-
-    def derivation_text(id: str) -> str | None:
-        with _refusing():
-            return found.derivation_text(id)
-
-    return Origin(unit, runs, derivation_text)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Ends with what is wrong with a release."""
-    try:
-        yield
-    except WrongFile as wrong:
-        raise fail(f"{wrong}; take the release from a copy") from None
-
-
-def _unit(channel: str, units: Mapping[str, str]) -> str:
-    if channel not in units:
-        known = ", ".join(sorted(units)) or "none yet"
-        raise fail(f"expected the id of a channel ({known}), got {channel!r}")
-    return units[channel]
-
-
-def _release_named(name: str, file: Path | None) -> Path:
-    layout = open_storage(file).layout
-    path = layout.release(name)
-    if not path.exists():
-        there = ", ".join(sorted(path.stem for path in layout.releases.glob("*.sqlite")))
-        raise fail(f"expected the name of a release ({there or 'none yet'}), got {name!r}")
-    return path
-
-
-def _of_series(channel: str, unit: str, series: Series) -> Origin:
-    def runs(start_ns: int, end_ns: int) -> Iterator[Observations]:
-        with series.snapshot():
-            yield from series.runs(channel, start_ns, end_ns)
-
-    return Origin(unit, runs, series.derivation_text)
+        raise DamagedError(
+            "expected a derivation that says its reported unit, got another text"
+        ) from None
 
 
 def instant(text: str, absent: int) -> int:
     """A time of the command line [UTC ns]; UTC where it names no offset."""
-    return moment_ns(text) if text else absent
+    return typed_ns(text) if text else absent
 
 
 def _rows(

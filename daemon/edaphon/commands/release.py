@@ -7,17 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from edaphon.clock import FAR_NS
-from edaphon.commands.query import instant
+from edaphon.commands.query import Folder, instant
+from edaphon.people import account_name
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release
-from edaphon.service.prerequisites import account_name
 from edaphon.service.releases import (
     FoundRelease,
     Wanted,
     found_releases,
     make_release,
 )
-from edaphon.storage.access import fail, open_storage
+from edaphon.storage.access import fail, open_folder
 
 
 def release(
@@ -30,13 +30,14 @@ def release(
     note: Annotated[str, typer.Option(help="what it is for")] = "",
     who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Freeze current values in a file that is never changed; without a name verify all such files.
 
     Exit 1 if one of them is not what was released.
     """
-    storage = open_storage(file, as_owner=True)
+    storage = open_folder(file, folder, as_owner=True)
     if name:
         span = instant(start, -FAR_NS), instant(end, FAR_NS)
         wanted = Wanted(name, tuple(channel or ()), *span, note, who or account_name())

@@ -11,7 +11,7 @@ import typer
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
-from edaphon.derive.fact_log import reached_by
+from edaphon.instants import instant_text
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
@@ -37,7 +37,7 @@ from edaphon.service.audit import (
 from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
-from edaphon.toml_input.values import instant_text
+from edaphon.storage.series_file import reached_by
 
 __all__ = ["salvage"]
 

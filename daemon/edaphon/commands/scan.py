@@ -14,13 +14,13 @@ import typer
 
 from edaphon.acquire.line_tools import SDI12_KINDS
 from edaphon.config import Bus, Configuration, JsonSource, LorawanSource, ScheduledSource
+from edaphon.instants import instant_text
 from edaphon.journal import Kind, read_only
 from edaphon.model import EntryId
 from edaphon.printer import overwrite, show_json, show_line
 from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonRefuses
-from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit

@@ -5,24 +5,26 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.commands.query import Folder
+from edaphon.instants import instant_text
 from edaphon.printer import show_json, show_line
 from edaphon.service.notes import account_text, flood_text
-from edaphon.storage.access import fail, open_storage
+from edaphon.storage.access import fail, open_folder
 from edaphon.storage.client import DaemonOff
-from edaphon.toml_input.values import instant_text
 
 __all__ = ["ledger_lines", "status"]
 
 
 def status(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Tell what is recorded, what is late and what waits.
 
     Exit 1 when something is wrong, or the service is not running; 75 where it gives no answer.
     """
-    storage = open_storage(file)
+    storage = open_folder(file, folder)
     try:
         table = storage.ask("status")
     except DaemonOff as off:

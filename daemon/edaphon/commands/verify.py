@@ -18,20 +18,15 @@ import typer
 
 from edaphon.acquire.gaps import accounts_of
 from edaphon.clock import DAY_NS, FAR_NS
-from edaphon.commands.query import instant
+from edaphon.commands.query import Folder, instant
 from edaphon.config.model import SinkTable
-from edaphon.derive.fact_log import (
-    FACT_LOG_KINDS,
-    known_facts,
-    last_sources,
-    reached_by,
-    read_fact_log,
-    recalled,
-)
+from edaphon.derive.fact_log import known_facts, last_sources, read_fact_log
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
+from edaphon.journal.copies import acknowledged_places
+from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
+from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
@@ -53,9 +48,10 @@ from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
 from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail, open_folder, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
+from edaphon.storage.series_file import reached_by
 from edaphon_drivers.files.lines import LineCounts
 
 POLL_S = 0.2
@@ -68,6 +64,7 @@ ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 def verify(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     deep: Annotated[
         bool,
         typer.Option(
@@ -83,7 +80,8 @@ def verify(
     Without --deep it reads the newest 200,000 entries of the journal, and takes stored counts for
     older ones. The service finds damage in those in its daily check.
     """
-    storage = open_storage(file, as_owner=True)
+    sinks = _sinks(file, folder)  # before root goes on as another account
+    storage = open_folder(file, folder, as_owner=True)
     running = _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series, running, deep)
@@ -92,9 +90,7 @@ def verify(
     if deep:
         journal = read_only(storage.layout.journal)
         found["summaries"] = summaries(storage.layout.folder, journal, series)
-    found["sinks"] = {
-        s.name: _sink(storage, series, s, deep, running) for s in storage.config.sinks
-    }
+    found["sinks"] = {s.name: _sink(storage, series, s, deep, running) for s in sinks}
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:
@@ -108,6 +104,21 @@ def verify(
             show_error("RECORDS MISSING: see the lines that end with OPEN")
     if not good:
         raise typer.Exit(1)
+
+
+def _sinks(file: Path | None, folder: Path | None) -> tuple[SinkTable, ...]:
+    """Those of the configuration; without a good one nobody says how to reach them."""
+    from edaphon.service.check import examine, usual_file
+
+    why = "--folder names no configuration"
+    if folder is None:
+        path = file or usual_file()
+        config = examine([path]).config
+        if config is not None:
+            return config.sinks
+        why = f"`edaphon check` finds mistakes in {path}"
+    show_error(f"sinks are not read back: {why}")
+    return ()
 
 
 def _settle(storage: Storage, wait_s: float) -> bool:
@@ -124,7 +135,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             raise fail(
                 f"no journal in {storage.layout.folder}; start `edaphon run` first"
             ) from None
-        if not lacks_entries(storage):
+        if not lacks_entries(storage.layout, show_error):
             with settled_deriver(storage):
                 pass
         return False

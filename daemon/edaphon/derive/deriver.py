@@ -17,19 +17,7 @@ from typing import Any
 import orjson
 
 from edaphon.derive.decode import Note, Sources
-from edaphon.derive.fact_log import (
-    CHECKPOINT,
-    FACT_LOG_KINDS,
-    NOTHING_LEARNED,
-    START,
-    Item,
-    Learned,
-    crc_at,
-    fact_log_items,
-    learned,
-    lost_fact_places,
-    trusted,
-)
+from edaphon.derive.fact_log import NOTHING_LEARNED, Learned, checkpoint_in, learned
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline
 from edaphon.derive.plan import (
@@ -53,6 +41,15 @@ from edaphon.derive.rederive import (
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal.fact_log import (
+    CHECKPOINT,
+    FACT_LOG_KINDS,
+    START,
+    Item,
+    crc_at,
+    fact_log_items,
+    lost_fact_places,
+)
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
 from edaphon.model import ALWAYS, Channel, EntryId, Range
@@ -94,7 +91,7 @@ class Deriver(DerivingAgain):
         self._pipeline = Pipeline(
             *nothing, self._recall, on_dead_letter, None, on_lost_line, on_note, journal
         )
-        checkpoint = trusted(journal, series)
+        checkpoint = checkpoint_in(journal, series)
         self._latest = self._learn_all(checkpoint)
         with self._guard.at(PLAN):
             self._name_channels()

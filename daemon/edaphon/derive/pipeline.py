@@ -15,12 +15,12 @@ from edaphon.clock import DAY_NS
 from edaphon.config import within_physics
 from edaphon.derive.calibrate import ChannelValues, Segment, evaluate, filled
 from edaphon.derive.decode import Decoded, Note, Sources, sources_of
-from edaphon.derive.fact_log import Item
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION
 from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
+from edaphon.journal.fact_log import Item
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
 from edaphon_calibration.flags import Flag

@@ -16,7 +16,7 @@ import orjson
 
 from edaphon.clock import DAY_NS
 from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import CHECKPOINT, knowledge_of, last_sources, read_fact_log, recalled
+from edaphon.derive.fact_log import knowledge_of, last_sources, read_fact_log
 from edaphon.derive.plan import Plan, changed_ranges, intervals_of_json, plan_of, whole_segments
 from edaphon.derive.recalculate import (
     BeforeAfter,
@@ -29,6 +29,7 @@ from edaphon.derive.rederive import Replay
 from edaphon.derive.segments import PlanInterval
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader
+from edaphon.journal.fact_log import CHECKPOINT, recalled
 from edaphon.model import ALWAYS, Columns, EntryId, Float, Int, Observations, Range, Small
 from edaphon.series import Series
 

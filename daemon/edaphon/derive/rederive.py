@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import NOTHING_LEARNED, START, Item, recalled
+from edaphon.derive.fact_log import NOTHING_LEARNED
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
@@ -17,6 +17,7 @@ from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibr
 from edaphon.derive.segments import PlanInterval
 from edaphon.derive.state import LatestValue, Memory, PipelineState
 from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal.fact_log import START, Item, recalled
 from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
 from edaphon.journal.salvage import losses_in
 from edaphon.model import ALWAYS, EntryId, Observations, Range

@@ -1,18 +1,18 @@
 """How a value was calculated, from the bytes of its record to the number with its flag."""
 
-from edaphon.derive.fact_log import reached_by
 from edaphon.explain.build import explanation_of
 from edaphon.explain.explanation import Explanation
 from edaphon.explain.missing import Absent, find_observation, why_none
 from edaphon.explain.observation import FoundRow
 from edaphon.explain.text import lines_of
 from edaphon.explain.trace import History, history_of
+from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.salvage import holds, losses_in, undeclared
 from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon.storage.paths import Layout
-from edaphon.toml_input.values import instant_text
+from edaphon.storage.series_file import reached_by
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["CannotExplain", "Explanation", "NoObservation", "explain", "lines_of"]

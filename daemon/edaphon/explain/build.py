@@ -21,10 +21,11 @@ from edaphon.explain.explanation import (
 from edaphon.explain.observation import Case, FoundRow, number
 from edaphon.explain.steps import entered_by, field_checks_of, span_of, steps_of, why_no_chain
 from edaphon.explain.trace import Again, History, Row, derived_again
+from edaphon.instants import instant_text
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.model import DEMOTED_RANKS, EntryId
 from edaphon.series import Series
-from edaphon.toml_input.values import about_text, instant_text
+from edaphon.toml_input.values import about_text
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.payloads import unpack_exchange, unpack_message, unpack_piece

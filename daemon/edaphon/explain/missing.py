@@ -13,10 +13,10 @@ from edaphon.explain.build import shown_bytes
 from edaphon.explain.observation import FoundRow
 from edaphon.explain.trace import History, Row, row_at
 from edaphon.facts import Deployment
+from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose
 from edaphon.model import EntryId
 from edaphon.series import Series
-from edaphon.toml_input.values import instant_text
 from edaphon_drivers.faults import Fault
 
 _FAR_NS = 2**62

@@ -46,9 +46,10 @@ from edaphon.facts import (
     from_payload,
 )
 from edaphon.facts.calibrations import open_steps
+from edaphon.instants import instant_text
 from edaphon.model import EntryId
 from edaphon.people import person
-from edaphon.toml_input.values import duration_text, instant_text
+from edaphon.toml_input.values import duration_text
 from edaphon_calibration.chain import Step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.units import canonical

@@ -17,13 +17,14 @@ from edaphon.config import ScheduledSource, read_config
 from edaphon.derive.calibrate import Chain, Segment
 from edaphon.derive.decode import Decoded, Sources, sources_of
 from edaphon.derive.deriver import BATCH
-from edaphon.derive.fact_log import FACT_LOG_KINDS, Item, knowledge_of, last_sources, recalled
+from edaphon.derive.fact_log import knowledge_of, last_sources
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import Pipeline, counted_files
 from edaphon.derive.plan import Plan, plan_of
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
+from edaphon.journal.fact_log import FACT_LOG_KINDS, Item, recalled
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
 from edaphon.toml_input import read_document

@@ -10,9 +10,9 @@ from edaphon.facts.fitting import fitting_complaints
 from edaphon.facts.knowledge import Found, Kind, Knowledge, NewFacts, new_rows
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_complaints
+from edaphon.instants import instant_text
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon.toml_input.models import MOST_ERRORS, RIGHT, came_hidden, hidden_texts
-from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output, Sheets
 
 _PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})  # lines are right

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
@@ -24,7 +23,9 @@ from edaphon.facts.model import (
     Sensor,
     Visit,
 )
-from edaphon.model import Channel, EntryId
+from edaphon.model import Channel, EntryId, FactName, in_force
+
+__all__ = ["Knowledge", "Known"]
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output, Sheets
@@ -79,27 +80,12 @@ class Knowledge:
 
     @cached_property
     def in_force(self) -> tuple[Known, ...]:
-        """Later facts decide about earlier ones, so one walk from the last to the first does.
-
-        A revocation takes back the latest fact of that id that none has taken back before, so two
-        of them take a thing two descriptions back; a superseded fact still supersedes.
-        """
-        superseded: set[str] = set()
-        revoked = Counter[str]()
-        standing: list[Known] = []
-        for known in reversed(self.entered):
-            fact = known.fact
-            if revoked[fact.id]:
-                revoked[fact.id] -= 1
-                continue
-            stands = fact.id not in superseded
-            if fact.supersedes is not None:
-                superseded.add(fact.supersedes)
-            if stands:
-                standing.append(known)
-            if stands and isinstance(fact, Revocation):
-                revoked[fact.of] += 1
-        return tuple(reversed(standing))
+        """Those neither superseded nor revoked."""
+        facts = [known.fact for known in self.entered]
+        names = [
+            FactName(f.id, f.supersedes, f.of if isinstance(f, Revocation) else None) for f in facts
+        ]
+        return tuple(self.entered[place] for place in in_force(names))
 
     def current(self, kind: type[Kind]) -> tuple[Kind, ...]:
         """The facts of one kind in force."""

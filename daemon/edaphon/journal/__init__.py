@@ -3,10 +3,9 @@
 from edaphon.journal.copies import Origin
 from edaphon.journal.entry import Entry, JournalBusy, JournalTooNew, Kind, Purpose, entry_crc
 from edaphon.journal.journal import Journal, JournalClosed
-from edaphon.journal.reader import DamagedRow, JournalReader, read_only
+from edaphon.journal.reader import DamagedRow, JournalReader, is_written, read_only
 from edaphon.journal.salvage import salvage
 from edaphon.journal.state import SetAside, StateFile
-from edaphon.journal.store import is_written
 from edaphon.model import EntryId
 
 __all__ = [

@@ -330,3 +330,9 @@ def _read(folder: Path) -> Origin | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return origin if isinstance(origin.journal, str) and origin.journal else None
+
+
+def acknowledged_places(copies: Copies) -> set[EntryId]:
+    """Lost entries of meaning that were entered again, or that a person gives up."""
+    tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.LOST)]
+    return {EntryId.of(n) for table in tables for n in table.get("without", ())}

@@ -1,5 +1,7 @@
 """The reading side of a journal: from a place on, chunk by chunk, with every row's CRC checked."""
 
+import fcntl
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -426,3 +428,18 @@ def _rows_one_by_one(connection: sqlite3.Connection, behind: int, last: int) -> 
         except _TROUBLE as error:
             if not _unreadable(error):
                 raise
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a process holds the writer's lock; nothing is written to find that out."""
+    try:
+        lock = os.open(folder / "journal.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False

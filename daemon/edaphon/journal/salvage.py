@@ -317,12 +317,6 @@ def declaration(damage: DamagedRow, folder: Path) -> bytes:
     return orjson.dumps({**table, "rows": True})
 
 
-def acknowledged_places(copies: Copies) -> set[EntryId]:
-    """Lost entries of meaning that were entered again, or that a person gives up."""
-    tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.LOST)]
-    return {EntryId.of(n) for table in tables for n in table.get("without", ())}
-
-
 def acknowledged_releases(copies: Copies) -> set[tuple[str, str]]:
     """Names of releases with what was found wrong with each, as far as a person has noted it."""
     tables = [table.get("releases", {}) for _, table in _acknowledgements(copies)]

@@ -5,9 +5,7 @@ medium and have no part in what is measured.
 """
 
 import contextlib
-import fcntl
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -244,21 +242,6 @@ def _names(found: list[tuple[object, ...]]) -> str:
 
 
 _CHECKED_ROWS = 50
-
-
-def is_written(folder: Path) -> bool:
-    """Whether a process holds the writer's lock; nothing is written to find that out."""
-    try:
-        lock = os.open(folder / "journal.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def check_closed(path: Path) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 
 from edaphon.derive.projection import Comparison
 from edaphon.explain.build import flag_name
+from edaphon.instants import instant_text
 from edaphon.model import ALWAYS, Range
 from edaphon.preview import ChannelPreview, Preview
-from edaphon.toml_input.values import instant_text
 
 __all__ = ["COLUMNS", "as_json", "bare_lines", "lines_of", "row_of", "warnings_of"]
 

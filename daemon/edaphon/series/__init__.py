@@ -1,6 +1,7 @@
 """Current observations in day blocks: derived, so they can be thrown away and made again."""
 
 from edaphon.series.changes import Change, Conflict, Contested, Withdrawal, contested
+from edaphon.series.reader import Extent, SeriesReader, WrongFile
 from edaphon.series.release import (
     DamagedBlock,
     OpenRelease,
@@ -10,7 +11,7 @@ from edaphon.series.release import (
     write_release,
 )
 from edaphon.series.series import Series
-from edaphon.series.store import BlockHead, WrongFile
+from edaphon.series.store import BlockHead
 
 __all__ = [
     "BlockHead",
@@ -18,9 +19,11 @@ __all__ = [
     "Conflict",
     "Contested",
     "DamagedBlock",
+    "Extent",
     "OpenRelease",
     "Release",
     "Series",
+    "SeriesReader",
     "Withdrawal",
     "WrongFile",
     "contested",

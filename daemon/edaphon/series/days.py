@@ -9,9 +9,9 @@ import numpy as np
 
 from edaphon.model import Int
 from edaphon.series.changes import Conflict, Withdrawal, among, replaced, within
-from edaphon.series.parts import BEGIN_NS, END_NS, DayPart
+from edaphon.series.reader import BEGIN_NS, END_NS, DamagedBlocks, DayPart
 from edaphon.series.rows import Rows, digest, no_rows, overlaid
-from edaphon.series.store import BlockHead, DamagedBlocks, SeriesStore
+from edaphon.series.store import BlockHead, SeriesStore
 
 LONGEST_TAIL = 64
 NEVER_NS = -(2**63)

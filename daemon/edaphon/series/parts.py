@@ -13,12 +13,21 @@ import numpy as np
 
 from edaphon.model import DEMOTED_RANKS
 from edaphon.series.changes import Contested
-from edaphon.series.rows import Rows, digest, no_rows, overlaid, pack_rows, unpack_rows
+from edaphon.series.reader import (
+    BEGIN_NS,
+    END_NS,
+    OF_DAY,
+    VERSION_WITH_PIECES,
+    DayPart,
+    has_pieces,
+    part_rows,
+    parts,
+    piece_sums,
+)
+from edaphon.series.rows import Rows, digest, overlaid, pack_rows
 
 PIECE_ROWS = 1024  # the last part of a day has less than twice as many
 _STEP_ROWS = 4096  # that are laid over the last part at a time
-BEGIN_NS, END_NS = -(2**63), 2**63 - 1
-VERSION_WITH_PIECES = 4  # an earlier program would miss the pieces: it must not open the file
 
 _TABLE = """
 CREATE TABLE piece (
@@ -30,22 +39,7 @@ CREATE TABLE piece (
   digest TEXT NOT NULL, columns BLOB NOT NULL,
   PRIMARY KEY (channel, day, until_ns)) STRICT, WITHOUT ROWID
 """
-_OF_DAY = " WHERE channel = ? AND day = ?"
-_SUMS = (
-    "SELECT count(*), coalesce(sum(n), 0), coalesce(sum(passed), 0),"
-    " coalesce(sum(not_evaluated), 0), coalesce(sum(suspect), 0), coalesce(sum(failed), 0),"
-    " coalesce(sum(missing), 0), min(lowest), max(highest), coalesce(sum(numbers), 0),"
-    " coalesce(sum(sum), 0.0), min(first_change), max(last_change) FROM piece"
-)
 Name = Callable[[int], str]
-
-
-class DayPart(NamedTuple):
-    """Rows with from_ns <= time < until_ns; `last_change` is none below that of its rows."""
-
-    from_ns: int
-    until_ns: int
-    last_change: int
 
 
 class Numbers(NamedTuple):
@@ -57,43 +51,6 @@ class Numbers(NamedTuple):
     highest: float | None
     numbers: int
     sum: float
-
-
-def has_pieces(db: sqlite3.Connection) -> bool:
-    return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'piece'").fetchone() is not None
-
-
-def parts(db: sqlite3.Connection, channel: str, day: int) -> list[DayPart]:
-    """In the order of time; none for a day without rows."""
-    query = "SELECT last_change FROM block" + _OF_DAY  # noqa: S608
-    block = db.execute(query, (channel, day)).fetchone()
-    if block is None:
-        return []
-    found, from_ns = [], BEGIN_NS
-    if has_pieces(db):
-        query = f"SELECT until_ns, last_change FROM piece{_OF_DAY} ORDER BY until_ns"  # noqa: S608
-        for until_ns, change in db.execute(query, (channel, day)):
-            found.append(DayPart(from_ns, until_ns, change))
-            from_ns = until_ns
-    return [*found, DayPart(from_ns, END_NS, block[0])]
-
-
-def part_rows(db: sqlite3.Connection, channel: str, day: int, until_ns: int) -> Rows:
-    """The rows of one part; none where it is not there.
-
-    Those of the last part are known by what the block counts: read them before pieces are put.
-    """
-    if until_ns != END_NS:
-        if not has_pieces(db):
-            return no_rows()
-        query = f"SELECT columns, n FROM piece{_OF_DAY} AND until_ns = ?"  # noqa: S608
-        found = db.execute(query, (channel, day, until_ns)).fetchone()
-        return unpack_rows(*found) if found else no_rows()
-    found = db.execute(f"SELECT columns, n FROM block{_OF_DAY}", (channel, day)).fetchone()  # noqa: S608
-    if found is None:
-        return no_rows()
-    in_pieces = _sums(db, channel, day)[1] if has_pieces(db) else 0
-    return unpack_rows(found[0], found[1] - in_pieces)
 
 
 def merge_into(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: Name) -> None:
@@ -136,7 +93,7 @@ def put_part(
     if len(rows):
         _put_piece(db, channel, day, until_ns, rows, name)
     else:
-        db.execute(f"DELETE FROM piece{_OF_DAY} AND until_ns = ?", (channel, day, until_ns))  # noqa: S608
+        db.execute(f"DELETE FROM piece{OF_DAY} AND until_ns = ?", (channel, day, until_ns))  # noqa: S608
     return None
 
 
@@ -154,13 +111,13 @@ def put_last(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: N
     ends = (int(changes.min()), int(changes.max())) if len(rows) else (END_NS, 0)
     own, hashed = numbers_of(rows), digest(rows, name)
     if has_pieces(db):
-        count, n, *sums = _sums(db, channel, day)
+        count, n, *sums = piece_sums(db, channel, day)
         if count:
             own = _added(own, n, sums)
             ends = min(ends[0], sums[-2]), max(ends[1], sums[-1])
             hashed = _chained([*_piece_digests(db, channel, day), hashed])
     if not own.n:
-        db.execute(f"DELETE FROM block{_OF_DAY}", (channel, day))  # noqa: S608
+        db.execute(f"DELETE FROM block{OF_DAY}", (channel, day))  # noqa: S608
         return
     mean = own.sum / own.numbers if own.numbers else None
     words: list[object] = [own.n, *own.flags, own.lowest, own.highest, mean, *ends]
@@ -201,11 +158,6 @@ def _put_piece(
     )
 
 
-def _sums(db: sqlite3.Connection, channel: str, day: int) -> tuple[int, ...]:
-    row: tuple[int, ...] = db.execute(_SUMS + _OF_DAY, (channel, day)).fetchone()
-    return row
-
-
 def _added(own: Numbers, n: int, sums: list[int]) -> Numbers:
     """The numbers of the last part with those of all pieces."""
     *flags, lowest, highest, numbers, total, _, _ = sums
@@ -222,7 +174,7 @@ def _added(own: Numbers, n: int, sums: list[int]) -> Numbers:
 
 
 def _piece_digests(db: sqlite3.Connection, channel: str, day: int) -> Iterator[str]:
-    query = f"SELECT digest FROM piece{_OF_DAY} ORDER BY until_ns"  # noqa: S608
+    query = f"SELECT digest FROM piece{OF_DAY} ORDER BY until_ns"  # noqa: S608
     return (row[0] for row in db.execute(query, (channel, day)))
 
 

@@ -19,8 +19,9 @@ from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
 from edaphon.series.days import sound_rows
+from edaphon.series.reader import Extent, WrongFile
 from edaphon.series.rows import digest, runs_of
-from edaphon.series.store import BlockHead, SeriesStore, WrongFile
+from edaphon.series.store import BlockHead, SeriesStore
 
 __all__ = [
     "DamagedBlock",
@@ -155,6 +156,19 @@ class OpenRelease:
                     raise WrongFile(f"other rows of {channel} on {_date(head.day)} than released")
                 inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
                 yield from runs_of(channel, rows[inside], self._ids.__getitem__)
+
+    def extent(self, channel: str) -> Extent:
+        """How many values there are of a channel, and the times of the first and last."""
+        own = [head for head, _ in self._heads if head.channel == channel]
+        if not own:
+            return Extent()
+        ends = [
+            self.runs(channel, head.day * DAY_NS, (head.day + 1) * DAY_NS)
+            for head in (own[0], own[-1])
+        ]
+        begin, *_ = ends[0]
+        *_, end = ends[1]
+        return Extent(sum(h.n for h in own), int(begin.time_ns[0]), int(end.time_ns[-1]))
 
     def derivation_text(self, id: str) -> str | None:
         """What a derivation's hash was made of, as JSON; raises WrongFile for another text."""

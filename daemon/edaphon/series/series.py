@@ -35,8 +35,17 @@ from edaphon.series.changes import (
     without_a_number,
 )
 from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
-from edaphon.series.parts import BEGIN_NS, END_NS, Totals
-from edaphon.series.rows import Rows, changed_rows, days_of, follows, no_rows, rows_of, runs_of
+from edaphon.series.parts import Totals
+from edaphon.series.reader import BEGIN_NS, END_NS
+from edaphon.series.rows import (
+    Rows,
+    changed_rows,
+    days_of,
+    follows,
+    no_rows,
+    rows_of,
+    runs_of,
+)
 from edaphon.series.store import BlockHead, SeriesStore
 
 __all__ = ["Adopted", "Series"]

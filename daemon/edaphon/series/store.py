@@ -1,7 +1,6 @@
 """The series' file: day blocks, derivations, conflicts, withdrawn points and checkpoints."""
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -12,12 +11,10 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
-from edaphon.clock import DAY_NS
 from edaphon.databases import (
     AT_FAULT,
     StorageFault,
     connect,
-    connect_reading,
     fault_of,
     is_created,
 )
@@ -25,10 +22,6 @@ from edaphon.foreign_databases import ForeignFile, connect_foreign
 from edaphon.model import DEMOTED_RANKS, Int
 from edaphon.series.changes import Conflict, Contested, Withdrawal
 from edaphon.series.parts import (
-    BEGIN_NS,
-    END_NS,
-    VERSION_WITH_PIECES,
-    DayPart,
     Name,
     Totals,
     add_totals,
@@ -40,22 +33,33 @@ from edaphon.series.parts import (
     kept,
     merge_into,
     numbers_of,
-    part_rows,
-    parts,
     put_last,
     put_part,
     strange_triggers,
     sum_again,
 )
+from edaphon.series.reader import (
+    APPLICATION_ID,
+    BEGIN_NS,
+    CRC_OF,
+    END_NS,
+    TABLES,
+    VERSION,
+    DayPart,
+    WrongFile,
+    check_checkpoints,
+    checkpoint,
+    days_between,
+    not_a_table,
+    open_reading,
+    parts,
+    sound_part,
+    text_crc,
+    version_of,
+)
 from edaphon.series.rows import Rows, pack_rows
 
-__all__ = ["BlockHead", "DamagedBlocks", "SeriesStore", "WrongFile"]
-
-APPLICATION_ID = 0x65645365  # "edSe"
-VERSION = 3  # of a file without pieces
-OLDEST_VERSION = 2  # its conflicts have no ordinal
 LARGEST_IDLE_WAL_BYTES = 64_000_000
-LARGEST_VALUE_BYTES = 300_000_000  # a day of the most rows, hardly packed
 
 _TABLES = """
 CREATE TABLE block (
@@ -103,19 +107,9 @@ _COUNT_CONFLICTS = (
 )
 _OF_CHANNEL = " AND channel = ?1"
 
-_CRC_OF = "crc32 of "  # a checkpoint has another one with its CRC: SQLite has none of its pages
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_NAMES = ("block", "derivation", "conflict", "withdrawn", "checkpoint")
-
-
-class DamagedBlocks(sqlite3.DatabaseError):
-    """Rows of a day that are not what was written."""
-
-
-class WrongFile(Exception):
-    """A file at the place of the series that is not one, or is of a later version."""
 
 
 class BlockHead(NamedTuple):
@@ -163,12 +157,8 @@ class SeriesStore:
         self._has_totals = has_totals(self._db)
 
     def _open_reading(self) -> sqlite3.Connection:
-        db = _connect_release(self.path) if self._alone else connect_reading(self.path)
+        db = _connect_release(self.path) if self._alone else open_reading(self.path)
         try:
-            if not self._alone:
-                db.execute("PRAGMA query_only = 1")
-                db.execute("PRAGMA trusted_schema = 0")
-                db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
             # A release, or a series that its service has not opened since an update.
             self._ordinal = "ordinal" if _version_of(db, self.path) >= VERSION else "0"
         except BaseException:
@@ -311,13 +301,7 @@ class SeriesStore:
 
     @_noting
     def part_rows(self, channel: str, day: int, until_ns: int = END_NS) -> Rows:
-        try:
-            rows = part_rows(self._db, channel, day, until_ns)
-        except (zlib.error, ValueError, TypeError) as error:
-            raise DamagedBlocks(f"{_words(channel, day)} are damaged: {error}") from None
-        if len(rows) and {int(t) // DAY_NS for t in rows["time_ns"][[0, -1]]} != {day}:
-            raise DamagedBlocks(f"{_words(channel, day)} are of another day: damaged")
-        return rows
+        return sound_part(self._db, channel, day, until_ns)
 
     @_noting
     def sound_rows(self, head: BlockHead, name: Name) -> Rows | None:
@@ -329,8 +313,7 @@ class SeriesStore:
 
     @_noting
     def days(self, channel: str, first: int, last: int) -> list[int]:
-        query = "SELECT day FROM block WHERE channel = ? AND day BETWEEN ? AND ? ORDER BY day"
-        return [row[0] for row in self._db.execute(query, (channel, first, last))]
+        return days_between(self._db, channel, first, last)
 
     @_noting
     def put(self, channel: str, day: int, rows: Rows, digest: str) -> None:
@@ -452,35 +435,18 @@ class SeriesStore:
 
     @_noting
     def checkpoint(self, name: str) -> str | None:
-        # One question, as another process may write both between two.
-        query = "SELECT name, json FROM checkpoint WHERE name IN (?, ?)"
-        found: dict[str, str] = dict(self._db.execute(query, (name, _CRC_OF + name)))
-        json, crc = found.get(name), found.get(_CRC_OF + name)
-        if crc is not None and (json is None or crc != _crc(json)):
-            raise sqlite3.DatabaseError(f"the checkpoint {name} is not what was written: damaged")
-        return json
+        return checkpoint(self._db, name)
 
     @_noting
     def set_checkpoint(self, name: str, json: str) -> None:
         rows = [name, json]
         if not self._alone:  # a release has digests of its own
-            rows += [_CRC_OF + name, _crc(json)]
+            rows += [CRC_OF + name, text_crc(json)]
         places = ", ".join(["(?, ?)"] * (len(rows) // 2))  # both or none
         self._db.execute(f"INSERT OR REPLACE INTO checkpoint VALUES {places}", rows)  # noqa: S608
 
     def check_checkpoints(self) -> None:
-        """Raises sqlite3.DatabaseError where one is not what was written."""
-        for (name,) in self._db.execute("SELECT name FROM checkpoint").fetchall():
-            if not name.startswith(_CRC_OF):
-                self.checkpoint(name)
-
-
-def _crc(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
-
-
-def _words(channel: str, day: int) -> str:
-    return f"the rows of {channel} on {np.datetime64(day, 'D')}"
+        check_checkpoints(self._db)
 
 
 def _create(db: sqlite3.Connection) -> None:
@@ -498,7 +464,7 @@ def _create(db: sqlite3.Connection) -> None:
 def _connect_release(path: Path) -> sqlite3.Connection:
     """Only as one was ever made; raises WrongFile for any other."""
     made = [text.strip() for text in (_TABLES + _CONFLICTS + _CONFLICTS_2).split(";")]
-    tables: dict[str, list[str]] = {name: [] for name in _NAMES}
+    tables: dict[str, list[str]] = {name: [] for name in TABLES}
     for text in filter(None, made):
         tables[text.split()[2]].append(text)
     try:
@@ -508,24 +474,11 @@ def _connect_release(path: Path) -> sqlite3.Connection:
 
 
 def _version_of(db: sqlite3.Connection, path: Path) -> int:
-    """The version of a series; raises WrongFile for a file that is none, or not a whole one."""
-    found = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if found != APPLICATION_ID or not OLDEST_VERSION <= (version or 0) <= VERSION_WITH_PIECES:
-        raise WrongFile(
-            f"expected a series of version {VERSION} or {VERSION_WITH_PIECES}, found application"
-            f" id {found or 0:#x}, version {version} in {path.name}; move the file away and run "
-            f"`edaphon rebuild`"
-        )
-    kinds = dict(db.execute("SELECT name, type FROM sqlite_schema WHERE type <> 'trigger'"))
-    if wrong := [name for name in _NAMES if kinds.get(name) != "table"]:
-        got = kinds.get(wrong[0], "nothing")
-        raise WrongFile(f"expected tables in {path.name}, got {got} as {wrong[0]}")
-    programs = [name for name, kind in kinds.items() if kind not in {"table", "index"}]
-    programs += strange_triggers(db)
-    if programs:
-        raise WrongFile(f"expected tables in {path.name}, got {programs[0]} too, which is none")
-    return int(version)
+    """The same where its triggers may run, which must be ours."""
+    version = version_of(db, path)
+    if strange := strange_triggers(db):
+        raise not_a_table(path, strange[0])
+    return version
 
 
 def _numbers_of(rows: Rows) -> list[int | float | None]:

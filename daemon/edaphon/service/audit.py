@@ -17,9 +17,11 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
 from edaphon.clock import DAY_NS
 from edaphon.databases import AT_FAULT, fault_of
-from edaphon.derive.fact_log import FACT_LOG_KINDS, known_facts
+from edaphon.derive.fact_log import known_facts
+from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Entry, Journal, JournalReader, Kind, StateFile, read_only
 from edaphon.journal.entry import file_path
+from edaphon.journal.fact_log import FACT_LOG_KINDS
 from edaphon.journal.salvage import (
     DeclaredLoss,
     acknowledged_releases,
@@ -32,7 +34,6 @@ from edaphon.journal.summary import Summary, differing
 from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
-from edaphon.toml_input.values import instant_text
 
 JOURNAL_SUMMARY = "journal summary"  # in the state file
 

@@ -22,11 +22,12 @@ from edaphon.config import Configuration
 from edaphon.config.model import SinkTable
 from edaphon.derive.decode import Note
 from edaphon.derive.deriver import Deriver
-from edaphon.derive.fact_log import START
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.pipeline import DeadLetter, LostLine
 from edaphon.derive.segments import LINE_VERSION
+from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
+from edaphon.journal.fact_log import START
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
@@ -38,7 +39,6 @@ from edaphon.sinks.feed import EVER, SeriesFeed
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import new_series, open_series
-from edaphon.toml_input.values import instant_text
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
 

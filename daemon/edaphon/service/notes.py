@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.budget import Flood
 from edaphon.derive.files import KeptRefusal, SourceFiles
-from edaphon.toml_input.values import instant_text
+from edaphon.instants import instant_text
 
 if TYPE_CHECKING:
     from edaphon.acquire.broker import BrokerReader

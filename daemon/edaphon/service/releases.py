@@ -13,10 +13,12 @@ import orjson
 
 from edaphon import __version__
 from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.api import channels_in, facts_in
 from edaphon.clock import FAR_NS, SystemClock, boot_id
 from edaphon.databases import make_folder, sync_folder
-from edaphon.derive.fact_log import known_facts
+from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
+from edaphon.journal.fact_log import configuration
 from edaphon.model import Channel, EntryId
 from edaphon.people import own_account
 from edaphon.series import (
@@ -29,9 +31,9 @@ from edaphon.series import (
     write_release,
 )
 from edaphon.storage.access import Storage, fail
-from edaphon.storage.client import DaemonOff
+from edaphon.storage.client import DaemonOff, is_behind
 from edaphon.storage.offline import settled_deriver
-from edaphon.toml_input.values import instant_text
+from edaphon.tables import unknown_channel
 
 TRY_AGAIN, USAGE = 75, 2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -110,7 +112,7 @@ def _settled(storage: Storage) -> Series:
     try:
         storage.ask("flush")
     except DaemonOff:
-        if storage.layout.journal.exists():
+        if is_behind(storage.layout):
             with settled_deriver(storage):
                 pass
     return storage.series()
@@ -127,15 +129,15 @@ def _write(storage: Storage, series: Series, part: Path, wanted: Wanted) -> Rele
                 " release them when that is done: see `edaphon status`",
                 TRY_AGAIN,
             )
-        about = _about(storage, wanted, EntryId.of(checkpoint["position"]))
+        about = _about(storage, wanted, checkpoint)
         made = write_release(part, frozen, about, wanted.start_ns, wanted.end_ns)
     if not made.rows:
         raise fail("expected values of these channels in this time, got none to release")
     return made
 
 
-def _about(storage: Storage, wanted: Wanted, known: EntryId) -> Release:
-    journal = read_only(storage.layout.journal)
+def _about(storage: Storage, wanted: Wanted, checkpoint: dict[str, Any]) -> Release:
+    journal, known = read_only(storage.layout.journal), EntryId.of(checkpoint["position"])
     return Release(
         name=wanted.name,
         made=instant_text(SystemClock().wall_ns() // 10**9 * 10**9),
@@ -146,7 +148,7 @@ def _about(storage: Storage, wanted: Wanted, known: EntryId) -> Release:
         known_time=_received(journal, known),
         start="" if wanted.start_ns == -FAR_NS else instant_text(wanted.start_ns),
         end="" if wanted.end_ns == FAR_NS else instant_text(wanted.end_ns),
-        channels=_channels(storage, journal, known, wanted.channels),
+        channels=_channels(journal, checkpoint, known, wanted.channels),
     )
 
 
@@ -158,15 +160,15 @@ def _received(journal: JournalReader, place: EntryId) -> str:
 
 
 def _channels(
-    storage: Storage, journal: JournalReader, known: EntryId, ids: tuple[str, ...]
+    journal: JournalReader, checkpoint: dict[str, Any], known: EntryId, ids: tuple[str, ...]
 ) -> tuple[Channel, ...]:
-    knowledge = known_facts(journal).as_known_at(known)
+    site = configuration(journal, checkpoint).get("site", {}).get("id", "")
+    found = channels_in(facts_in(journal, checkpoint, known), checkpoint, site)
+    by_id = {channel.id: channel for channel in found}
     for id in ids:
-        if id not in knowledge.channels:
-            known_ids = ", ".join(sorted(knowledge.channels))
-            raise fail(f"expected the id of a channel ({known_ids}), got {id!r}")
-    site = storage.config.site.id
-    return tuple(knowledge.channel(id, site) for id in sorted(set(ids) or knowledge.channels))
+        if id not in by_id:
+            raise unknown_channel(id, by_id)
+    return tuple(by_id[id] for id in sorted(set(ids) or by_id))
 
 
 def _sync(path: Path) -> None:

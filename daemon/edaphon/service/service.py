@@ -19,11 +19,14 @@ from edaphon.databases import (
     make_folder,
 )
 from edaphon.derive.deriver import Deriver
-from edaphon.derive.fact_log import FACT_LOG_KINDS, reached_by
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
+from edaphon.journal.fact_log import FACT_LOG_KINDS
 from edaphon.journal.guard import guarded
-from edaphon.journal.salvage import acknowledgement, open_losses
+from edaphon.journal.salvage import (
+    acknowledgement,
+    open_losses,
+)
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.alerting import notifier_of
@@ -36,7 +39,7 @@ from edaphon.service.submit import Evidence, configuration_payload, entry_of_evi
 from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.paths import Layout
-from edaphon.storage.series_file import open_series
+from edaphon.storage.series_file import open_series, reached_by
 from edaphon.toml_input import ConfigError, Document
 
 FLUSH_EVERY_S = 3600

@@ -1,48 +1,70 @@
 """The stored side for commands: through the daemon where it runs, from its files where not."""
 
-from dataclasses import dataclass
+import sqlite3
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
 import typer
 
-from edaphon.config import Configuration
 from edaphon.databases import StorageFault
-from edaphon.facts import FactRow
+from edaphon.errors import FolderUnknown, StaleError
+from edaphon.journal import read_only
+from edaphon.journal.fact_log import CHECKPOINT, configuration_entry, lost_facts
 from edaphon.printer import show_error, show_error_text
-from edaphon.series import Series
-from edaphon.service.check import CONFIGURATION, examine, usual_file
-from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
+from edaphon.series import Series, SeriesReader, WrongFile
+from edaphon.storage.client import ANSWER_S, DaemonOff, DaemonRefuses, DaemonSilent, ask, flush
 from edaphon.storage.owner import become_owner, set_umask
-from edaphon.storage.paths import Layout
-from edaphon.toml_input import ConfigError, Document
+from edaphon.storage.paths import Layout, find_folder
 
-__all__ = ["Configured", "Storage", "configured", "fail", "open_storage"]
+if TYPE_CHECKING:  # these import the drivers
+    from edaphon.config import Configuration
+    from edaphon.facts import FactRow
+    from edaphon.toml_input import ConfigError, Document
 
-PROBLEM, TRY_AGAIN = 1, 75
-AGAIN = (
-    "no answer is shown, it would not be complete: the file of values was damaged, and they are"
-    " derived again from the journal; ask again in a while"
-)
+PROBLEM, CONFIGURATION, TRY_AGAIN = 1, 3, 75
 
 
 class Configured(NamedTuple):
     """A configuration without a mistake in itself, its text, and the facts written with it."""
 
-    config: Configuration
-    document: Document
-    rows: tuple[FactRow, ...]
-    left_out: tuple[ConfigError, ...] = ()  # fact files and rows that are in none of them
+    config: "Configuration"
+    document: "Document"
+    rows: "tuple[FactRow, ...]"
+    left_out: "tuple[ConfigError, ...]" = ()  # fact files and rows that are in none of them
 
 
-@dataclass(frozen=True, slots=True)
 class Storage:
-    """A configuration and the folder it names."""
+    """A storage folder, and the configuration that named it where a command needs that."""
 
-    config: Configuration
-    layout: Layout
+    def __init__(self, config: "Configuration | None", layout: Layout) -> None:
+        """Without a configuration it is the one that was journalled last."""
+        self._config, self.layout = config, layout
 
-    def ask(self, verb: str, timeout_s: float = 30.0, **words: Any) -> Any:
+    @cached_property
+    def config(self) -> "Configuration":
+        """Ends with exit code 3 where nobody has ever started the service."""
+        found = self._config or self._journalled()
+        if found is None:
+            words = f"{self.layout.folder} has no configuration yet: name it with --config FILE"
+            raise fail(words, CONFIGURATION)
+        return found
+
+    def _journalled(self) -> "Configuration | None":
+        from edaphon.config.reading import accepted_config
+        from edaphon.toml_input import read_document
+
+        if not self.layout.journal.exists():
+            return None
+        entry = configuration_entry(read_only(self.layout.journal))
+        if entry is None:
+            return None
+        table = orjson.loads(entry.payload)
+        return accepted_config(read_document(table["file"], table["text"]))
+
+    def ask(self, verb: str, timeout_s: float = ANSWER_S, **words: Any) -> Any:
         """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""
         try:
             return ask(self.layout.control, {"verb": verb, **words}, timeout_s)
@@ -59,25 +81,60 @@ class Storage:
         Ends with exit code 75 where it could be older than the journal and can't be completed now.
         """
         try:
-            flushed = self.ask("flush")
-            if flushed.get("again"):
-                raise fail(AGAIN, TRY_AGAIN)
-            if flushed.get("full"):
+            self._settle()
+        except StaleError as stale:
+            raise fail(str(stale), TRY_AGAIN) from None
+        except DaemonRefuses as refusal:
+            raise fail(str(refusal)) from None
+        if not self.layout.series.exists():
+            raise fail(f"no values yet in {self.layout.folder}; start `edaphon run` first")
+        return Series(self.layout.series, read_only=True)
+
+    def _settle(self) -> None:
+        try:
+            if flush(self.layout.control):
                 show_error(f"{self.layout.folder}: {StorageFault.FULL}; later values are missing")
         except DaemonOff:
             from edaphon.storage.offline import derive_the_rest  # the service needs no lock here
 
             derive_the_rest(self)
-        if not self.layout.series.exists():
-            raise fail(f"no values yet in {self.layout.folder}; start `edaphon run` first")
-        return Series(self.layout.series, read_only=True)
+
+    def lost_facts(self) -> str:
+        """What an answer lacks, for a person; "" where every fact can be read."""
+        table = None
+        unread = (OSError, sqlite3.Error, WrongFile, ValueError)  # then the copies say it
+        with suppress(*unread), SeriesReader(self.layout.series) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"null")
+        return lost_facts(read_only(self.layout.journal), table)
+
+    def warn_of_lost_facts(self) -> None:
+        """One line on stderr, so that no answer lacks a fact in silence."""
+        if words := self.lost_facts():
+            show_error(f"warning: this answer lacks a fact: {words}")
 
 
-def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
-    """The storage that a configuration names; ends with exit code 3 where that is wrong.
+def open_folder(file: Path | None, folder: Path | None = None, as_owner: bool = False) -> Storage:
+    """A storage folder to read, whatever else the configuration says; ends with exit code 3.
 
     `as_owner`: root goes on as the account of the folder, for commands that read no other files.
     """
+    set_umask()  # whatever this process makes from here on
+    try:
+        layout = Layout(find_folder(file, folder))
+    except FolderUnknown as error:
+        raise fail(str(error), CONFIGURATION) from None
+    if as_owner:
+        become_owner(layout.folder)
+    return Storage(None, layout)
+
+
+def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
+    """A whole configuration and its storage; ends with exit code 3 where anything in it is wrong.
+
+    `as_owner` as for `open_folder`.
+    """
+    from edaphon.service.check import usual_file
+
     found = configured(file or usual_file())
     if as_owner:
         become_owner(found.config.storage.folder)
@@ -86,7 +143,9 @@ def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
 
 def configured(path: Path) -> Configured:
     """A configuration with its facts; ends with exit code 3 where there is none."""
-    set_umask()  # whatever this process makes from here on
+    from edaphon.service.check import examine
+
+    set_umask()
     found = examine([path])
     if found.config is None or found.document is None:
         for config_error in found.config_errors:

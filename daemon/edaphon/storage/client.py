@@ -1,18 +1,32 @@
-"""Asking the daemon over its unix socket: one JSON object sent, one received."""
+"""Asking the daemon over its unix socket; while it is off, whether the files are all it knew."""
 
+import os
 import socket
+import sqlite3
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from edaphon.databases import AT_FAULT, fault_of
+from edaphon.errors import StaleError
+from edaphon.journal import is_written, read_only
+from edaphon.journal.fact_log import CHECKPOINT
+from edaphon.model import EntryId
 from edaphon.printer import json_bytes
-from edaphon.storage.owner import as_caller
+from edaphon.series import SeriesReader, WrongFile
+from edaphon.storage.paths import Layout
 
 CONNECT_AGAIN_S = 0.05
+ANSWER_S = 30.0
+NOT_SHOWN = "no answer is shown, it could be old"
+AGAIN = (
+    "no answer is shown, it would not be complete: the file of values was damaged, and they are"
+    " derived again from the journal; ask again in a while"
+)
 
 
 class DaemonOff(ConnectionError):
@@ -80,3 +94,62 @@ def _silent(path: Path, timeout_s: float) -> DaemonSilent:
         f"expected an answer of the daemon at {path} within {timeout_s:.0f} s, got none; ask again,"
         " or see `systemctl status edaphon`"
     )
+
+
+def flush(path: Path) -> bool:
+    """The daemon writes out all that is derived; whether the disk has no room for it.
+
+    Raises DaemonOff, or StaleError where what is stored may be older than the daemon knows.
+    """
+    try:
+        flushed = ask(path, {"verb": "flush"}, ANSWER_S)
+    except DaemonSilent as silent:
+        raise StaleError(f"{silent} (what is stored may be old: it is not shown)") from None
+    if flushed.get("again"):
+        raise StaleError(AGAIN)
+    return bool(flushed.get("full"))
+
+
+def is_behind(layout: Layout) -> bool:
+    """While no daemon answers: whether records wait to be derived.
+
+    Raises StaleError while the journal is written to.
+    """
+    if not layout.journal.exists() or not layout.series.exists():
+        return False
+    if is_written(layout.journal):
+        why = "the journal is written by a process that answers no questions (it starts or stops)"
+        raise StaleError(f"{NOT_SHOWN}: {why}; ask again")
+    last = read_only(layout.journal).last
+    try:
+        with SeriesReader(layout.series) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
+        return last is not None and EntryId.of(table.get("position", 0)) < last
+    except WrongFile:
+        return True
+    except sqlite3.DatabaseError as error:
+        if fault_of(error, layout.series) not in AT_FAULT:
+            raise
+        return True
+
+
+@contextmanager
+def as_caller() -> Iterator[None]:
+    """Whoever asks is the account that called the command, which may have become the owner."""
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    if uid == os.getuid():
+        yield
+        return
+    os.seteuid(os.getuid())
+    try:
+        yield
+    finally:
+        become(uid, gid, groups)
+
+
+def become(uid: int, gid: int, groups: list[int]) -> None:
+    """Take these effective ids, and groups, which only root may."""
+    os.seteuid(os.getuid())
+    os.setgroups(groups)
+    os.setegid(gid)
+    os.seteuid(uid)

@@ -1,26 +1,30 @@
 """What the journal says was entered: each fact with who, when and from which file."""
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
 
 from edaphon.config import Configuration
 from edaphon.config.reading import read_codec
 from edaphon.derive.decode import Sources, sources_of
-from edaphon.derive.fact_log import FACT_KINDS, read_fact_log
 from edaphon.derive.plan import Plan, plan_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
-from edaphon.journal import Entry, JournalReader, read_only
+from edaphon.instants import instant_text
+from edaphon.journal import JournalReader, read_only
+from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, Item, fact_log_items, trusted
 from edaphon.model import EntryId
-from edaphon.series import Series, WrongFile
+from edaphon.series import SeriesReader, WrongFile
 from edaphon.storage.access import Storage
-from edaphon.storage.lost_facts import warn_of_lost_facts
-from edaphon.toml_input.values import instant_text
+
+if TYPE_CHECKING:  # these import the drivers
+    pass
 
 __all__ = ["Entered", "EnteredFacts", "told_in"]
 
@@ -44,21 +48,28 @@ class Entered(NamedTuple):
 
 @dataclass(frozen=True)
 class EnteredFacts:
-    """All facts of a journal in their order; `sources` are those of its last configuration."""
+    """All facts of a journal in their order, and what makes the sources of then."""
 
-    entered: tuple[Entered, ...] = ()
-    sources: Sources = field(default_factory=Sources)
+    entered: tuple[Entered, ...]
+    make_sources: "Callable[[], Sources]"
+
+    @cached_property
+    def sources(self) -> "Sources":
+        """Those of the last configuration."""
+        return self.make_sources()
 
     @cached_property
     def knowledge(self) -> Knowledge:
         return Knowledge(tuple(Known(one.place, one.reported.fact) for one in self.entered))
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> "Plan":
+
         return plan_of(self.knowledge, self.sources)
 
     def as_known_at(self, time_ns: int) -> "EnteredFacts":
-        return EnteredFacts(tuple(e for e in self.entered if e.second_ns <= time_ns), self.sources)
+        own = tuple(e for e in self.entered if e.second_ns <= time_ns)
+        return EnteredFacts(own, lambda: self.sources)
 
     @cached_property
     def by_id(self) -> Mapping[str, tuple[Entered, ...]]:
@@ -70,33 +81,37 @@ class EnteredFacts:
 
 
 def told_in(storage: Storage) -> EnteredFacts:
-    """From the journal; damaged rows are passed over, `edaphon verify` tells them."""
+    """From the journal; damaged rows are passed over, `edaphon verify` lists them."""
     if not storage.layout.journal.exists():
-        return EnteredFacts((), sources_now(storage.config))
-    warn_of_lost_facts(storage)
+        return EnteredFacts((), lambda: _sources_of_file(storage.config))
+    storage.warn_of_lost_facts()
     entered: list[Entered] = []
     configuration = None
-    journal = read_only(storage.layout.journal)
-    for place, entry in _meanings(journal, storage.layout.series):
+    for place, entry in _fact_log(read_only(storage.layout.journal), storage.layout.series):
         if entry.kind in FACT_KINDS:
             entered.append(Entered(place, entry.received_ns, from_payload(entry.payload)))
         else:
             configuration = entry
-    sources = sources_of(configuration) if configuration else sources_now(storage.config)
+
+    def sources() -> "Sources":
+
+        return sources_of(configuration) if configuration else _sources_of_file(storage.config)
+
     return EnteredFacts(tuple(entered), sources)
 
 
-def _meanings(journal: JournalReader, path: Path) -> tuple[tuple[EntryId, Entry], ...]:
+def _fact_log(journal: JournalReader, path: Path) -> list[Item]:
     """With the help of the series where there is one that can be read."""
-    try:
-        with closing(Series(path, read_only=True)) as series:
-            return read_fact_log(journal, series)
-    except (WrongFile, sqlite3.DatabaseError):
-        return read_fact_log(journal, None)
+    table = None
+    with suppress(WrongFile, sqlite3.DatabaseError, OSError), SeriesReader(path) as series:
+        table = trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
+    return list(fact_log_items(journal, table))
 
 
-def sources_now(config: Configuration) -> Sources:
+def _sources_of_file(config: "Configuration") -> "Sources":
     """Those of the file, for a journal that no daemon has written its configuration into yet."""
+    from edaphon.derive.decode import Sources
+
     files: dict[str, str] = {}
     for source in config.sources:
         path = getattr(source, "codec_file", None)

@@ -13,9 +13,10 @@ from errno import EACCES
 from pathlib import Path
 
 from edaphon.people import account_of
+from edaphon.storage.client import become
 from edaphon.storage.paths import Layout
 
-__all__ = ["as_caller", "as_owner", "become_owner", "mend_modes", "set_umask"]
+__all__ = ["as_owner", "become_owner", "mend_modes", "set_umask"]
 
 UMASK = 0o027
 FILE_MODE, CLOSED_MODE, LOCK_MODE, FOLDER_MODE = 0o640, 0o440, 0o600, 0o750
@@ -72,28 +73,7 @@ def as_owner(folder: Path) -> Iterator[None]:
         yield
     finally:
         if os.geteuid() != uid:
-            _become(uid, gid, groups)
-
-
-@contextmanager
-def as_caller() -> Iterator[None]:
-    """Whoever asks is the account that called the command, which may have become the owner."""
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    if uid == os.getuid():
-        yield
-        return
-    os.seteuid(os.getuid())
-    try:
-        yield
-    finally:
-        _become(uid, gid, groups)
-
-
-def _become(uid: int, gid: int, groups: list[int]) -> None:
-    os.seteuid(os.getuid())  # first: only root may take groups
-    os.setgroups(groups)
-    os.setegid(gid)
-    os.seteuid(uid)
+            become(uid, gid, groups)
 
 
 def mend_modes(layout: Layout) -> int:

@@ -1,13 +1,23 @@
-"""Where things lie in the storage folder."""
+"""Where the storage folder is, and where things lie in it."""
 
+import os
+import re
+import stat
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from edaphon.databases import SIDE_FILES, move_aside
+from edaphon.errors import FolderUnknown
 
-__all__ = ["Layout"]
+CONFIG_NAME = "edaphon.toml"
+SERVICE_FOLDER = Path("/etc/edaphon")
+USUAL_FILES = (Path(CONFIG_NAME), SERVICE_FOLDER / CONFIG_NAME)
+USUAL_FOLDER = Path("/var/lib/edaphon")
+MOST_BYTES = 1_000_000  # of a configuration
+NAME_IT = "name the storage folder with --folder DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +87,53 @@ class Layout:
         yield from databases
         for path in chain(databases, list(self.journal.glob("journal-*.sqlite"))):
             yield from (Path(f"{path}{end}") for end in SIDE_FILES)
+
+
+def find_folder(file: Path | None = None, folder: Path | None = None) -> Path:
+    """The storage folder: as given, else as a configuration names it, else the usual one.
+
+    Nothing else in the configuration has to be right. Raises FolderUnknown.
+    """
+    if folder is not None:
+        return folder.absolute()
+    path = file or next((each for each in USUAL_FILES if os.path.exists(each)), None)
+    if path is None and USUAL_FOLDER.is_dir():
+        return USUAL_FOLDER
+    if path is None:
+        raise FolderUnknown(f"no {CONFIG_NAME} here and no {USUAL_FOLDER}: {NAME_IT}")
+    try:
+        named = _folder_in(_text(path))
+    except OSError as error:
+        raise FolderUnknown(f"{path} can't be read ({error.strerror}): {NAME_IT}") from None
+    if named is None or not named.is_absolute():
+        raise FolderUnknown(
+            f"expected `folder` with an absolute path in [storage] of {path}, got"
+            f" {named or 'none'}: {NAME_IT}"
+        )
+    return named
+
+
+def _text(path: Path) -> str:
+    """Raises OSError for what is no file, without waiting for a pipe."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(0, "no regular file", str(path))
+        return os.read(handle, MOST_BYTES).decode("utf-8-sig", "replace")
+    finally:
+        os.close(handle)
+
+
+def _folder_in(text: str) -> Path | None:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:  # a mistake elsewhere does not hide this line
+        section = re.search(r"^\s*\[storage\][^\n]*\n((?:(?!\s*\[)[^\n]*\n?)*)", text, re.MULTILINE)
+        lines = re.findall(r"^\s*folder\s*=[^\n]*", section[1] if section else "", re.MULTILINE)
+        try:
+            table = {"storage": tomllib.loads(lines[0])} if lines else {}
+        except tomllib.TOMLDecodeError:
+            table = {}
+    storage = table.get("storage")
+    named = storage.get("folder") if isinstance(storage, dict) else None
+    return Path(named) if isinstance(named, str) and named and "\0" not in named else None

@@ -5,10 +5,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from edaphon.databases import AT_FAULT, fault_of, move_aside
-from edaphon.series import Series, WrongFile
+import orjson
 
-__all__ = ["new_series", "open_series", "renew_if_damaged"]
+from edaphon.databases import AT_FAULT, fault_of, move_aside
+from edaphon.journal.fact_log import CHECKPOINT
+from edaphon.model import EntryId
+from edaphon.series import Series, SeriesReader, WrongFile
+
+__all__ = ["new_series", "open_series", "reached_by", "renew_if_damaged"]
 
 
 def open_series(path: Path, say: Callable[[str], None]) -> Series:
@@ -39,3 +43,15 @@ def renew_if_damaged(path: Path, say: Callable[[str], None]) -> None:
             words = str(error)
     if words:
         new_series(path, words, say).close()
+
+
+def reached_by(path: Path) -> EntryId | None:
+    """The last place from which the series of that file has rows; None where none can be read."""
+    if not path.exists():
+        return None
+    try:
+        with SeriesReader(path) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
+        return EntryId.of(table["position"])
+    except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
+        return None

@@ -2,7 +2,6 @@
 
 import os
 import re
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +19,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from edaphon.errors import TimeError
+from edaphon.instants import INSTANT, instant_text, written_ns
 from edaphon.toml_input.lines import read_secret, written_instant
 
 _UNITS_NS: Final = {
@@ -33,9 +34,6 @@ _DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|min|h|d)", re.ASCII)
 _LONGEST_NS: Final = 36_525 * 86_400 * 10**9  # a century
 _LATEST_NS: Final = 291 * 31_556_952 * 10**9  # 64 bits hold 292 years before and after 1970
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_INSTANT: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
 _DEPTH: Final = re.compile(r"-?\d{1,4}(\.\d{1,3})?", re.ASCII)
 _ELSEWHERE: Final = re.compile(
     r"(^|/)\.{0,2}(/|$)|[\\:\x00-\x1f\x7f]"
@@ -43,9 +41,6 @@ _ELSEWHERE: Final = re.compile(
 _VARIABLE: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 SECRET_PLACE: Final = 'only its place: { env = "NAME" } or { file = "/PATH" }'  # noqa: S105
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_S: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
-_LAST_S: Final = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
 
 
 class Table(BaseModel):
@@ -97,22 +92,12 @@ def _identifier(text: object) -> str:
 
 def instant_ns(value: object) -> int:
     """An offset date-time, or its RFC 3339 text, as UTC ns."""
-    if isinstance(value, datetime):
-        value = value.isoformat()
-    found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
     if isinstance(value, str) and "." in value[:3] and (meant := written_instant(value)):
         raise wrong(f"write {meant}")
-    if not found:
-        raise wrong(f"{_instant_hint(value)}, such as 2026-04-01T12:00:00Z")
-    day, clock, fraction, offset = found.groups()
     try:
-        whole = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset == 'Z' else offset}")
-    except ValueError as error:
-        raise wrong(f"a date and time that exist ({error})") from None
-    seconds = (whole - _EPOCH) // timedelta(seconds=1)
-    if not _FIRST_S <= seconds <= _LAST_S:
-        raise wrong("a time whose year in UTC is from 1 to 9999")
-    return seconds * 10**9 + int((fraction or "0").ljust(9, "0"))
+        return written_ns(value)
+    except TimeError as error:
+        raise wrong(str(error)) from None
 
 
 def _near_ns(value: object) -> int:
@@ -121,21 +106,6 @@ def _near_ns(value: object) -> int:
     if not -_LATEST_NS < ns < _LATEST_NS:
         raise wrong("a time from 1680 to 2260; without a beginning or end leave the key out")
     return ns
-
-
-def _instant_hint(value: object) -> str:
-    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", value):
-        return "a time needs Z or its offset from UTC"
-    if isinstance(value, date):
-        return "a date needs a time with Z or its offset from UTC"
-    return "a time with Z or its offset from UTC"
-
-
-def instant_text(ns: int) -> str:
-    """RFC 3339 in UTC with as many decimals as are needed; the inverse of `instant_ns`."""
-    seconds, rest = divmod(ns, 10**9)
-    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    return whole + (f".{rest:09d}".rstrip("0") if rest else "") + "Z"
 
 
 def depth_label(value: object) -> str:
@@ -188,7 +158,7 @@ Instant = Annotated[
     int,
     BeforeValidator(_near_ns),
     PlainSerializer(instant_text, return_type=str),
-    _text(_INSTANT.pattern),
+    _text(INSTANT.pattern),
 ]
 Depth = Annotated[
     str,

@@ -16,10 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from pydantic import BeforeValidator, Field
+
 from edaphon_drivers.files.lines import Context
+from edaphon_drivers.sheets import Table, takes
 
 DATE_ORDERS = {"ymd": "%Y{0}%m{0}%d", "dmy": "%d{0}%m{0}%Y", "mdy": "%m{0}%d{0}%Y"}
 EPOCHS = {"s": 9, "ms": 6, "us": 3, "ns": 0}
@@ -64,12 +67,19 @@ class Format:
         return dict(zip(self.fields, found.groups(), strict=True)) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+def _texts(value: Any) -> Any:
+    return frozenset(map(str, value)) if isinstance(value, list) else value
+
+
+ColumnPlace = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
+CONDITION = 'a table { column = "..", is = [".."] }'
+
+
+class Condition(Table):
     """A row counts only where this column, or header key, says one of these."""
 
-    column: str | int
-    allowed: frozenset[str]
+    column: ColumnPlace = takes("the name of a column, or its number from 1")
+    allowed: Annotated[frozenset[str], BeforeValidator(_texts)] = takes("a list", alias="is")
 
 
 class Spread(NamedTuple):

@@ -39,9 +39,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.clock import (
+    CONDITION,
     DATE_ORDERS,
     EPOCHS,
     Clock,
+    ColumnPlace,
     Condition,
     Elapsed,
     Spread,
@@ -108,45 +110,29 @@ def _zone(name: str) -> str:
     raise ValueError(f'is the name of a zone such as "Europe/Berlin", not {written(name)}{hint}')
 
 
-_Place = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
-_CONDITION = 'a table { column = "..", is = [".."] }'
 _TIME = "a table with columns, and formats with utc_offset, or epoch"
 
 
-class ConditionTable(Table):
-    """`when`, [[frame.only]] and [[frame.refuse]]: the rows in which a column says one of these."""
+class Column(Table):
+    """[[frame.column]] and [[frame.footer]]: a column and the output that it is."""
 
-    column: _Place = takes("the name of a column, or its number from 1")
-    allowed: ListOf[Any] = takes("a list of texts", alias="is")
-
-    def condition(self) -> Condition:
-        return Condition(self.column, frozenset(map(str, self.allowed)))
-
-
-class ColumnTable(Table):
-    """[[frame.column]] and [[frame.footer]]."""
-
-    name: Annotated[str, Field(min_length=1)] | None = takes(
-        "a text; a column without a name has a number", None
+    named: Annotated[str, Field(min_length=1)] | None = takes(
+        "a text; a column without a name has a number", None, alias="name"
     )
     number: int | None = takes("a whole number from 1: number = 2", None, ge=1, le=_MOST_CELLS)
     output: str = takes("the name of an [[output]]")
     mean: bool = takes("true or false", False)
-    when: ConditionTable | None = takes(_CONDITION, None)
+    when: Condition | None = takes(CONDITION, None)
 
     @model_validator(mode="after")
-    def _one_place(self) -> "ColumnTable":
-        if (self.name is None) == (self.number is None):
+    def _one_place(self) -> "Column":
+        if (self.named is None) == (self.number is None):
             raise ValueError("has a name, or a number from 1")
         return self
 
     @property
-    def place(self) -> str | int:
-        return self.name or self.number or 0
-
-    def column(self) -> "Column":
-        when = self.when.condition() if self.when else None
-        return Column(self.place, self.output, self.mean, when)
+    def name(self) -> str | int:
+        return self.named or self.number or 0
 
 
 class SpreadTable(Table):
@@ -159,10 +145,10 @@ class SpreadTable(Table):
 class ElapsedTable(Table):
     """`elapsed`: a column of time since a start."""
 
-    column: _Place = takes("the name of a column, or its number from 1")
+    column: ColumnPlace = takes("the name of a column, or its number from 1")
     unit: Literal["d", "h", "min", "s", "ms"] = takes(one_of(ELAPSED_UNITS), "s")
     within_s: Positive = takes("seconds above 0", 60.0)
-    when: ConditionTable | None = takes(_CONDITION, None)
+    when: Condition | None = takes(CONDITION, None)
 
     def elapsed(self, start: str | None) -> Elapsed:
         return Elapsed(
@@ -170,14 +156,14 @@ class ElapsedTable(Table):
             ELAPSED_UNITS[self.unit],
             rfc3339_ns(start) if start is not None else None,
             round(self.within_s * 1e9),
-            self.when.condition() if self.when else None,
+            self.when,
         )
 
 
 class FileTime(Table):
     """[frame.time] of a file's sheet."""
 
-    columns: Annotated[ListOf[_Place], that(bool)] | None = takes(
+    columns: Annotated[ListOf[ColumnPlace], that(bool)] | None = takes(
         "a list of column names, or numbers from 1", None
     )
     formats: Annotated[ListOf[str], that(bool)] | None = takes(
@@ -239,21 +225,11 @@ class FileTable(Table):
     interval_s: Positive = takes("a number of seconds above 0", 0.0)
     intervals: dict[str, Positive] = takes("seconds by table, such as { Hourly = 3600 }", {})
     time: FileTime = takes(_TIME)
-    column: ListOf[ColumnTable] = takes("a list of tables, [[frame.column]]", ())
-    footer: ListOf[ColumnTable] = takes("a list of tables, [[frame.footer]]", ())
-    only: ListOf[ConditionTable] = takes(_CONDITION, ())
-    refuse: ListOf[ConditionTable] = takes(_CONDITION, ())
+    column: ListOf[Column] = takes("a list of tables, [[frame.column]]", ())
+    footer: ListOf[Column] = takes("a list of tables, [[frame.footer]]", ())
+    only: ListOf[Condition] = takes(CONDITION, ())
+    refuse: ListOf[Condition] = takes(CONDITION, ())
     like: Any = takes("the name of an ASCII sheet", None)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column, by name or by number from 1, and the output that it is."""
-
-    name: str | int
-    output: str
-    mean: bool = False
-    when: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,10 +291,10 @@ def _layout(frame: FileTable) -> FileLayout:
     return FileLayout(
         form=frame.form,
         clock=frame.time.clock(),
-        columns=tuple(row.column() for row in frame.column),
-        footer=tuple(row.column() for row in frame.footer),
-        only=tuple(row.condition() for row in frame.only),
-        refuse=tuple(row.condition() for row in frame.refuse),
+        columns=frame.column,
+        footer=frame.footer,
+        only=frame.only,
+        refuse=frame.refuse,
         separator=SEPARATORS[frame.separator or usual],
         decimal=frame.decimal,
         missing=frozenset(words),
@@ -361,7 +337,7 @@ def _column_errors(frame: FileTable, sheet: Sheet) -> Iterator[str]:
     rows = (*frame.column, *frame.footer)
     for row in rows:
         if row.mean and "interval_s" not in frame.model_fields_set:
-            yield f"frame.interval_s is missing: column {row.place} is a mean over it"
+            yield f"frame.interval_s is missing: column {row.name} is a mean over it"
     if not frame.column:
         yield "frame.column is missing: [[frame.column]] with name and output"
     named = {row.output for row in rows}

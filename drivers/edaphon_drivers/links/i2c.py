@@ -12,7 +12,20 @@ _I2C_SLAVE = 0x0703  # linux/i2c-dev.h
 _SILENT = {errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN}
 
 
-class I2cLink:
+class AnsweredAtOnce:
+    """A link whose `write` waits for the answer, and keeps it."""
+
+    _came = b""
+
+    def read(self, wait_s: float) -> bytes:
+        """What the last write read, once; b"" after `wait_s` [s] when nothing came."""
+        came, self._came = self._came, b""
+        if not came:
+            time.sleep(max(0.0, wait_s))
+        return came
+
+
+class I2cLink(AnsweredAtOnce):
     """`write` takes the 7-bit address, how many bytes to read, and the command (or none).
 
     Raises LinkDown, and Refused where a driver of the kernel owns the address.
@@ -20,7 +33,6 @@ class I2cLink:
 
     def __init__(self, path: str) -> None:
         self.name = path
-        self._came = b""
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -41,13 +53,6 @@ class I2cLink:
                 self._came = os.read(self._file, count)
         except OSError as error:
             self._judge(error, address)
-
-    def read(self, wait_s: float) -> bytes:
-        """What the last write read, once; b"" after `wait_s` [s] when nothing came."""
-        came, self._came = self._came, b""
-        if not came:
-            time.sleep(max(0.0, wait_s))
-        return came
 
     def close(self) -> None:
         if self._file >= 0:

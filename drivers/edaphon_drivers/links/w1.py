@@ -1,16 +1,16 @@
 """The kernel's folder of 1-wire devices as a link: an identity goes in, its w1_slave comes out."""
 
 import re
-import time
 from pathlib import Path
 
 from edaphon_drivers.faults import LinkDown
+from edaphon_drivers.links.i2c import AnsweredAtOnce
 
 _IDENTITY = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{12})\n")
 _MOST_BYTES = 4096
 
 
-class W1Link:
+class W1Link(AnsweredAtOnce):
     """Every method raises LinkDown. A thermometer that is not there is silence, not a lost link.
 
     `write` blocks while the thermometer converts: 0.75 s at 12 bit, longer when the kernel retries.
@@ -26,13 +26,6 @@ class W1Link:
         self._check_folder()
         asked = _IDENTITY.fullmatch(data)
         self._came = self._slave_file(asked[1].decode()) if asked else b""
-
-    def read(self, wait_s: float) -> bytes:
-        """What the last file held, once; b"" after `wait_s` [s] when nothing came."""
-        came, self._came = self._came, b""
-        if not came:
-            time.sleep(max(0.0, wait_s))
-        return came
 
     def close(self) -> None:
         self._came = b""

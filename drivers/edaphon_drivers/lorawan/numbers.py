@@ -9,7 +9,7 @@ the number is there at all, `fails` (at, mask, codes) that it decides whether th
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
@@ -194,6 +194,25 @@ def number_errors(
         for at in places:
             if at >= room:
                 yield f"{where}: byte {at}, which decides, lies behind {room} bytes"
+
+
+def row_readings(
+    data: bytes, f_port: int, sheet: Sheet, table: CodecTable, rows: Mapping[bytes, ChannelRow]
+) -> tuple[Reading, ...]:
+    """The readings of a frame whose tags are those of `rows`; Incomplete by an unknown one."""
+    check_port(data, f_port, sheet, table.f_port)
+    return tagged_readings(
+        data,
+        len(next(iter(rows), b"")),
+        lambda tag, _: rows[tag].n_bytes if tag in rows else None,
+        lambda tag, value: read_numbers(value, rows[tag].number, "big", sheet, table.codes),
+        sheet,
+    )
+
+
+def row_errors(name: str, rows: Iterable[ChannelRow], sheet: Sheet) -> Iterator[str]:
+    for n, row in enumerate(rows, 1):
+        yield from number_errors(f"frame.{name} {n}", row.number, row.n_bytes, sheet)
 
 
 def output_errors(where: str, names: Iterable[str], sheet: Sheet) -> Iterator[str]:

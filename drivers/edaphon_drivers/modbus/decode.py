@@ -164,8 +164,7 @@ def _states(got: tuple[ReadAnswer, ...], plan: RegisterPlan) -> list[State]:
     """The states that hold, in the order of the table: the first that names an output counts."""
     return [
         state
-        for read in plan.reads
-        for state in read.states
+        for read, state in plan.states
         if (data := _last(got, read, state.at, 2)) and state.holds(int.from_bytes(data))
     ]
 
@@ -178,12 +177,7 @@ def _unsure(
     asked: tuple[tuple[Request, bytes], ...], got: tuple[ReadAnswer, ...], plan: RegisterPlan
 ) -> list[State]:
     """The states that were asked for and not learnt: what they speak of may be no measurement."""
-    return [
-        state
-        for read in plan.reads
-        for state in read.states
-        if _is_missing(asked, got, read, state.at)
-    ]
+    return [state for read, state in plan.states if _is_missing(asked, got, read, state.at)]
 
 
 def _is_missing(
@@ -206,7 +200,7 @@ def _is_question(request: Request, read: Read, at: int) -> bool:
 def _unready(
     asked: tuple[tuple[Request, bytes], ...], got: tuple[ReadAnswer, ...], plan: RegisterPlan
 ) -> Fault | None:
-    for read in plan.reads:
+    for read in plan.waits:
         if read.wait and _is_missing(asked, got, read, 0):
             return _nothing(asked, plan)
         data = _last(got, read, 0, 2) if read.wait else b""

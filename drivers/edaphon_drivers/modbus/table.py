@@ -6,6 +6,7 @@ Addresses are those on the wire, from 0; makers often print them one higher.
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Strict, model_validator
@@ -73,17 +74,25 @@ class Item(Table):
     registers: int = takes(_WHOLE, 0, ge=0)
     names: dict[str, str] = takes(_NAMES, {})
 
-    @property
+    @cached_property
     def n_bytes(self) -> int:
-        return 2 * self.registers or struct.calcsize(">" + _KINDS[self.type])
+        return 2 * self.registers or self._struct.size
+
+    @cached_property
+    def _struct(self) -> struct.Struct:
+        return struct.Struct(">" + _KINDS[self.type])
+
+    @cached_property
+    def _is_turned(self) -> bool:
+        return "little" in {self.word_order, self.byte_order}
 
     def raw(self, data: bytes) -> float | int:
-        """The number as it stands in `n_bytes` bytes."""
-        if self.word_order == "little":
-            data = b"".join(data[at : at + 2] for at in range(len(data) - 2, -1, -2))
-        if self.byte_order == "little":
-            data = b"".join(data[at : at + 2][::-1] for at in range(0, len(data), 2))
-        number: float | int = struct.unpack(">" + _KINDS[self.type], data)[0]
+        """The number as it is written in `n_bytes` bytes."""
+        if self._is_turned:
+            words = [data[at : at + 2] for at in range(0, len(data), 2)]
+            words = words[::-1] if self.word_order == "little" else words
+            data = b"".join(w[::-1] if self.byte_order == "little" else w for w in words)
+        number: float | int = self._struct.unpack(data)[0]
         return number
 
     def number(self, data: bytes) -> float:
@@ -113,18 +122,23 @@ class Wait(Table):
     tries: int = takes(_WHOLE, 5)
 
 
-class ReadTable(Table):
-    """[[frame.read]] or [[frame.identity]]: one request, and what its answer holds."""
+class Read(Table):
+    """[[frame.read]] or [[frame.identity]]: one request, and what its answer holds.
 
-    function: int | None = whole(1, 127)
-    also_function: int | None = whole(1, 127)
+    `address` is None where the request is not one for registers. Registers that can also be read
+    by another function have it as `also_function`. The instrument may refuse an `optional` one.
+    `objects` names a maker's own objects of the device identification by number.
+    """
+
+    given_function: int | None = whole(1, 127, alias="function")
+    given_also: int | None = whole(1, 127, alias="also_function")
     address: int | None = whole(0, 0xFFFF)
     count: int | None = whole(1, _MOST_REGISTERS)
     request: Annotated[str, AfterValidator(_hexadecimal)] | None = takes(
         'hexadecimal, such as "00 08 02"', None
     )
-    bytes: int | None = whole(1, _MOST_BYTES)
-    values: ListOf[Item] = takes("a list of tables such as { at = 0 }", ())
+    n_bytes: int | None = whole(1, _MOST_BYTES, alias="bytes")
+    items: ListOf[Item] = takes("a list of tables such as { at = 0 }", (), alias="values")
     states: ListOf[State] = takes("a list of tables", ())
     wait: Wait | None = takes("a table such as { equals = 1 }", None)
     optional: bool | None = takes("true or false", None)
@@ -132,68 +146,50 @@ class ReadTable(Table):
     objects: dict[str, str] = takes(_NAMES, {})
 
     @model_validator(mode="after")
-    def _whole(self) -> "ReadTable":
+    def _whole(self) -> "Read":
         if self.device_identification is not None:
             return self
-        if self.request is None and self.function not in {None, 3, 4}:
-            raise ValueError(f"function is 3 or 4, or has a request and bytes; not {self.function}")
-        given = self.model_fields_set
-        needed = {"bytes"} if self.request is not None else {"address", "count"}
-        for key in sorted(needed - given):
-            raise ValueError(f"needs {key}, {ReadTable.model_fields[key].description}")
+        if self.request is None and self.given_function not in {None, 3, 4}:
+            raise ValueError(
+                f"function is 3 or 4, or has a request and bytes; not {self.given_function}"
+            )
+        needed = ("n_bytes",) if self.request is not None else ("address", "count")
+        for name in needed:
+            if name not in self.model_fields_set:
+                field = Read.model_fields[name]
+                raise ValueError(f"needs {field.alias or name}, {field.description}")
+        if self.request is not None and self.address is not None:
+            raise ValueError("has a request or an address, not both")
         return self
 
-    def read(self, of_identity: bool) -> "Read":
+    @cached_property
+    def function(self) -> int:
+        return self.given_function or (3 if self.device_identification is None else 0x2B)
+
+    @cached_property
+    def also_function(self) -> int:
+        return self.given_also or self.function
+
+    @cached_property
+    def shape(self) -> Shape:
         if self.device_identification is not None:
-            function = self.function or 0x2B
-            pdu, shape = _IDENTIFY_ALL if "objects" in self.model_fields_set else _IDENTIFY, None
-        elif self.request is not None:
-            function, shape = self.function or 3, self.bytes
-            pdu = function.to_bytes() + bytes.fromhex(self.request)
-        else:
-            function, shape = self.function or 3, 2 * (self.count or 0)
-            pdu = struct.pack(">BHH", function, self.address, self.count)
-        plain = self.device_identification is None and self.request is None
-        return Read(
-            pdu=pdu,
-            shape=Shape(shape),
-            function=function,
-            address=self.address if plain else None,
-            also_function=self.also_function or function,
-            items=self.values,
-            states=self.states,
-            wait=self.wait,
-            optional=of_identity if self.optional is None else self.optional,
-            objects=self.objects,
-        )
+            return Shape(None)
+        return Shape(self.n_bytes if self.request is not None else 2 * (self.count or 0))
+
+    @cached_property
+    def pdu(self) -> bytes:
+        if self.device_identification is not None:
+            return _IDENTIFY_ALL if "objects" in self.model_fields_set else _IDENTIFY
+        if self.request is not None:
+            return self.function.to_bytes() + bytes.fromhex(self.request)
+        return struct.pack(">BHH", self.function, self.address, self.count)
 
 
 class ModbusTable(Table):
     """[frame] of a Modbus sheet."""
 
-    read: Annotated[ListOf[ReadTable], that(bool)] = takes("at least one table [[frame.read]]")
-    identity: ListOf[ReadTable] = takes("a list of tables [[frame.identity]]", ())
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One request and what its answer holds; the instrument may refuse an `optional` one.
-
-    `address` is None where the request is not one for registers. Registers that can also be read
-    by another function have it as `also_function`. `objects` names a maker's own objects of the
-    device identification by number.
-    """
-
-    pdu: bytes
-    shape: Shape
-    function: int
-    address: int | None
-    also_function: int
-    items: tuple[Item, ...]
-    states: tuple[State, ...]
-    wait: Wait | None
-    optional: bool
-    objects: Mapping[str, str]
+    read: Annotated[ListOf[Read], that(bool)] = takes("at least one table [[frame.read]]")
+    identity: ListOf[Read] = takes("a list of tables [[frame.identity]]", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +198,9 @@ class RegisterPlan:
 
     reads: tuple[Read, ...]
     identity: tuple[Read, ...]
-
-    @property
-    def shapes(self) -> dict[bytes, Shape]:
-        return {read.pdu: read.shape for read in (*self.reads, *self.identity)}
+    shapes: Mapping[bytes, Shape]
+    states: tuple[tuple[Read, State], ...]
+    waits: tuple[Read, ...]
 
 
 def _further_errors(table: ModbusTable, sheet: Sheet) -> Iterator[str]:
@@ -213,9 +208,8 @@ def _further_errors(table: ModbusTable, sheet: Sheet) -> Iterator[str]:
     filled: set[str] = set()
     for name, rows in (("read", table.read), ("identity", table.identity)):
         for n, row in enumerate(rows, 1):
-            where, read = f"frame.{name} {n}", row.read(name == "identity")
-            yield from _read_errors(where, read, sheet, name == "identity")
-            filled |= {item.output for item in read.items}
+            yield from _read_errors(f"frame.{name} {n}", row, sheet, name == "identity")
+            filled |= {item.output for item in row.items}
     if unfilled := sheet.outputs.keys() - filled:
         yield f"frame.read: expected a value for each output, none fills {', '.join(unfilled)}"
 
@@ -249,7 +243,11 @@ def plan_of(sheet: Sheet) -> RegisterPlan:
     """The sheet's table; raises Refused with the first error in it."""
     refuse(sheet_errors(sheet), sheet)
     table = _table_of(sheet)
-    return RegisterPlan(
-        tuple(row.read(False) for row in table.read),
-        tuple(row.read(True) for row in table.identity),
+    optional = {"optional": True}  # who does not say who it is may still measure
+    identity = tuple(
+        read.model_copy(update=optional if read.optional is None else {}) for read in table.identity
     )
+    shapes = {read.pdu: read.shape for read in (*table.read, *identity)}
+    states = tuple((read, state) for read in table.read for state in read.states)
+    waits = tuple(read for read in table.read if read.wait)
+    return RegisterPlan(table.read, identity, shapes, states, waits)

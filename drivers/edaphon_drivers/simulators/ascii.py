@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import PluggedPort
+from edaphon_drivers.simulators.plugged import PluggedPort, repeated
 
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise")
 
@@ -41,9 +41,7 @@ class Instrument:
 
     def fail(self, fault: str, times: int = 1) -> None:
         """The next `times` answers or lines meet that fault."""
-        if fault not in FAULTS:
-            raise ValueError(f"expected one of {', '.join(FAULTS)}, got {fault!r}")
-        self._queued.extend([fault] * times)
+        self._queued.extend(repeated(fault, times, FAULTS))
 
     def next_fault(self) -> str:
         return self._queued.popleft() if self._queued else ""

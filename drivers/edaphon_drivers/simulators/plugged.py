@@ -4,6 +4,7 @@ import os
 import select
 import threading
 import tty
+from collections.abc import Sequence
 from pathlib import Path
 
 _MOST_BYTES = 4096
@@ -72,6 +73,13 @@ class PluggedPort:
         except (OSError, ValueError):  # unplugged meanwhile
             return b""
         return b""
+
+
+def repeated(fault: str, times: int, known: Sequence[str]) -> list[str]:
+    """A fault for each of the next answers; raises ValueError for one that is not known."""
+    if fault not in known:
+        raise ValueError(f"expected one of {', '.join(known)}, got {fault!r}")
+    return [fault] * times
 
 
 def _points_to(link: Path, port: str) -> bool:

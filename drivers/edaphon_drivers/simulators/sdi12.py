@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import PluggedPort
+from edaphon_drivers.simulators.plugged import PluggedPort, repeated
 
 FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut")
 
@@ -88,9 +88,7 @@ class Probe:
 
     def fail(self, fault: str, times: int = 1) -> None:
         """The next `times` commands to this probe meet that fault."""
-        if fault not in FAULTS:
-            raise ValueError(f"expected one of {', '.join(FAULTS)}, got {fault!r}")
-        self._queued.extend([fault] * times)
+        self._queued.extend(repeated(fault, times, FAULTS))
 
     def next_fault(self, command: str) -> str | None:
         return self._queued.popleft() if self._queued else self.fault(command)

@@ -63,6 +63,16 @@ def test_a_calibration_is_written_with_all_that_was_given_and_passes_check(plot)
     assert "counts as exact" not in out
 
 
+def test_a_line_is_given_by_offset_and_slope_in_any_order(plot):
+    words = ("--channel", "p-vwc", "--curve", "linear", *M3, "--id", "soil")
+    words += ("--parameter", "slope=1.05", "--parameter", "offset=-0.01", "--u", "offset=0.005")
+    call(plot, "cal", "add", *words)
+    (row,) = tomllib.loads((plot.inbox / "soil.toml").read_text())["calibration"]
+    assert list(row["parameters"].items()) == [("offset", -0.01), ("slope", 1.05)]
+    assert row["covariance"] == [[0.005**2, 0.0], [0.0, 0.0]]
+    assert examine([plot.file]).config_errors == ()
+
+
 def test_a_calibration_without_uncertainty_is_shown_to_count_as_exact(plot):
     assert (
         "so it counts as exact; --u or --covariance says it"

@@ -11,9 +11,9 @@ from tests.stories.station import Station
 from edaphon import printer as cal_table
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
-from edaphon.derive.fact_log import CHECKPOINT
 from edaphon.facts import pin_id
 from edaphon.journal import Journal, Kind
+from edaphon.journal.fact_log import CHECKPOINT
 from edaphon.series import Series
 
 PIN = pin_id("meter.teros12", "water_content_counts", "mineral")

@@ -61,7 +61,7 @@ def test_a_command_without_a_daemon_says_what_to_type(tmp_path: Path):
         config.write('[bus.p]\nkind = "sdi12"\nport = "/dev/serial/by-id/x"\n[[source]]\n')
         config.write('bus = "p"\naddress = "a"\nmodel = "meter.teros12"\ninterval = "1h"\n')
     assert "edaphon run" in edaphon("read", "p/a", "--config", str(file), code=75)
-    assert "expected the id of a channel" in edaphon("query", "x", "--config", str(file), code=1)
+    assert "edaphon run" in edaphon("query", "x", "--config", str(file), code=1)
 
 
 @pytest.mark.parametrize("stale", [False, True])

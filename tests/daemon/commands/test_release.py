@@ -129,7 +129,8 @@ def test_channels_and_times_can_be_chosen(plot):
     found = call(plot, "query", "p-temp", "--release", "part")[0].splitlines()
     assert len(found) == 3
     assert (
-        "(p-temp), got 'p-vwc'" in call(plot, "query", "p-vwc", "--release", "part", codes=(1,))[1]
+        "got 'p-vwc'; known are p-temp"
+        in call(plot, "query", "p-vwc", "--release", "part", codes=(1,))[1]
     )
 
 

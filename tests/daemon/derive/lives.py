@@ -14,7 +14,6 @@ from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, read_config
 from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.deriver import Deriver
-from edaphon.derive.fact_log import FACT_KINDS
 from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan
 from edaphon.derive.state import PipelineState
@@ -29,6 +28,7 @@ from edaphon.facts import (
 )
 from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.journal.copies import Copies
+from edaphon.journal.fact_log import FACT_KINDS
 from edaphon.journal.guard import Aside
 from edaphon.model import EntryId, Observations
 from edaphon.series import Series

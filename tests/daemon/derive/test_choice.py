@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from edaphon.derive.calibrate import Segment
 from edaphon.derive.segments import PlannedDeployment, segments_of
 from edaphon.facts import Deployment, Knowledge, fact_of
+from edaphon.instants import instant_text
 from edaphon.model import ALWAYS, EntryId
-from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Factory, Output
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"

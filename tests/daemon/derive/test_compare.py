@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edaphon.derive.projection import BINS, Comparison, Derived, Sketch
+from edaphon.derive.projection import BINS, Comparison, Sketch
+from edaphon.derive.recalculate import BeforeAfter
 from edaphon.model import Observations
 
 NAN = float("nan")
@@ -24,7 +25,7 @@ def compared(
 ) -> Comparison:
     comparison = Comparison(Sketch(start, end))
     for old, new in parts:
-        comparison.add(Derived(old, new))
+        comparison.add(BeforeAfter(old, new))
     return comparison
 
 

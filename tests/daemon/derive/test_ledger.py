@@ -4,11 +4,11 @@ import orjson
 from tests.daemon.derive.lives import T0
 
 from edaphon.derive.decode import Sources
+from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan
 from edaphon.derive.state import PipelineState
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
-from edaphon_drivers.modbus.engine import Line
 from edaphon_drivers.payloads import pack_message
 
 
@@ -37,7 +37,7 @@ def line_over(*entries: Entry) -> PipelineState:
     def recall(places):
         return [(place, known[place]) for place in places]
 
-    line = Line(PipelineState(), Plan(), Sources(), recall)
+    line = Pipeline(PipelineState(), Plan(), Sources(), recall)
     line.step(items)
     return line.state
 

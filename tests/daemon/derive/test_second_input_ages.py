@@ -10,8 +10,8 @@ from tests.daemon.derive.test_second_inputs import BESIDE, EnteredFacts, ec25, v
 
 from edaphon.derive.plan import Plan
 from edaphon.facts import Knowledge
+from edaphon.instants import instant_text
 from edaphon.model import ALWAYS, EntryId
-from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output
 
 HOUR_NS = 3600 * 10**9
@@ -65,10 +65,10 @@ def test_a_derivation_names_those_of_the_other_channel_whose_values_it_can_take(
     knowledge = Knowledge.of([(EntryId(1, n), table) for n, table in enumerate(tables, 1)])
     outputs = {"t": Output("t", "soil_temperature", "degC"), "ec": Output("ec", EC, "uS/cm")}
     plan = Plan.of(knowledge, {"a": outputs, "b": outputs}, "site")
-    first, second = (e.derivation for e in plan.extents["warm"])
+    first, second = (e.derivation for e in plan.intervals["warm"])
     assert [
         (e.start_ns, e.end_ns, orjson.loads(plan.texts[e.derivation])["beside"])
-        for e in plan.extents["ec"]
+        for e in plan.intervals["ec"]
     ] == [
         (ALWAYS[0], T0 + 3 * HOUR_NS, [["c", first]]),
         (T0 + 3 * HOUR_NS, T0 + 4 * HOUR_NS, [["c", *sorted([first, second])]]),

@@ -7,9 +7,9 @@ import pytest
 from tests.daemon.derive.lives import T0, Life, MemoryJournal
 
 from edaphon.facts import fact_of, to_payload
+from edaphon.instants import instant_text
 from edaphon.journal import Entry, Kind
 from edaphon.model import Observations
-from edaphon.toml_input.values import instant_text
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 

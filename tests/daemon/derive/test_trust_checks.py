@@ -30,7 +30,7 @@ from tests.daemon.derive.trust import (
 )
 
 from edaphon.derive.plan import changed_ranges
-from edaphon.toml_input.values import instant_text
+from edaphon.instants import instant_text
 from edaphon_drivers.sheets import Output
 
 # Checks in the field.

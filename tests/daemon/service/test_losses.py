@@ -15,13 +15,13 @@ from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
 from edaphon.clock import FAR_NS, SystemClock
+from edaphon.instants import instant_text
 from edaphon.journal import EntryId, Journal, Kind, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series
 from edaphon.service.process import running
 from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
-from edaphon.toml_input.values import instant_text
 
 
 @pytest.fixture(scope="module")

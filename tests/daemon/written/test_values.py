@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
+from edaphon.instants import instant_text
 from edaphon.toml_input.values import (
     Depth,
     Secret,
@@ -15,7 +16,6 @@ from edaphon.toml_input.values import (
     duration_ns,
     duration_text,
     instant_ns,
-    instant_text,
 )
 
 NS = 10**9

@@ -235,8 +235,8 @@ def test_a_code_of_one_output_is_a_number_of_the_others():
     frame = {"heard": True, "separator": ";", "columns": ["co2", "t"], "decimal": ","}
     sheet = _two(**frame, codes=codes)
     lines = (b"-9,50;-9,5\n", b"OVER;2\n", b"UNDER;UNDER\n")
-    said = decode_stream([Turn(0, False, line) for line in lines], sheet)
-    assert [(r.number, str(r.status)) for r in said] == [
+    reply = decode_stream([Turn(0, False, line) for line in lines], sheet)
+    assert [(r.number, str(r.status)) for r in reply] == [
         (None, "not connected"),
         (-9.5, "ok"),
         (None, "over range"),
@@ -260,8 +260,8 @@ def _two(**frame):
 @pytest.mark.parametrize("begins", ["RX7;", "RX7"])
 def test_the_first_text_of_a_line_may_be_told_with_or_without_its_separator(begins):
     sheet = _two(heard=True, separator=";", columns=["-", "co2", "t"], begins=begins)
-    said = decode_stream([Turn(0, False, b"RX7;1;2\n")], sheet)
-    assert _numbers(said) == [1, 2]
+    reply = decode_stream([Turn(0, False, b"RX7;1;2\n")], sheet)
+    assert _numbers(reply) == [1, 2]
     with pytest.raises(
         Garbled, match=f'a line of a kind that the sheet knows, .* begins "{begins}"'
     ):
@@ -291,8 +291,8 @@ def test_a_line_with_too_few_or_too_many_columns_is_garbled_skipped_ones_counted
 
 def test_an_empty_value_spoils_its_output_and_a_word_the_whole_line():
     sheet = _two(heard=True, separator=";", columns=["co2", "t"])
-    said = decode_stream([Turn(0, False, b";2\n")], sheet)
-    assert [(r.number, str(r.status)) for r in said] == [(None, "invalid"), (2, "ok")]
+    reply = decode_stream([Turn(0, False, b";2\n")], sheet)
+    assert [(r.number, str(r.status)) for r in reply] == [(None, "invalid"), (2, "ok")]
     with pytest.raises(Garbled, match="a number"):
         decode_stream([Turn(0, False, b"abc;2\n")], sheet)
 

@@ -1,4 +1,4 @@
-"""The simulated instrument is asked and heard through a real port, and meets each fault."""
+"""The simulated instrument is asked and read through a real port, and meets each fault."""
 
 import itertools
 import time

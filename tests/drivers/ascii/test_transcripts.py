@@ -65,9 +65,9 @@ def test_the_bytes_of_a_conversation_or_stream_alone_give_its_readings(path):
 def test_an_instrument_tells_who_it_is(path):
     transcript, sheet = read_transcript(path.read_text("utf-8")), _sheet(path)
     played = _played(transcript, sheet, identify)
-    told = decode_identity(unpack_exchange(pack_exchange(played.turns)), sheet)
-    assert told is not None
-    assert (told.vendor, bool(told.version), bool(told.serial)) == (
+    shown = decode_identity(unpack_exchange(pack_exchange(played.turns)), sheet)
+    assert shown is not None
+    assert (shown.vendor, bool(shown.version), bool(shown.serial)) == (
         sheet.frame["identity"]["vendor"],
         True,
         True,
@@ -77,17 +77,17 @@ def test_an_instrument_tells_who_it_is(path):
 def test_the_settings_of_an_identity_are_all_that_is_not_its_name():
     sheet = load_sheet("ppsystems.egm-5")
     turns = read_transcript((_FOLDER / "ppsystems.egm-5.identity.txt").read_text()).turns
-    told = decode_identity(turns, sheet)
-    assert told is not None
-    assert (told.serial, told.version) == ("EGM500007", "01.02")
-    assert told.settings == {"irga": "IRGA00001", "irga_version": "01.02"}
+    shown = decode_identity(turns, sheet)
+    assert shown is not None
+    assert (shown.serial, shown.version) == ("EGM500007", "01.02")
+    assert shown.settings == {"irga": "IRGA00001", "irga_version": "01.02"}
 
 
 def test_what_a_co2_probe_compensates_for_is_among_its_settings():
     turns = read_transcript((_FOLDER / "vaisala.gmp343.identity.txt").read_text()).turns
-    told = decode_identity(turns, load_sheet("vaisala.gmp343"))
-    assert told is not None
-    assert told.settings == {
+    shown = decode_identity(turns, load_sheet("vaisala.gmp343"))
+    assert shown is not None
+    assert shown.settings == {
         "pressure_hpa": "1013.0",
         "humidity_percent": "50.0",
         "oxygen_percent": "21.0",

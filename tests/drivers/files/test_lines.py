@@ -144,8 +144,8 @@ def test_the_context_in_front_of_a_line_without_its_end_is_that_of_the_line_when
     assert (before.counts.rows, last.counts.rows) == (1, 1)
     again = Piece("f", 128, HEAD.encode(), rows[29:].encode() + b"\n", 10, 1, 1, Follows.AGAIN)
     assert next(read_piece(again, sheet, before.context)).readings == last.readings
-    heard = piece._replace(header=b"", data=b"SN:\tx\nModel:\ty")
-    assert len(list(read_piece(heard, load_sheet("licor.li-7810-file")))) == 2
+    received = piece._replace(header=b"", data=b"SN:\tx\nModel:\ty")
+    assert len(list(read_piece(received, load_sheet("licor.li-7810-file")))) == 2
 
 
 def test_a_piece_of_nothing_is_one_empty_slice():

@@ -1,4 +1,4 @@
-"""Sheets of files: what they lack is said, and no bytes bring a decoder to another error."""
+"""Sheets of files: what they lack is stated, and no bytes bring a decoder to another error."""
 
 from dataclasses import replace
 
@@ -148,8 +148,8 @@ ISO = {"columns": ["TIMESTAMP"], "formats": ["%Y-%m-%d %H:%M:%S"]}
 )
 def test_each_mistake_in_a_frame_is_named_and_raises_nothing(key, value, says):
     wrong = replace(BASE, frame={**BASE.frame, key: value})
-    said = list(sheet_errors(wrong))
-    assert any(says in text for text in said) or key == "like"
+    answer = list(sheet_errors(wrong))
+    assert any(says in text for text in answer) or key == "like"
     try:
         decode_piece(Piece("f", 0, b"", b"x"), wrong)
     except Fault:
@@ -158,8 +158,8 @@ def test_each_mistake_in_a_frame_is_named_and_raises_nothing(key, value, says):
 
 def test_dates_that_could_be_two_days_are_refused():
     time = {"columns": ["T"], "formats": ["%d/%m/%Y", "%m/%d/%Y"], "utc_offset": "Z"}
-    said = list(sheet_errors(replace(BASE, frame={**BASE.frame, "time": time})))
-    assert any("ambiguous" in text for text in said)
+    answer = list(sheet_errors(replace(BASE, frame={**BASE.frame, "time": time})))
+    assert any("ambiguous" in text for text in answer)
 
 
 def test_a_mean_without_an_interval_is_a_trouble():

@@ -196,7 +196,7 @@ def test_a_picarro_row_with_a_cell_too_few_is_refused_for_its_blanks():
 def test_li78xx_rows_are_checked_by_the_instruments_own_line_sheet(model, gas):
     sheet = load_sheet(model)
     names = load_sheet(sheet.frame["like"]).frame["columns"]
-    said = {
+    answer = {
         "DATAH": "DATA",
         "SECONDS": "1666884942",
         "NANOSECONDS": "313442945",
@@ -206,7 +206,7 @@ def test_li78xx_rows_are_checked_by_the_instruments_own_line_sheet(model, gas):
         "DIAG": "0",
         gas: "458.86121",
     }
-    body = "".join(said.get(name, "12.5") + "\t" for name in names[:-1])
+    body = "".join(answer.get(name, "12.5") + "\t" for name in names[:-1])
     row = f"{body} {sum(body.encode()) % 256}\n"
     head = "Model:\tLI-78xx\nSN:\tTG10-01087\n" + "\t".join(names) + "\nDATAU\tsecs\n"
     data = (head + row * 3).encode()

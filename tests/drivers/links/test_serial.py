@@ -1,4 +1,4 @@
-"""What is said of a port that can't be used: what to do with hands and tools."""
+"""What is reported of a port that can't be used: what to do with hands and tools."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""When short connections in a row are told apart from a line that drops now and then."""
+"""When short connections in a row are distinguished from a line that drops now and then."""
 
 from edaphon_drivers.links.mqtt import MANY, SHORT_S, ShortConnections
 

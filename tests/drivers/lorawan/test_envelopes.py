@@ -234,8 +234,8 @@ def test_counters_and_ports_may_come_as_text_and_nulls_are_absent(kind: str) -> 
 
 
 def test_what_a_person_simulated_is_marked() -> None:
-    said = {v: read_envelope("tts-v3", *changed("tts-v3", "simulated", v)) for v in (True, False)}
-    assert [u is not None and u.simulated for u in said.values()] == [True, False]
+    answer = {v: read_envelope("tts-v3", *changed("tts-v3", "simulated", v)) for v in (True, False)}
+    assert [u is not None and u.simulated for u in answer.values()] == [True, False]
 
 
 @pytest.mark.parametrize("kind", KINDS)

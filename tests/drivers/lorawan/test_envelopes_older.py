@@ -64,7 +64,7 @@ def test_decoded_text_of_chirpstack_v3_is_ignored_whatever_it_is():
 
 
 @pytest.mark.parametrize(
-    ("said", "ns"),
+    ("answer", "ns"),
     [
         (1_586_868_546, 1_586_868_546 * 10**9),
         (1_586_868_546_123, 1_586_868_546_123 * 10**6),
@@ -75,8 +75,8 @@ def test_decoded_text_of_chirpstack_v3_is_ignored_whatever_it_is():
         (..., None),
     ],
 )
-def test_helium_reports_in_seconds_or_in_milliseconds(said, ns):
-    uplink = read_envelope("helium", *changed(mqtt_messages.helium, reported_at=said))
+def test_helium_reports_in_seconds_or_in_milliseconds(answer, ns):
+    uplink = read_envelope("helium", *changed(mqtt_messages.helium, reported_at=answer))
     assert uplink.time_ns == ns
 
 

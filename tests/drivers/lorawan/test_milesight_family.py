@@ -1,4 +1,4 @@
-"""Milesight models beside the EM500-SMTC: alarms, stored readings, states, failures, identity."""
+"""Milesight models besides the EM500-SMTC: alarms, stored readings, states, failures, identity."""
 
 import pytest
 

@@ -35,9 +35,9 @@ _ASKED = rtu(1, bytes.fromhex("0300000003"))
 _SAID = rtu(1, bytes.fromhex("03060292ff9b03e8"))
 
 
-def _exchange(*said):
+def _exchange(*reply):
     """Every other one was sent."""
-    return tuple(Turn(i, i % 2 == 0, data) for i, data in enumerate(said))
+    return tuple(Turn(i, i % 2 == 0, data) for i, data in enumerate(reply))
 
 
 def _sheet(read, **output):
@@ -53,8 +53,8 @@ def _one(words, output=None, **item):
     read = {"address": 5, "count": len(words), "values": [{"output": "x", **item}]}
     sheet = _sheet(read, **(output or {}))
     asked = rtu(1, struct.pack(">BHH", 3, 5, len(words)))
-    said = rtu(1, bytes([3, 2 * len(words)]) + struct.pack(f">{len(words)}H", *words))
-    (reading,) = decode_exchange(_exchange(asked, said), sheet)
+    reply = rtu(1, bytes([3, 2 * len(words)]) + struct.pack(f">{len(words)}H", *words))
+    (reading,) = decode_exchange(_exchange(asked, reply), sheet)
     return reading
 
 
@@ -103,8 +103,8 @@ def test_the_last_good_answer_counts():
 
 
 def test_any_window_of_registers_gives_what_it_holds():
-    asked, said = rtu(1, bytes.fromhex("0300010002")), rtu(1, bytes.fromhex("0304ff9b03e8"))
-    readings = decode_exchange(_exchange(asked, said), _SEN0601)
+    asked, reply = rtu(1, bytes.fromhex("0300010002")), rtu(1, bytes.fromhex("0304ff9b03e8"))
+    readings = decode_exchange(_exchange(asked, reply), _SEN0601)
     assert [(r.output, r.number) for r in readings] == [
         ("soil_temperature", -10.1),
         ("bulk_electrical_conductivity", 1000),
@@ -122,18 +122,18 @@ def test_one_value_is_never_put_together_from_two_answers():
 
 
 def test_registers_of_another_function_are_others():
-    asked, said = rtu(1, bytes.fromhex("0400000003")), rtu(1, bytes.fromhex("04060292ff9b03e8"))
+    asked, reply = rtu(1, bytes.fromhex("0400000003")), rtu(1, bytes.fromhex("04060292ff9b03e8"))
     with pytest.raises(Garbled):
-        decode_exchange(_exchange(asked, said), _SEN0601)
+        decode_exchange(_exchange(asked, reply), _SEN0601)
     mtec = load_sheet("seeed.s-soil-mtec-02")  # has both
-    assert decode_exchange(_exchange(asked, said), mtec)[0].number == 6.58
+    assert decode_exchange(_exchange(asked, reply), mtec)[0].number == 6.58
 
 
 def test_an_exchange_over_tcp_is_read_by_its_numbers():
     asked = tcp_frame(9, 1, _ASKED[1:-2])
     stale = tcp_frame(8, 1, bytes.fromhex("0306000100020003"))
-    said = tcp_frame(9, 1, _SAID[1:-2])
-    assert decode_exchange(_exchange(asked, stale + said), _SEN0601)[2].number == 1000
+    reply = tcp_frame(9, 1, _SAID[1:-2])
+    assert decode_exchange(_exchange(asked, stale + reply), _SEN0601)[2].number == 1000
     with pytest.raises(Garbled):
         decode_exchange(_exchange(asked, stale), _SEN0601)
 
@@ -173,8 +173,8 @@ def test_any_damage_to_a_modbus_exchange_gives_readings_or_a_fault(data):
 
 
 @given(st.sampled_from(_SHEETS), st.lists(st.tuples(st.booleans(), st.binary(max_size=30))))
-def test_any_turns_give_finite_numbers_or_a_fault(sheet, said):
-    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(said)]
+def test_any_turns_give_finite_numbers_or_a_fault(sheet, reply):
+    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(reply)]
     decode_identity(turns, sheet)
     try:
         readings = decode_exchange(turns, sheet)
@@ -197,7 +197,7 @@ def test_any_register_contents_give_finite_numbers_or_a_status(sheet, data):
     try:
         readings = decode_exchange(_exchange(*turns), sheet)
     except (Refused, Garbled):
-        return  # not ready, or the same as was said to the question before
+        return  # not ready, or the same as was given to the question before
     assert all(r.number is None or math.isfinite(r.number) for r in readings)
 
 
@@ -336,8 +336,8 @@ def test_a_hexadecimal_address_is_explained():
     ],
 )
 def test_a_wrong_table_is_told_in_words(read, words):
-    troubles = list(sheet_errors(_sheet(read)))
-    assert any(words in trouble for trouble in troubles), troubles
+    errors = list(sheet_errors(_sheet(read)))
+    assert any(words in error for error in errors), errors
 
 
 def test_a_table_that_is_none_is_told_in_words():
@@ -367,7 +367,7 @@ def test_any_table_of_an_owner_gives_words_and_no_exception(row):
     sheet = _sheet({})
     for name in ("read", "identity"):
         sheet.frame[name] = row if name == "read" else [row]
-    assert all(isinstance(trouble, str) for trouble in sheet_errors(sheet))
+    assert all(isinstance(error, str) for error in sheet_errors(sheet))
 
 
 @pytest.mark.parametrize("name", [n for n in model_names() if load_sheet(n).engine == "modbus"])

@@ -23,15 +23,15 @@ def _heard(port, wait_s):
 def _speak(unit, *requests, wait_s=0.25):
     line = SimulatedLine([unit])
     port = os.open(line.start(), os.O_RDWR | os.O_NOCTTY)
-    heard = []
+    received = []
     try:
         for request in requests:
             os.write(port, request)
-            heard.append(_heard(port, wait_s))
+            received.append(_heard(port, wait_s))
     finally:
         os.close(port)
         line.stop()
-    return heard
+    return received
 
 
 def _hex(text):
@@ -62,22 +62,22 @@ def test_other_units_wrong_crcs_and_begun_frames_are_not_answered():
     soil = Unit(1, holding=_UNIT_IN_THE_SOIL)
     good = _hex("01030000000305cb")
     wrong = good[:-1] + b"\xcc"
-    said = _speak(soil, rtu(2, good[1:-2]), wrong, good[:5], good, wait_s=0.3)
-    assert said == [b"", b"", b"", _hex("0103060292ff9b03e8d80f")]
+    answer = _speak(soil, rtu(2, good[1:-2]), wrong, good[:5], good, wait_s=0.3)
+    assert answer == [b"", b"", b"", _hex("0103060292ff9b03e8d80f")]
 
 
 @pytest.mark.parametrize(
     ("fault", "right"),
     [
-        ("silent", lambda said, good: said == b""),
-        ("garbled", lambda said, good: len(said) == len(good) and said != good),
-        ("cut", lambda said, good: 0 < len(said) < len(good) and good.startswith(said)),
-        ("noise", lambda said, good: len(said) > len(good) and said.endswith(good)),
-        ("doubled", lambda said, good: said == 2 * good),
-        ("late", lambda said, good: said == good),
-        ("echo", lambda said, good: said == _hex("01030000000305cb") + good),
-        ("exception", lambda said, good: said == rtu(1, b"\x83\x04")),
-        ("busy", lambda said, good: said == rtu(1, b"\x83\x06")),
+        ("silent", lambda answer, good: answer == b""),
+        ("garbled", lambda answer, good: len(answer) == len(good) and answer != good),
+        ("cut", lambda answer, good: 0 < len(answer) < len(good) and good.startswith(answer)),
+        ("noise", lambda answer, good: len(answer) > len(good) and answer.endswith(good)),
+        ("doubled", lambda answer, good: answer == 2 * good),
+        ("late", lambda answer, good: answer == good),
+        ("echo", lambda answer, good: answer == _hex("01030000000305cb") + good),
+        ("exception", lambda answer, good: answer == rtu(1, b"\x83\x04")),
+        ("busy", lambda answer, good: answer == rtu(1, b"\x83\x06")),
     ],
 )
 def test_a_fault_on_demand_happens_once(fault, right):

@@ -23,9 +23,9 @@ _HYDRA = load_sheet("stevens.hydraprobe")
 _DATA = b"1+1807.82+21.0+1"
 
 
-def _exchange(*said: bytes) -> tuple[Turn, ...]:
+def _exchange(*answer: bytes) -> tuple[Turn, ...]:
     """What ends with `!` was sent."""
-    return tuple(Turn(i, data.endswith(b"!"), data) for i, data in enumerate(said))
+    return tuple(Turn(i, data.endswith(b"!"), data) for i, data in enumerate(answer))
 
 
 def _with_crc(text: bytes) -> bytes:
@@ -67,8 +67,8 @@ def test_any_damage_to_an_exchange_gives_readings_or_a_fault(data: st.DataObject
 
 
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=12)), max_size=8))
-def test_any_turns_give_readings_or_a_fault(said: list[tuple[bool, bytes]]) -> None:
-    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(said)]
+def test_any_turns_give_readings_or_a_fault(answer: list[tuple[bool, bytes]]) -> None:
+    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(answer)]
     assert all(reading.status is Status.OK for reading in _readings(turns) if reading.number)
     decode_identity(turns)
 

@@ -175,8 +175,8 @@ _SAID = st.sampled_from(
     st.sampled_from(_SHEETS),
     st.lists(st.tuples(st.just(True), _SENT) | st.tuples(st.just(False), _SAID | st.binary())),
 )
-def test_whatever_was_said_gives_readings_or_a_fault(sheet, said):
-    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(said)]
+def test_whatever_was_said_gives_readings_or_a_fault(sheet, answer):
+    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(answer)]
     engine.decode_identity(turns, sheet)
     with suppress(Fault):
         readings = engine.decode_exchange(turns, sheet)
@@ -232,8 +232,8 @@ def test_a_makers_own_command_gives_one_line_or_several():
 def test_a_probe_tells_what_it_calls_its_values(command):
     fields = ["TS,degC,soil temperature", "VW, "]
     with line_with(Probe("0", _NAME, [], described={command: fields})) as (path, _):
-        told = hold(path, describe("0", command, QUICK))[0]
-    assert told == (Described("TS", "degC", ("soil temperature",)), Described("VW", ""))
+        shown = hold(path, describe("0", command, QUICK))[0]
+    assert shown == (Described("TS", "degC", ("soil temperature",)), Described("VW", ""))
 
 
 def test_an_older_probe_tells_nothing_of_its_values():
@@ -266,18 +266,18 @@ def test_any_other_address_is_named(address):
     ],
 )
 def test_what_is_wrong_in_a_sheet_is_said_in_words(commands, frame, words):
-    assert any(words in trouble for trouble in engine.sheet_errors(_sheet(commands, frame)))
+    assert any(words in error for error in engine.sheet_errors(_sheet(commands, frame)))
 
 
 def test_a_sheet_without_commands_is_no_sheet():
-    troubles = engine.sheet_errors(replace(_sheet([("M", 1)]), commands=()))
-    assert "at least one" in next(troubles)
+    errors = engine.sheet_errors(replace(_sheet([("M", 1)]), commands=()))
+    assert "at least one" in next(errors)
 
 
 def test_outputs_that_no_command_gives_or_that_nobody_knows_are_named():
     sheet = _sheet([("M", 2)])
     lost = replace(sheet, commands=(replace(sheet.commands[0], outputs=("v1", "x", "v1")),))
-    troubles = "\n".join(engine.sheet_errors(lost))
-    assert "'v2' is given by no command" in troubles
-    assert "'x', and no [[output]]" in troubles
-    assert "'v1' is twice" in troubles
+    errors = "\n".join(engine.sheet_errors(lost))
+    assert "'v2' is given by no command" in errors
+    assert "'x', and no [[output]]" in errors
+    assert "'v1' is twice" in errors

@@ -12,14 +12,14 @@ from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 def _talk(path: str, *commands: str) -> list[bytes]:
     """The bytes that come within 60 ms after each command."""
     port = os.open(path, os.O_RDWR | os.O_NOCTTY)
-    heard = []
+    received = []
     try:
         for command in commands:
             os.write(port, command.encode())
-            heard.append(_heard(port))
+            received.append(_heard(port))
     finally:
         os.close(port)
-    return heard
+    return received
 
 
 def _heard(port: int) -> bytes:
@@ -45,16 +45,16 @@ def _spec_probe(**other: object) -> Probe:
 
 
 def test_nine_values_need_two_answers_with_the_published_crcs() -> None:
-    heard = _speak(_spec_probe(per_answer=6), "0MC!", "0D0!", "0D1!", "0D2!")
-    assert heard[0] == b"00019\r\n0\r\n"
-    assert heard[1] == b"0+1.11+2.22+3.33+4.44+5.55+6.66I]q\r\n"
-    assert heard[2] == b"0+7.77+8.88+9.99IvW\r\n"
-    assert heard[3] == b"0AP@\r\n"
+    received = _speak(_spec_probe(per_answer=6), "0MC!", "0D0!", "0D1!", "0D2!")
+    assert received[0] == b"00019\r\n0\r\n"
+    assert received[1] == b"0+1.11+2.22+3.33+4.44+5.55+6.66I]q\r\n"
+    assert received[2] == b"0+7.77+8.88+9.99IvW\r\n"
+    assert received[3] == b"0AP@\r\n"
 
 
 def test_a_concurrent_measurement_has_no_service_request_and_longer_answers() -> None:
-    heard = _speak(_spec_probe(), "0C!", "0D0!")
-    assert heard == [
+    received = _speak(_spec_probe(), "0C!", "0D0!")
+    assert received == [
         b"000109\r\n",
         b"0" + b"".join(b"+%d.%d%d" % (n, n, n) for n in range(1, 10)) + b"\r\n",
     ]
@@ -89,10 +89,10 @@ def test_an_unknown_fault_is_refused() -> None:
 
 def test_high_volume_packets_are_those_of_the_specification() -> None:
     packets = [(3, [-1, 1]), (9, [3.14, 1.0])]
-    heard = _speak(
+    received = _speak(
         Probe("1", "", [], seconds=5, packets=packets), "1HB!", "1DB0!", "1DB1!", "1DB2!"
     )
-    assert heard == [
+    assert received == [
         b"1005004\r\n",
         bytes.fromhex("31040003ffff0100c2ac"),
         bytes.fromhex("31080009c3f548400000803f3b6e"),
@@ -101,8 +101,8 @@ def test_high_volume_packets_are_those_of_the_specification() -> None:
 
 
 def test_high_volume_text_always_has_its_crc() -> None:
-    heard = _speak(Probe("0", "", [], seconds=0, high=["+3.14", "+2.718"]), "0HA!", "0D0!")
-    assert heard == [b"0000002\r\n", b"0+3.14+2.718IWO\r\n"]
+    received = _speak(Probe("0", "", [], seconds=0, high=["+3.14", "+2.718"]), "0HA!", "0D0!")
+    assert received == [b"0000002\r\n", b"0+3.14+2.718IWO\r\n"]
 
 
 def test_a_probe_without_high_volume_promises_no_values() -> None:
@@ -115,19 +115,19 @@ def test_metadata_are_those_of_the_specification() -> None:
         "CC": ["CU,degrees C,average air temperature,calibration data,40,1235"],
     }
     probe = Probe("0", "", [], seconds=0, described=described)
-    heard = _speak(probe, "0IM!", "0IM_001!", "0IM_002!", "0ICC_001!", "0IV!")
-    assert heard[:3] == [b"00001\r\n", b"0,PR,mm,precipitation rate per day;\r\n", b"0\r\n"]
+    received = _speak(probe, "0IM!", "0IM_001!", "0IM_002!", "0ICC_001!", "0IV!")
+    assert received[:3] == [b"00001\r\n", b"0,PR,mm,precipitation rate per day;\r\n", b"0\r\n"]
     line = b"0,CU,degrees C,average air temperature,calibration data,40,1235;@|e\r\n"
-    assert heard[3:] == [line, b""]
+    assert received[3:] == [line, b""]
 
 
 def test_continuous_values_come_at_once_and_an_unknown_number_gives_none() -> None:
-    heard = _speak(Probe("0", "", [], at_once={1: ["+3.14"]}), "0R1!", "0RC1!", "0R2!", "0RC2!")
-    assert heard == [b"0+3.14\r\n", b"0+3.14OqZ\r\n", b"0\r\n", b"0AP@\r\n"]
+    received = _speak(Probe("0", "", [], at_once={1: ["+3.14"]}), "0R1!", "0RC1!", "0R2!", "0RC2!")
+    assert received == [b"0+3.14\r\n", b"0+3.14OqZ\r\n", b"0\r\n", b"0AP@\r\n"]
 
 
 def test_verification_addresses_and_extended_commands_are_answered() -> None:
     probe = Probe("0", "", [], seconds=0, checks=["+1"], extended={"XH": ["one", "two"]})
-    heard = _speak(probe, "0V!", "0D0!", "0XH!", "0Ab!", "0!", "b!")
+    received = _speak(probe, "0V!", "0D0!", "0XH!", "0Ab!", "0!", "b!")
     several = b"0\x02one\r\ntwo\r\n\x03"
-    assert heard == [b"00001\r\n", b"0+1\r\n", several, b"b\r\n", b"", b"b\r\n"]
+    assert received == [b"00001\r\n", b"0+1\r\n", several, b"b\r\n", b"", b"b\r\n"]

@@ -20,13 +20,13 @@ def _even(text):
 class _Port:
     """Stands in for a port of pyserial; `echo` says whether the wire is shared."""
 
-    def __init__(self, said, echo):
-        self.said, self.echo = said, echo
+    def __init__(self, reply, echo):
+        self.reply, self.echo = reply, echo
         self.hears, self.speaks = os.pipe()
         self.break_condition_value = False
 
     def __call__(self, **options):
-        self.said.append(("opened", options["baudrate"], options["bytesize"], options["parity"]))
+        self.reply.append(("opened", options["baudrate"], options["bytesize"], options["parity"]))
         return self
 
     def open(self):
@@ -36,12 +36,12 @@ class _Port:
         return self.hears
 
     def write(self, data):
-        self.said.append(("sent", data))
+        self.reply.append(("sent", data))
         if self.echo:
             os.write(self.speaks, data)
 
     def flush(self):
-        self.said.append(("drained",))
+        self.reply.append(("drained",))
 
     def read(self, size):
         return os.read(self.hears, size)
@@ -56,7 +56,7 @@ class _Port:
 
     @break_condition.setter
     def break_condition(self, on):
-        self.said.append(("break", on))
+        self.reply.append(("break", on))
         self.break_condition_value = on
         if on and self.echo:
             os.write(self.speaks, b"\x00")
@@ -66,21 +66,21 @@ class _Line:
     """A link on a fake port, with a clock that only sleeping and `pass_` move."""
 
     def __init__(self, monkeypatch, echo=True):
-        self.said, self.now = [], 100.0
-        self.port = _Port(self.said, echo)
+        self.reply, self.now = [], 100.0
+        self.port = _Port(self.reply, echo)
         monkeypatch.setattr(serial_link.serial, "Serial", self.port)
         self.link = Sdi12UartLink("/dev/ttyS0", sleep=self._sleep, now_s=lambda: self.now)
 
     def _sleep(self, wait_s):
-        self.said.append(("slept", wait_s))
+        self.reply.append(("slept", wait_s))
         self.now += wait_s
 
     def answer(self, data):
         os.write(self.port.speaks, data)
 
     def steps(self):
-        said, self.said[:] = list(self.said), []
-        return said
+        reply, self.reply[:] = list(self.reply), []
+        return reply
 
 
 @pytest.fixture(params=[True, False], ids=["with echo", "without echo"])
@@ -108,8 +108,8 @@ def test_a_probe_is_woken_by_break_and_marking_before_the_first_command(line):
 def test_the_answer_comes_without_echo_and_without_the_nul_of_the_break(line):
     line.link.write(b"0M!")
     line.answer(_even(b"00013\r\n"))
-    heard = line.link.read(0.1) + line.link.read(0.01)
-    assert heard == b"00013\r\n"
+    received = line.link.read(0.1) + line.link.read(0.01)
+    assert received == b"00013\r\n"
 
 
 def test_an_answer_that_begins_like_the_echo_is_kept_whole(line):
@@ -123,11 +123,11 @@ def test_an_answer_that_begins_like_the_echo_is_kept_whole(line):
 def test_the_echo_may_come_in_pieces(monkeypatch):
     line = _Line(monkeypatch, echo=False)
     line.link.write(b"0D0!")
-    heard = b""
+    received = b""
     for byte in _even(b"0D0!0+1.5\r\n"):
         line.answer(bytes([byte]))
-        heard += line.link.read(0.1)
-    assert heard == b"0+1.5\r\n"
+        received += line.link.read(0.1)
+    assert received == b"0+1.5\r\n"
 
 
 def test_the_same_probe_needs_no_break_within_87_ms_and_another_one_does(line):
@@ -161,8 +161,8 @@ def test_a_byte_with_wrong_parity_can_be_no_text(line):
     line.link.write(b"0D0!")
     line.link.read(0.01)
     line.answer(_even(b"0+1.") + bytes([_even(b"5")[0] ^ 0x80]) + _even(b"\r\n"))
-    heard = line.link.read(0.1)
-    assert heard == b"0+1.\xb5\r\n"
+    received = line.link.read(0.1)
+    assert received == b"0+1.\xb5\r\n"
 
 
 def test_a_binary_packet_keeps_its_eight_bits(line):

@@ -13,19 +13,19 @@ import typer
 
 from edaphon import __version__
 from edaphon.clock import FAR_NS
-from edaphon.commands.query import instant
+from edaphon.commands.query import Folder, instant
 from edaphon.derive.calibrate import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
 from edaphon.facts.calibrations import OfSubject
+from edaphon.instants import instant_text
 from edaphon.journal import read_only
 from edaphon.model import ALWAYS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.service.submit import kept_evidence
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
 from edaphon.toml_input.lines import read_bytes, toml_row
-from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import suggestion
@@ -55,9 +55,10 @@ def listed(
     as_known_at: Annotated[str, typer.Option(help="as known at this time")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    folder: Folder = None,
 ) -> None:
     """List the calibrations, field checks and makers' curves that are in force."""
-    storage = open_storage(file)
+    storage = open_folder(file, folder)
     reported = told_in(storage)
     if channel and channel not in reported.knowledge.channels:
         near = suggestion(channel, reported.knowledge.channels)
@@ -257,10 +258,11 @@ def show(
         Path | None, typer.Option(help="folder to write the evidence files to")
     ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Show one calibration, field check or maker's curve with all details."""
-    storage = open_storage(file)
+    storage = open_folder(file, folder)
     reported = told_in(storage)
     one = found_in(reported, id)
     fact: Any = one.reported.fact

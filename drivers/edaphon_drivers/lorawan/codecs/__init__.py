@@ -10,7 +10,7 @@ from edaphon_drivers.lorawan.envelopes import has_data
 from edaphon_drivers.lorawan.numbers import UplinkCodec
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.registry import CODECS
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import PerSheet, Sheet
 
 codec_names = CODECS.names
 
@@ -40,5 +40,6 @@ def sheet_errors(sheet: Sheet) -> Iterator[str]:
     yield from _codec(sheet).sheet_errors(sheet)
 
 
+@PerSheet
 def _codec(sheet: Sheet) -> UplinkCodec:
     return cast(UplinkCodec, CODECS.load(str(sheet.frame.get("codec"))))

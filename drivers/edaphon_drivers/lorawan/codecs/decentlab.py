@@ -201,6 +201,9 @@ def _long(places: Sequence[int], words: Sequence[int]) -> int:
 
 def _product(factors: Sequence[Number | str], parameters: Mapping[str, Number]) -> float:
     """The product of numbers and of parameters."""
+    if len(factors) == 1:
+        (f,) = factors
+        return float(parameters[f] if isinstance(f, str) else f)
     return math.prod(float(parameters[f] if isinstance(f, str) else f) for f in factors)
 
 

@@ -13,7 +13,7 @@ the sheet doesn't name are passed over.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import (
@@ -25,11 +25,11 @@ from edaphon_drivers.lorawan.numbers import (
     Whole,
     check_port,
     epoch_ns,
-    number_errors,
     output_errors,
     read_numbers,
     relayed_errors,
     relayed_readings,
+    row_errors,
     split_tagged,
     tagged_readings,
 )
@@ -73,14 +73,13 @@ class MilesightTable(CodecTable):
 
     channel: ListOf[MilesightRow] = takes("a list of tables [[frame.channel]]")
 
-    @property
+    @cached_property
     def rows(self) -> dict[bytes, MilesightRow]:
         return {row.tag: row for row in self.channel}
 
 
 def _errors(table: MilesightTable, sheet: Sheet) -> Iterator[str]:
-    for n, row in enumerate(table.channel, 1):
-        yield from number_errors(f"frame.channel {n}", row.number, row.n_bytes, sheet)
+    yield from row_errors("channel", table.channel, sheet)
 
 
 _table_of, _sheet_errors = frame_reader(MilesightTable, _errors)

@@ -21,11 +21,9 @@ from edaphon_drivers.lorawan.numbers import (
     CodecTable,
     UplinkCodec,
     Whole,
-    check_port,
-    number_errors,
     output_errors,
-    read_numbers,
-    tagged_readings,
+    row_errors,
+    row_readings,
 )
 from edaphon_drivers.readings import Identity, Reading, reported
 from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
@@ -115,8 +113,7 @@ class PacketTable(CodecTable):
 
 
 def _packet_errors(table: PacketTable, sheet: Sheet) -> Iterator[str]:
-    for n, row in enumerate(table.packet, 1):
-        yield from number_errors(f"frame.packet {n}", row.number, row.n_bytes, sheet)
+    yield from row_errors("packet", table.packet, sheet)
 
 
 _packets_of, _packet_sheet_errors = frame_reader(PacketTable, _packet_errors)
@@ -125,16 +122,9 @@ _packets_of, _packet_sheet_errors = frame_reader(PacketTable, _packet_errors)
 def decode_s2120(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """Incomplete by an unknown packet; Garbled for a frame of the S210x, which has its CRC."""
     table = _packets_of(sheet)
-    check_port(data, f_port, sheet, table.f_port)
     rows = {bytes((row.id,)): row for row in table.packet}
     try:
-        return tagged_readings(
-            data,
-            1,
-            lambda tag, _: rows[tag].n_bytes if tag in rows else None,
-            lambda tag, value: read_numbers(value, rows[tag].number, "big", sheet, table.codes),
-            sheet,
-        )
+        return row_readings(data, f_port, sheet, table, rows)
     except Incomplete:
         if crc16_kermit(data[:-2]).to_bytes(2, "little") == data[-2:]:
             raise Garbled("packets of the S2120, not an S210x frame", data, sheet.model) from None

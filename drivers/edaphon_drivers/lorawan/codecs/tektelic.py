@@ -10,10 +10,8 @@ from edaphon_drivers.lorawan.numbers import (
     CodecTable,
     TypedRow,
     UplinkCodec,
-    check_port,
-    number_errors,
-    read_numbers,
-    tagged_readings,
+    row_errors,
+    row_readings,
 )
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import ListOf, Sheet, frame_reader, takes
@@ -26,8 +24,7 @@ class TektelicTable(CodecTable):
 
 
 def _errors(table: TektelicTable, sheet: Sheet) -> Iterator[str]:
-    for n, row in enumerate(table.channel, 1):
-        yield from number_errors(f"frame.channel {n}", row.number, row.n_bytes, sheet)
+    yield from row_errors("channel", table.channel, sheet)
 
 
 _table_of, _sheet_errors = frame_reader(TektelicTable, _errors)
@@ -36,15 +33,7 @@ _table_of, _sheet_errors = frame_reader(TektelicTable, _errors)
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """Incomplete by an unknown channel."""
     table = _table_of(sheet)
-    check_port(data, f_port, sheet, table.f_port)
-    rows = {row.tag: row for row in table.channel}
-    return tagged_readings(
-        data,
-        2,
-        lambda tag, _: rows[tag].n_bytes if tag in rows else None,
-        lambda tag, value: read_numbers(value, rows[tag].number, "big", sheet, table.codes),
-        sheet,
-    )
+    return row_readings(data, f_port, sheet, table, {row.tag: row for row in table.channel})
 
 
 CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)

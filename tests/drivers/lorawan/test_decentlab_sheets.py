@@ -1,4 +1,4 @@
-"""Decentlab sheets that owners write: what is wrong in their tables is said in words."""
+"""Decentlab sheets that owners write: what is wrong in their tables is stated in words."""
 
 from typing import Any
 
@@ -48,13 +48,13 @@ def test_a_range_of_ones_own_needs_only_other_parameters() -> None:
     ],
 )
 def test_a_row_that_the_codec_cannot_use_is_told(row: dict[str, Any], words: str) -> None:
-    assert any(words in told for told in sheet_errors(sheet(row)))
+    assert any(words in shown for shown in sheet_errors(sheet(row)))
 
 
 def test_a_port_that_no_uplink_has_and_sensors_beyond_the_flags_are_told() -> None:
     many = [{"words": 1, "value": []}] * 17
-    told = list(sheet_errors(sheet(RIGHT, f_port=224, sensor=many)))
-    assert ["f_port is 1 to 223" in told[0], "the flags have 16 bits" in told[1]] == [True, True]
+    shown = list(sheet_errors(sheet(RIGHT, f_port=224, sensor=many)))
+    assert ["f_port is 1 to 223" in shown[0], "the flags have 16 bits" in shown[1]] == [True, True]
 
 
 def test_a_sheet_with_fewer_sensors_than_flags_is_a_garbled_uplink() -> None:

@@ -1,4 +1,4 @@
-"""What is wrong in a sheet is said in words, before any instrument is asked."""
+"""What is wrong in a sheet is stated in words, before any instrument is asked."""
 
 import contextlib
 import copy
@@ -79,16 +79,16 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(frame, words):
-    troubles = list(sheet_errors(_sheet(frame)))
-    assert troubles
-    assert words in " ".join(troubles)
+    errors = list(sheet_errors(_sheet(frame)))
+    assert errors
+    assert words in " ".join(errors)
 
 
 def test_a_number_for_the_whole_line_is_refused_where_another_output_may_say_it():
     frame = {"heard": True, "separator": ",", "columns": ["co2", "t"]}
     rows = (_ROW, {"name": "t", "quantity": "soil_temperature", "unit": "degC"})
-    (trouble,) = sheet_errors(_sheet({**frame, "codes": {"-9.999": "not connected"}}, rows))
-    assert trouble.endswith('say of which output, co2 = { "-9.999" = "not connected" }')
+    (problem,) = sheet_errors(_sheet({**frame, "codes": {"-9.999": "not connected"}}, rows))
+    assert problem.endswith('say of which output, co2 = { "-9.999" = "not connected" }')
     for codes in ({"OVER": "over range"}, {"t": {"-9.999": "not connected"}}):
         assert list(sheet_errors(_sheet({**frame, "codes": codes}, rows))) == []
 
@@ -102,7 +102,7 @@ _OF_ANY_TYPE = (
 
 
 def _trouble_of(table):
-    """What is said of a table, by the parser or by the frame's own rules; "" of a good one."""
+    """What is reported of a table, by the parser or by the frame's own rules; "" of a good one."""
     try:
         sheet = parse_sheet("own", table)
     except ValueError as error:
@@ -142,9 +142,9 @@ def _with(place, value):
     ids=lambda place: ".".join(map(str, place)),
 )
 def test_a_value_of_a_wrong_type_anywhere_gives_words_that_name_its_key(place, value):
-    trouble = _trouble_of(_with(place, value))
-    assert not _PYTHON.search(trouble), trouble
-    assert not trouble or re.search(r"output|frame|command", trouble) or place[-1] in trouble
+    problem = _trouble_of(_with(place, value))
+    assert not _PYTHON.search(problem), problem
+    assert not problem or re.search(r"output|frame|command", problem) or place[-1] in problem
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_what_is_right_instead_is_said_with_the_output_and_the_key(place, value,
 
 def test_an_sdi12_command_in_the_frame_is_told_where_it_belongs():
     command = {"command": [{"send": "M", "outputs": ["co2"]}]}
-    trouble = _trouble_of({**_TABLE, "engine": "sdi12", "frame": command})
-    assert trouble == "command is in the frame; [[command]] next to [frame], not in it"
+    problem = _trouble_of({**_TABLE, "engine": "sdi12", "frame": command})
+    assert problem == "command is in the frame; [[command]] next to [frame], not in it"
 
 
 def test_a_good_sheet_has_no_troubles():
@@ -201,9 +201,9 @@ _KEYS = st.sampled_from(
 @settings(max_examples=200, deadline=None)
 @given(frame=st.dictionaries(_KEYS, _VALUES, max_size=4))
 def test_whatever_an_owner_writes_there_are_words_and_never_an_exception(frame):
-    troubles = list(sheet_errors(_sheet(frame)))
-    assert all(isinstance(trouble, str) for trouble in troubles)
-    if not troubles:
+    errors = list(sheet_errors(_sheet(frame)))
+    assert all(isinstance(problem, str) for problem in errors)
+    if not errors:
         with contextlib.suppress(Fault):
             decode_stream([Turn(0, False, b"1,2;3 4\n")], _sheet(frame))
 

@@ -1,4 +1,4 @@
-"""Sheets that owners write: what is wrong is said in words, and what is right is not."""
+"""Sheets that owners write: what is wrong is stated in words, and what is right is not."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ OUTPUTS = [
 ]
 
 
-def troubles(frame: dict[str, Any]) -> list[str]:
+def errors(frame: dict[str, Any]) -> list[str]:
     table = {"title": "", "engine": "lorawan", "checked": "", "source": "", "output": OUTPUTS}
     return list(sheet_errors(parse_sheet("mine", {**table, "frame": frame})))
 
@@ -66,9 +66,9 @@ def test_nothing_is_wrong_in_the_sheets_that_come_along(model: str) -> None:
     ],
 )
 def test_a_mistake_is_said_in_words(frame: dict[str, Any], words: str) -> None:
-    assert any(words in trouble for trouble in troubles(frame)), troubles(frame)
+    assert any(words in error for error in errors(frame)), errors(frame)
 
 
 def test_an_owners_lpp_device_needs_its_channels_and_no_more() -> None:
     row = {"id": 1, "type": 103, "outputs": ["soil_temperature"]}
-    assert troubles({"codec": "cayenne", "channel": [row]}) == []
+    assert errors({"codec": "cayenne", "channel": [row]}) == []

@@ -26,7 +26,7 @@ from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.talk import Asking
 from edaphon_drivers.transcript import Expected, play, read_transcript
 
-TRANSCRIPTS = Path(__file__).parent.parent / "transcripts" / "i2c"
+TRANSCRIPTS = Path(__file__).parent / "transcripts" / "i2c"
 SCD4X = load_sheet("sensirion.scd4x")
 SHT4X = load_sheet("sensirion.sht4x")
 GOOD = bytes.fromhex("01f4336667a25eb93c")

@@ -112,8 +112,8 @@ def test_a_sheet_that_offers_both_units_gives_the_one_that_was_sent():
 
 def test_a_unit_that_need_not_be_said_may_be_absent_but_not_wrong():
     sheet = load_sheet("tuya.ts0601-soil")
-    for said, number in (({}, 11.0), ({"temperature_unit": "fahrenheit"}, None)):
-        message = simulated.zigbee2mqtt("bed", {"temperature": 11, **said})
+    for answer, number in (({}, 11.0), ({"temperature_unit": "fahrenheit"}, None)):
+        message = simulated.zigbee2mqtt("bed", {"temperature": 11, **answer})
         assert [r.number for r in decode_message(*message, sheet)] == [number]
 
 
@@ -146,7 +146,7 @@ def test_a_local_time_needs_an_offset_from_its_owner():
 
 
 @pytest.mark.parametrize(
-    ("said", "number", "status"),
+    ("answer", "number", "status"),
     [
         (b"21.4", 21.4, Status.OK),
         (b" -3\n", -3.0, Status.OK),
@@ -159,18 +159,18 @@ def test_a_local_time_needs_an_offset_from_its_owner():
         (b"\xef\xbb\xbf21.4\r\n\0", 21.4, Status.OK),
     ],
 )
-def test_a_text_is_a_number_or_a_word_for_none(said, number, status):
+def test_a_text_is_a_number_or_a_word_for_none(answer, number, status):
     topic = "bed/sensor/soil_temperature/state"
-    (reading,) = decode_message(topic, said, load_sheet("esphome.text"))
+    (reading,) = decode_message(topic, answer, load_sheet("esphome.text"))
     assert (reading.number, reading.status) == (number, status)
 
 
 @pytest.mark.parametrize(
-    "said", [b"21,4", b"21.4 C", b"warm", b"0x10", b"1_0", b"\xff", b"1" * 65, b"1e999", b"\0"]
+    "answer", [b"21,4", b"21.4 C", b"warm", b"0x10", b"1_0", b"\xff", b"1" * 65, b"1e999", b"\0"]
 )
-def test_a_text_that_is_no_number_is_garbled(said):
+def test_a_text_that_is_no_number_is_garbled(answer):
     with pytest.raises(Garbled):
-        decode_message("bed/sensor/soil_temperature/state", said, load_sheet("esphome.text"))
+        decode_message("bed/sensor/soil_temperature/state", answer, load_sheet("esphome.text"))
 
 
 def test_the_node_of_esphome_says_nan_where_a_sensor_failed():
@@ -263,8 +263,8 @@ def test_the_sheets_have_no_troubles_and_their_paths_are_read(model):
     ],
 )
 def test_the_owner_of_a_sheet_is_told_what_is_wrong_in_it(frame, word):
-    troubles = list(sheet_errors(owned(frame, ("t", "degC"))))
-    assert any(word in trouble for trouble in troubles), troubles
+    errors = list(sheet_errors(owned(frame, ("t", "degC"))))
+    assert any(word in error for error in errors), errors
 
 
 ANYTHING = st.recursive(

@@ -24,7 +24,7 @@ from edaphon_drivers.w1 import (
     sheet_errors,
 )
 
-TRANSCRIPTS = Path(__file__).parent.parent / "transcripts" / "w1"
+TRANSCRIPTS = Path(__file__).parent / "transcripts" / "w1"
 SHEET = load_sheet("maxim.ds18b20")
 ROM = "28-0316a2795cff"
 GOOD = b"9d 01 4b 46 7f ff 03 10 57 : crc=57 YES\n9d 01 4b 46 7f ff 03 10 57 t=25812\n"

@@ -1,0 +1,47 @@
+"""What can go wrong for who reads a site: the whole tree.
+
+EdaphonError
+    StorageError        no storage folder or release there, or nothing in it yet
+        FolderUnknown   nobody says where the storage folder is
+        DamagedError    a file is not what was written
+    StaleError          the answer could be older than what is known: ask again
+    UnknownChannel      no channel of that name
+    NothingKnown        no entry had come by that time
+    TimeError           a time that can't be read
+"""
+
+
+class EdaphonError(Exception):
+    """An answer that can't be given; the text says why, and what to do."""
+
+
+class StorageError(EdaphonError):
+    """There is no storage folder or release, or nothing in it yet."""
+
+
+class FolderUnknown(StorageError):
+    """No configuration names a storage folder."""
+
+
+class DamagedError(StorageError):
+    """A file is not what was written."""
+
+
+class StaleError(EdaphonError):
+    """The answer could be older than what is known, so none is given; ask again."""
+
+
+class UnknownChannel(EdaphonError, LookupError):
+    """No channel has that name."""
+
+
+class NothingKnown(EdaphonError):
+    """No entry had come by that time, so nothing was known then."""
+
+
+class TimeError(EdaphonError, ValueError):
+    """A time that can't be read."""
+
+
+class IncompleteWarning(UserWarning):
+    """The answer lacks something that is lost, or can't be written at present."""

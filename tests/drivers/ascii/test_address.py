@@ -1,0 +1,24 @@
+"""The address in a command that was sent: of the command it is, and of no other."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from edaphon_drivers.ascii.decode import _address
+
+
+@pytest.mark.parametrize(
+    ("asks", "sent", "address"),
+    [
+        (("{address}R?\r",), b"7R?\r", "7"),
+        (("#{address}\r",), b"#12\r", "12"),
+        (("#{address}\r", "Q{address}!"), b"Q3!", "3"),
+        (("Q",), b"Q1", ""),
+        (("QA", "Q{address}"), b"QA1", "A1"),
+        (("#{address}\r",), b"?12\r", ""),
+        (("#{address}\r",), b"#12\n", ""),
+        ((), b"#12\r", ""),
+    ],
+)
+def test_the_address_of_a_command(asks, sent, address):
+    assert _address(SimpleNamespace(asks=asks), sent) == address
