@@ -48,7 +48,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 class Way(NamedTuple):
-    """How facts are put in force; `wait` until all is derived again, and tell how much differs."""
+    """How facts are put in force; `wait` until all is derived again, and show how much differs."""
 
     who: str = ""
     dry_run: bool = False
@@ -82,7 +82,7 @@ def new_facts(
         given = {str(path) for place in files for path in _toml_files(place)}
         rows = tuple(row for row in rows if row.file in given)
         config_errors = tuple(c for c in config_errors if c.file in given)
-        if not config_errors:  # of what stands in the inbox alone they can't speak yet
+        if not config_errors:  # they say nothing yet of what is only in the inbox
             config_errors = tuple(_alone(storage, reported, rows))
     for config_error in config_errors:
         show_error(str(config_error))

@@ -1,4 +1,4 @@
-"""`edaphon files`: the files that are followed, and copies that were put right."""
+"""`edaphon files`: the files that are followed, and corrected copies."""
 
 import os
 import re

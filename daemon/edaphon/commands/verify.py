@@ -56,7 +56,7 @@ from edaphon_drivers.files.lines import LineCounts
 
 POLL_S = 0.2
 NOT_PROMISED = (
-    "InfluxDB 3 does not promise that the later of two writes of a point stands: counts prove that"
+    "InfluxDB 3 does not promise that the later of two writes of a point wins: counts prove that"
     " a point is there, not which of its values"
 )
 ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing

@@ -284,7 +284,7 @@ def _names(document: Document, parts: Parts) -> Found:
         if FILES in (names[key] or ()):
             yield (
                 (key, FILES),
-                f'"{FILES}" stands for followed files',
+                f'"{FILES}" is the name for followed files',
                 f"another name for the {key}",
             )
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
@@ -340,7 +340,7 @@ def _paths(document: Document, parts: Parts) -> Found:
         key, value = _own_name(source)
         if source.path in paths:
             line = document.line(("source", paths[source.path]))
-            came = f'"{value}" is used twice: {source.path} stands in line {line} already'
+            came = f'"{value}" is used twice: {source.path} is in line {line} already'
             yield ("source", number, key), came, f"each {key} once"
         elif isinstance(source, LorawanSource) and source.dev_eui in devices:
             line = document.line(("source", devices[source.dev_eui]))

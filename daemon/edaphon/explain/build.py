@@ -223,13 +223,13 @@ def _of_the_record(case: Case, again: Again) -> Iterator[Reason]:
     if stated and again.segment.contradicted_by(stated, stated_ns):
         yield Reason(_SUSPECT, f"the instrument reports serial {stated}, deployed is {deployed}")
     if file := _replaced_file(case):
-        yield Reason(
-            _FAIL, f"a later copy of {file} replaces the one that it stands in, without it"
-        )
+        yield Reason(_FAIL, f"a later copy of {file} replaces the one that has it, and lacks it")
     reading, row = case.reading, again.row
     if reading is not None and reading.time_ns not in {None, row.time_ns}:
         own = instant_text(reading.time_ns or 0)
-        yield Reason(_SUSPECT, f"the sender's own time {own} is not plausible: when it came stands")
+        yield Reason(
+            _SUSPECT, f"the sender's own time {own} is not plausible: the time of receipt is used"
+        )
 
 
 def _replaced_file(case: Case) -> str:

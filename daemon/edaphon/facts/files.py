@@ -92,7 +92,7 @@ def read_facts(
         fact, found = validated(document, place, KINDS[str(place[0])], row)
         config_errors += found
         if fact is not None and (times := ids[fact.id] + 1) > MOST_OF_ONE_ID:
-            came = f'"{fact.id}" stands in {times} rows'
+            came = f'"{fact.id}" is the id of {times} rows'
             right = f"at most {MOST_OF_ONE_ID} rows of one id in a file"
             line = document.line((*place, "id"))
             config_errors.append(ConfigError(document.file, line, f"{place[0]}.id", came, right))

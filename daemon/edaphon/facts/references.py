@@ -217,7 +217,7 @@ def _channel(channel: ChannelFact) -> Iterator[Found]:
         try:
             if not find_check(name).of_person:
                 came = f"{name} has limits of its own kind"
-                yield channel, "checks", came, "leave it out: it stands for every channel"
+                yield channel, "checks", came, "leave it out: it counts for every channel"
                 continue
             prepare_check(find_check(name), limits)
         except CalibrationError as error:
@@ -250,7 +250,7 @@ class NamedFile(NamedTuple):
         return read_bytes(self.path, LARGEST_BYTES, self.folder)
 
     def read_known(self) -> bytes:
-        """As `read`, once it was checked; OSError if another file stands there by now."""
+        """As `read`, once it was checked; OSError if another file is there by now."""
         data = self.read()
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise OSError(ESTALE, "another file than when it was checked", str(self.path))

@@ -1,4 +1,4 @@
-"""A TOML text with the line of every key, since tomllib tells lines only of syntax errors."""
+"""A TOML text with the line of every key, since tomllib gives lines only for syntax errors."""
 
 import difflib
 import json
@@ -99,7 +99,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def expected_only(error: Exception) -> str:
-    """An error's message without its `came ...`, which a complaint tells in its own place."""
+    """An error's message without its `came ...`, which a ConfigError shows in its own place."""
     return re.sub(r"; came [^;]*", "", str(error)).removeprefix("expected ")
 
 
@@ -212,8 +212,8 @@ _SECRET_KEY = re.compile(r"pass|token|secret|authori[sz]ation|\bpin$|key$", re.I
 _ENDLESS = re.compile(r"[0-9_]{4300}")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _SYNTAX = (
-    ("Cannot overwrite", "this key stands here twice", "each key once in its table"),
-    ("Cannot declare", "this table stands here twice", "each [table] once; [[table]] for a list"),
+    ("Cannot overwrite", "this key is here twice", "each key once in its table"),
+    ("Cannot declare", "this table is here twice", "each [table] once; [[table]] for a list"),
     ("Illegal character '\\n'", "text does not end on its line", "a quote at its end"),
     ("Expected '='", "this line is not TOML", "key = value, [table], [[table]] or # comment"),
 )
@@ -253,7 +253,7 @@ class Document:
 
     @property
     def readable(self) -> bool:
-        """False when nothing of it could be parsed, so that `table` tells nothing."""
+        """False when nothing of it could be parsed, so that `table` is empty."""
         return bool(self.table) or not self.config_errors
 
     def line(self, place: Place) -> int:
@@ -264,7 +264,7 @@ class Document:
 
 
 def read_document(file: str, text: str) -> Document:
-    """Never raises: what is not TOML stands in `complaints`, and `table` is then empty.
+    """Never raises: what is not TOML is in `config_errors`, and `table` is then empty.
 
     A value that only lacks its quotes is complained of and read as text, so that the rest of the
     file can still be checked.
@@ -314,7 +314,7 @@ def _bare_value(line: str) -> re.Match[str] | None:
 
 
 class _Hint(NamedTuple):
-    """What to tell a person whose value is no TOML, and the value to read on with."""
+    """What to write in place of a value that is no TOML, and the value to read on with."""
 
     right: str
     value: str
@@ -353,7 +353,7 @@ def written_instant(text: str) -> str:
 
 
 def _mended(text: str, number: int) -> str | None:
-    """The text with one mistake put right, so that the rest can be checked too."""
+    """The text with one error corrected, so that the rest can be checked too."""
     lines = text.split("\n")
     if name := _list_header(lines[number - 1]):
         return re.sub(rf"(?m)^[ \t]*\[{name}\][ \t]*(#.*)?$", f"[[{name}]]", text)
@@ -365,7 +365,7 @@ def _mended(text: str, number: int) -> str | None:
 
 
 def _list_header(line: str) -> str:
-    """The name in a `[name]` that stands for one of several, "" for any other line."""
+    """The name in a `[name]` that is one of several, "" for any other line."""
     found = _HEADER.fullmatch(line)
     return found[1] if found and found[1] in _LISTS else ""
 

@@ -124,7 +124,7 @@ def _relative_file(text: object) -> str:
 
 
 def is_hash(text: str) -> bool:
-    """False for the "?" that stands where a hash is still to be written."""
+    """False for the "?" in place of a hash that is still to be written."""
     return bool(_HASH.fullmatch(text))
 
 
@@ -175,7 +175,7 @@ AbsolutePath = Annotated[Path, BeforeValidator(absolute_path)]
 
 
 class Secret(Table):
-    """Where a secret is kept; its text never stands in a file of the configuration."""
+    """Where a secret is kept; its text is in no file of the configuration."""
 
     env: str | None = Field(
         default=None, pattern=_VARIABLE.pattern, description="name of an environment variable"

@@ -307,7 +307,7 @@ def put(evidence: Iterable[EvidenceCopy]) -> list[Path]:
     """Write those that are not there yet; which these are."""
     new = [(one.place, one.data) for one in evidence if one.place is not None]
     for place, data in new:
-        with place.open("xb") as file:  # never through a link that stands there
+        with place.open("xb") as file:  # never through a link that is there
             file.write(data)
     return [place for place, _ in new]
 
@@ -492,8 +492,8 @@ def _counts_as_exact(row: Mapping[str, Any]) -> bool:
 
 
 def _next(target: Path, place: _AddPlace, exact: bool) -> Iterator[str]:
-    yield f"{target} is written; nothing is in force by it yet"
-    yield f"  edaphon cal preview {target}    tells what it would change"
+    yield f"{target} is written; nothing is changed yet"
+    yield f"  edaphon cal preview {target}    shows what it would change"
     yield f"  edaphon cal apply {target}      puts it in force"
     if place.inbox is not None and target.parent.resolve() == place.inbox.resolve():
         yield "It lies in the inbox, which the daemon takes over at its next start."

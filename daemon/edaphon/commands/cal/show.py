@@ -409,7 +409,7 @@ def _write_evidence(storage: Storage, fact: Fact, folder: Path) -> None:
         if os.path.lexists(path):
             raise fail(f"expected a folder without {path.name}, got {path}: choose another one")
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:  # never through a link that stands there
+        with path.open("xb") as file:  # never through a link that is there
             file.write(kept.data)
 
 

@@ -42,7 +42,7 @@ class Unclear(ValueError):
 
 
 def plain_bytes(payload: str, spoken: str) -> bytes:
-    """The bytes of a payload; @ stands before the name of a file that holds it.
+    """The bytes of a payload; @ before the name of a file that holds it.
 
     Raises Unclear, and OSError for a file that can't be read.
     """
