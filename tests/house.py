@@ -53,7 +53,7 @@ WORDS = tuple(
 )
 # Keys of frozen formats, which may stand as a whole string: a key of the socket and of --json, a
 # key and a kind of model sheets and sources, a key of a derivation's text and of a checkpoint.
-FROZEN_KEYS = {WORDS[4], WORDS[6], WORDS[2]}
+FROZEN_KEYS = {WORDS[0], WORDS[2], WORDS[4], WORDS[6]}
 _AS_A_KEY = re.compile(rf"\b{WORDS[6]} ?= ?[Tt]rue|`{WORDS[6]}`")  # in the text of a sheet
 _WORD = re.compile(rf"(?<![\w\"'])(?:{'|'.join(WORDS)})\b|[\"'](?:{'|'.join(WORDS)})\b[\"']?")
 

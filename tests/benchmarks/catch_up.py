@@ -69,9 +69,9 @@ def one_day(channel: str, day: int, rng: np.random.Generator, n: int = PER_DAY) 
     raw = np.round(11.0 + rng.normal(0.0, 0.3, n).cumsum() / 30, 1)
     value = raw * 1.003 - 0.04
     u_random, u_systematic = np.full(n, 0.0289), np.full(n, 0.2887)
-    flag, doubt = np.ones(n, np.int8), np.full(n, 2, np.int8)
+    flag, source_flag = np.ones(n, np.int8), np.full(n, 2, np.int8)
     sequence = np.arange(n, dtype=np.int64) + day * PER_DAY
-    columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, doubt, sequence)
+    columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, source_flag, sequence)
     return Observations(channel, "0123456789ab", *columns)
 
 

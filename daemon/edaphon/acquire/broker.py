@@ -48,6 +48,7 @@ LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000
 WINDOW = 65_535  # there are no more packet identifiers
 _log = logging.getLogger("edaphon")
+Owner = Callable[[str, bytes], str]
 
 
 @dataclass(slots=True)
@@ -314,9 +315,6 @@ class BrokerReader:
             self._not_durable.append(owed)
         else:
             self._acknowledge(owed, sequences)
-
-
-Owner = Callable[[str, bytes], str]
 
 
 def owner_of(config: Configuration, broker: str) -> Owner:

@@ -41,6 +41,20 @@ STORE_FILLS_DAYS = 8
 BACKLOG_LEAVES = 2  # what can wait leaves this part of a bucket to what comes live
 _LOOK_EVERY_S = 10.0
 _DAY_S = 86_400.0
+COUNTED = "counted"  # the state of a gap entry of items that were not kept: no slots of a schedule
+FLOOD_PART_NS = 60 * 10**9
+FLOOD_QUIET_NS = 10 * 10**9  # and a part ends when nothing came for so long
+FLOOD_LOOK_S = 2.0
+CHUNKS = 128  # of deliveries of each broker that may come again after a kill; one for each `keep`
+SAMPLE_BYTES = 64
+_FLOODS = "floods"
+_DELIVERY = struct.Struct("<HQ")
+_log = logging.getLogger("edaphon")
+AHEAD_BYTES = 300_000  # half a second of deriving, on a small machine some; sinks have it in memory
+PIECE_BYTES = 65_536
+LONGEST_WAIT_S = 30.0
+LONGEST_SINK_WAIT_S = 1.0  # a slower sink gets the newest values first, and the others later
+_POLL_S = 0.05
 
 
 def free_bytes(folder: Path) -> int:
@@ -173,17 +187,6 @@ class Budgets:
         if now_s - self._looked_s >= _LOOK_EVERY_S:
             self._looked_s, self._free_now = now_s, self._free()
         return now_s
-
-
-COUNTED = "counted"  # the state of a gap entry of items that were not kept: no slots of a schedule
-FLOOD_PART_NS = 60 * 10**9
-FLOOD_QUIET_NS = 10 * 10**9  # and a part ends when nothing came for so long
-FLOOD_LOOK_S = 2.0
-CHUNKS = 128  # of deliveries of each broker that may come again after a kill; one for each `keep`
-SAMPLE_BYTES = 64
-_FLOODS = "floods"
-_DELIVERY = struct.Struct("<HQ")
-_log = logging.getLogger("edaphon")
 
 
 class Flood(NamedTuple):
@@ -403,13 +406,6 @@ def _written_behind(journal: Journal, place: EntryId) -> Iterator[tuple[str, int
     for _, entry in journal.scan(kinds={Kind.GAP}, start=place, on_damage=lambda _: None):
         if is_flood(entry):
             yield entry.source, Gap.of_payload(entry.payload).first_ns
-
-
-AHEAD_BYTES = 300_000  # half a second of deriving, on a small machine some; sinks have it in memory
-PIECE_BYTES = 65_536
-LONGEST_WAIT_S = 30.0
-LONGEST_SINK_WAIT_S = 1.0  # a slower sink gets the newest values first, and the others later
-_POLL_S = 0.05
 
 
 class Pace:

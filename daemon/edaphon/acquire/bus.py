@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 from edaphon.clock import Clock
-from edaphon.config import Bus as BusTable
+from edaphon.config import Bus
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
@@ -343,7 +343,7 @@ class BusOwner:
         self._reopen_wait_s = self._reopen_after_s[0]
 
 
-def link_opener(bus: BusTable) -> Callable[[], Link]:
+def link_opener(bus: Bus) -> Callable[[], Link]:
     """What opens the line of that table; the call raises LinkDown."""
     if bus.kind == "sdi12-uart":
         from edaphon_drivers.links.sdi12_uart import Sdi12UartLink

@@ -30,6 +30,7 @@ from edaphon.acquire.file_state import (
     checked,
     read_at,
 )
+from edaphon.clock import SECOND_NS
 from edaphon.config.model import is_secret_file
 from edaphon.journal import Entry
 from edaphon.toml_input.lines import is_text
@@ -47,6 +48,18 @@ _LEAST_BYTES = 1 << 15  # less is kept, whatever it is
 _LEAST_TEXT = 0.01  # of the bytes, in lines without a control character
 _TEXT_LINE = re.compile(rb"^[^\x00-\x08\n\x0e-\x1f]+$", re.MULTILINE)
 _SAMPLE_BYTES = 64
+SLICE_BYTES = 1 << 18
+NULS = Cut(0, 0)  # there is nothing else in a slice
+SecretFiles = frozenset[Path]
+_NO_SECRETS: SecretFiles = frozenset()
+_COMPARED_BYTES = 1 << 18
+_MOST_LOOKED_AT = 32
+OPEN_S = 25 * 3600.0  # a file that changed within a day is kept open: its tail outlives its name
+MOST_OPEN = 32
+LOOK_BYTES = 65_536
+_LARGEST_RECORD_BYTES = 1 << 23
+_REFUSED_SHOWN = 3
+SHOWN_S = 600.0
 
 
 class Passed(NamedTuple):
@@ -120,10 +133,6 @@ def _data_from(file: BinaryIO, at: int, size: int) -> int:
         return os.lseek(file.fileno(), at, os.SEEK_DATA)
     except OSError as error:
         return size if error.errno == ENXIO else at
-
-
-SLICE_BYTES = 1 << 18
-NULS = Cut(0, 0)  # there is nothing else in a slice
 
 
 def reading_place(place: FilePlace, size: int, sheet: Sheet) -> FilePlace | None:
@@ -241,12 +250,6 @@ def _rest_of_long(data: bytes, mark: bytes, rest: Rest, sheet: Sheet) -> Cut:
         if line_end(first, mark) == ("\n", True):
             return Cut(0, len(first[0]))
     return Cut(0, len(data), last_bytes=len(data)) if rest >= Rest.RESTED else Cut(0, 0)
-
-
-SecretFiles = frozenset[Path]
-_NO_SECRETS: SecretFiles = frozenset()
-_COMPARED_BYTES = 1 << 18
-_MOST_LOOKED_AT = 32
 
 
 def open_followed(pattern: Path, name: str, secrets: SecretFiles = _NO_SECRETS) -> FileIO:
@@ -369,11 +372,6 @@ def _candidates(name: Path, place: FilePlace) -> list[str]:
     return [path for *_, path in sorted(found, reverse=True)[:_MOST_LOOKED_AT]]
 
 
-OPEN_S = 25 * 3600.0  # a file that changed within a day is kept open: its tail outlives its name
-MOST_OPEN = 32
-SECOND_NS = 1_000_000_000
-
-
 @dataclass(slots=True)
 class WatchedName:
     """A name while the service runs; times are monotonic, `begun_ns` is wall time."""
@@ -428,11 +426,6 @@ def _try_hold(pattern: Path, name: str, watch: WatchedName) -> None:
         file.close()
 
 
-LOOK_BYTES = 65_536
-_LARGEST_RECORD_BYTES = 1 << 23
-_REFUSED_SHOWN = 3
-
-
 def why_no_rows(file: Path, sheet: Sheet) -> str | None:
     """None where the beginning of a file holds a row; else its first lines with what they lack."""
     with open_file(file, file.parent) as opened:
@@ -471,9 +464,6 @@ def _printable(data: bytes) -> str:
     """Bytes that a terminal would act on are shown as \\xNN."""
     text = data.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
-SHOWN_S = 600.0
 
 
 class FileBudget:

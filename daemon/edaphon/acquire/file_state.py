@@ -21,6 +21,12 @@ from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 LARGEST_PIECE_BYTES = 1 << 23  # one JSON file of a season; more is no record of an instrument
 _BLOCK_BYTES = 1 << 18
 _DIGEST_BYTES = 8
+_BATCH_ENTRIES = 4000
+_MOST_FORMER = 32
+_MOST_LOSSES = 20
+_CHUNK_BYTES = 1 << 18
+_BEGINNINGS = {Follows.BEGINS, Follows.CHANGED}
+_OTHER = "other"  # a digest that no bytes have
 
 
 class Stat(NamedTuple):
@@ -243,14 +249,6 @@ def _found_block(file: BinaryIO, start: int, block: Block) -> bytes | None:
     if len(data) != block.end - start or Block.of(block.end, data) != block:
         return None
     return data
-
-
-_BATCH_ENTRIES = 4000
-_MOST_FORMER = 32
-_MOST_LOSSES = 20
-_CHUNK_BYTES = 1 << 18
-_BEGINNINGS = {Follows.BEGINS, Follows.CHANGED}
-_OTHER = "other"  # a digest that no bytes have
 
 
 class FileLoss(NamedTuple):

@@ -16,6 +16,13 @@ import orjson
 from edaphon.journal import Entry, JournalReader, Kind
 from edaphon.model import EntryId
 
+SERVICE_OFF, CLOCK_STEP = "service off", "clock step"
+FLOOD = "flood"  # items above a budget, see floods.py: no slots of a schedule
+LEAPT, WITHDRAWN = "leapt", "withdrawn"  # states of gap entries that count no missed slot
+RETURN_WITHIN_NS = 3_600_000_000_000  # how exactly a clock comes back to the time before a leap
+MOST_LEAPS = 8
+Saved = tuple[tuple[int, int], Mapping[str, Any], str]  # place, accounts, boot
+
 
 class Schedule(Protocol):
     """The instants [UTC ns] at which a source is due."""
@@ -56,14 +63,6 @@ class Instants:
     def between(self, after_ns: int, up_to_ns: int) -> list[int]:
         first, last = (bisect_right(self.slots_ns, t) for t in (after_ns, up_to_ns))
         return list(self.slots_ns[first:last])
-
-
-SERVICE_OFF, CLOCK_STEP = "service off", "clock step"
-FLOOD = "flood"  # items above a budget, see floods.py: no slots of a schedule
-LEAPT, WITHDRAWN = "leapt", "withdrawn"  # states of gap entries that count no missed slot
-RETURN_WITHIN_NS = 3_600_000_000_000  # how exactly a clock comes back to the time before a leap
-MOST_LEAPS = 8
-Saved = tuple[tuple[int, int], Mapping[str, Any], str]  # place, accounts, boot
 
 
 @dataclass(frozen=True, slots=True)

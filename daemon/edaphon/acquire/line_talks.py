@@ -39,6 +39,13 @@ _GIVE_UP_S = 10.0  # behind the deadline of a talk: the bus itself is stuck
 _END = b"\r\n"
 _ONE_REGISTER = Shape(2)
 _numbers = itertools.count(1)
+LONGEST_HEARD_S = 100.0
+_USUAL_S, _LONGEST_USUAL_S = 10.0, 60.0
+_INTERVALS = 2  # so that one whole line comes, wherever the first one was begun
+_CLOSING_S = CHUNK_S + 2  # until the service hands over what came
+_LOOKED_BACK = 2000  # entries
+_SLICE_S = 0.2
+_MIDST_S = 0.3  # bytes that come so soon after the port was opened may begin anywhere
 
 
 class Presence(NamedTuple):
@@ -222,15 +229,6 @@ def _questions(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
             came += turn.data
     if sent:
         yield sent, came
-
-
-LONGEST_HEARD_S = 100.0
-_USUAL_S, _LONGEST_USUAL_S = 10.0, 60.0
-_INTERVALS = 2  # so that one whole line comes, wherever the first one was begun
-_CLOSING_S = CHUNK_S + 2  # until the service hands over what came
-_LOOKED_BACK = 2000  # entries
-_SLICE_S = 0.2
-_MIDST_S = 0.3  # bytes that come so soon after the port was opened may begin anywhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ from edaphon.acquire.switches import (
     supply_switches,
 )
 from edaphon.clock import SystemClock
-from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, ScheduledSource
+from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
@@ -60,13 +59,21 @@ from edaphon_drivers.registry import engine
 from edaphon_drivers.talk import Asking, Talk, Timing
 
 _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found
+SDI12_KINDS = ("sdi12", "sdi12-uart")
+MODBUS_KINDS = ("serial", "modbus-tcp")
+TERM = "term"  # the address in the path of what was typed
+LONGEST_S = 140.0
+_DEADLINE_S = 30.0
+_GAP_S = 0.2
+_ADDRESS_COMMAND = re.compile(rb"[^0-9A-Za-z?*]*[0-9A-Za-z?*]A.", re.DOTALL)
+_NOT_ASKED = (LinkDown, NotSwitched, BusBusy, ServiceOff)
 
 
 @dataclass(frozen=True, slots=True)
 class ToolLine:
     """A line with what the configuration says of it; `count` is called for each record kept."""
 
-    table: BusTable
+    table: Bus
     bus: BusOwner
     scheduled: Mapping[str, Scheduled]
     branches: BranchSwitch | None
@@ -95,16 +102,6 @@ def own_line(config: Configuration, name: str) -> ToolLine:
     bus.start()
     timing = Timing(answer_s=table.answer_s)
     return ToolLine(table, bus, {s.path: s for s in own}, branches, timing)
-
-
-SDI12_KINDS = ("sdi12", "sdi12-uart")
-MODBUS_KINDS = ("serial", "modbus-tcp")
-TERM = "term"  # the address in the path of what was typed
-LONGEST_S = 140.0
-_DEADLINE_S = 30.0
-_GAP_S = 0.2
-_ADDRESS_COMMAND = re.compile(rb"[^0-9A-Za-z?*]*[0-9A-Za-z?*]A.", re.DOTALL)
-_NOT_ASKED = (LinkDown, NotSwitched, BusBusy, ServiceOff)
 
 
 class LineTools:

@@ -37,8 +37,7 @@ from edaphon.acquire.switches import (
     powered,
 )
 from edaphon.clock import DAY_NS
-from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, HeardSource, ScheduledSource
+from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
@@ -49,6 +48,7 @@ from edaphon_drivers.talk import Asking, Talk, Timing
 _USUAL = Asking()
 IDENTIFY_EVERY_NS = DAY_NS
 OVER_BUDGET = "above budget"  # why a slot has no record
+SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,12 +336,9 @@ def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> 
     return (yield from talk(asking))
 
 
-SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
-
-
 def scheduled(
     source: ScheduledSource,
-    bus: BusTable,
+    bus: Bus,
     sheet: Sheet,
     schedule: Schedule | None = None,
     timing: Timing | None = None,

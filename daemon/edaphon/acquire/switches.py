@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, ScheduledSource, SupplyTable
+from edaphon.config import Bus, Configuration, ScheduledSource, SupplyTable
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.outside import SYSFS, write_switch
 from edaphon_drivers.talk import Ask, Pause, Talk
@@ -138,7 +137,7 @@ def _supply_switch(supply: SupplyTable) -> SupplySwitch:
     return SupplySwitch(supply.file, supply.on, supply.off, supply.warm_up_ns / 1e9)
 
 
-def branch_switch(bus: BusTable) -> BranchSwitch | None:
+def branch_switch(bus: Bus) -> BranchSwitch | None:
     """The multiplexer of a line, if it has one."""
     switch = bus.multiplexer
     if switch is None:

@@ -14,8 +14,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
 
 from edaphon.config.sources import Broker
 from edaphon.network.requests import Limits, Unreachable, Wire, tls_context
@@ -139,6 +137,9 @@ class Retained:
 
     def __init__(self, broker: Broker, topic: str, client_id: str) -> None:
         """Raises OSError or LookupError for a password that can't be read."""
+        from paho.mqtt.client import Client  # no other plot pays for it
+        from paho.mqtt.enums import CallbackAPIVersion
+
         self._topic = topic
         self._place = f"{broker.host}:{broker.port}"
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)

@@ -29,10 +29,10 @@ from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
 from edaphon.printer import show_json, show_line
 from edaphon.service.alerting import MessageWriter, receiver_of, rules_of, tried
-from edaphon.service.check import usual_file
+from edaphon.service.check import configured, open_storage, usual_file
 from edaphon.service.prerequisites import account_name
 from edaphon.service.station_tree import healthy, node_id
-from edaphon.storage.access import Storage, configured, fail, open_storage
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout

@@ -9,12 +9,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from edaphon.clock import SECOND_NS
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.instants import instant_text
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
-from edaphon.service.check import CONFIGURATION, examine, usual_file
+from edaphon.service.check import examine, open_storage, usual_file
 from edaphon.service.prerequisites import account_name
 from edaphon.service.submit import (
     before_now,
@@ -23,7 +24,7 @@ from edaphon.service.submit import (
     replacement_lines,
     wait_derived,
 )
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import ConfigError, read_document
@@ -161,7 +162,6 @@ def news(new: Rows[FactRow]) -> list[dict[str, Any]]:
 
 
 USAGE = 2
-SECOND_NS = 10**9
 WHENCE = "edaphon visit"  # stands for the file
 
 visit = typer.Typer(

@@ -19,9 +19,9 @@ from edaphon.facts import (
     new_rows,
 )
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.check import CONFIGURATION, Examined, examine, usual_file, with_codecs
+from edaphon.service.check import Examined, examine, usual_file, with_codecs
 from edaphon.service.prerequisites import denied, is_services, next_steps
-from edaphon.storage.access import fail
+from edaphon.storage.access import CONFIGURATION, fail
 from edaphon.toml_input.lines import toml_value
 
 

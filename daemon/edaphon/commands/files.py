@@ -14,8 +14,9 @@ from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.printer import bars, show_error, show_json, show_line
+from edaphon.service.check import open_storage
 from edaphon.service.submit import copies_in
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import read_document

@@ -17,8 +17,9 @@ from edaphon.preview import preview_ranges
 from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.series import Series
 from edaphon.service.audit import JOURNAL_SUMMARY
+from edaphon.service.check import open_storage
 from edaphon.service.submit import Before, differing_since, follow, reading
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.storage.offline import settled_deriver

@@ -34,7 +34,8 @@ from edaphon.service.audit import (
     lost_with,
     not_noted,
 )
-from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
+from edaphon.service.check import open_storage
+from edaphon.storage.access import TRY_AGAIN, Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
 from edaphon.storage.series_file import reached_by

@@ -18,8 +18,9 @@ from edaphon.instants import instant_text
 from edaphon.journal import Kind, read_only
 from edaphon.model import EntryId
 from edaphon.printer import overwrite, show_json, show_line
+from edaphon.service.check import open_storage
 from edaphon.service.line_tools import opened_line_tools
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES

@@ -20,7 +20,8 @@ from edaphon.acquire.gaps import accounts_of
 from edaphon.clock import DAY_NS, FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.config.model import SinkTable
-from edaphon.derive.fact_log import known_facts, last_sources, read_fact_log
+from edaphon.derive.decode import last_sources
+from edaphon.derive.fact_log import known_facts, read_fact_log
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
@@ -43,12 +44,13 @@ from edaphon.service.audit import (
     read_accounts,
     summaries,
 )
+from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text, line_rows
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
 from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
-from edaphon.storage.access import Storage, fail, open_folder, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon.storage.series_file import reached_by

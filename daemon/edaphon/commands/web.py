@@ -7,9 +7,9 @@ import typer
 
 from edaphon.config import StorageTable, Web
 from edaphon.printer import show_line
-from edaphon.service.check import CONFIGURATION, read_documents, usual_file
+from edaphon.service.check import read_documents, usual_file
 from edaphon.service.socket import page_socket
-from edaphon.storage.access import fail
+from edaphon.storage.access import CONFIGURATION, fail
 from edaphon.storage.client import ask
 from edaphon.toml_input import Document
 from edaphon.toml_input.models import validated

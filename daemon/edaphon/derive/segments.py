@@ -30,6 +30,10 @@ from edaphon_calibration.uncertainty import from_limits
 from edaphon_calibration.units import SAME, canonical, conversion
 from edaphon_drivers.sheets import Factory, Output
 
+# Raised whenever the pipeline (decoding, placing, checking) gives other results for the same
+# entries and facts; it is part of every derivation.
+LINE_VERSION = 4
+
 
 @dataclass(frozen=True, slots=True)
 class PlanInterval:
@@ -204,11 +208,6 @@ def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
 
 def age_of(calibration: Calibration) -> int:
     return (calibration.second.max_age_ns or 0) if calibration.second else 0
-
-
-# Raised whenever the pipeline (decoding, placing, checking) gives other results for the same
-# entries and facts; it is part of every derivation.
-LINE_VERSION = 4
 
 
 def intervals_of(segment: Segment, source: str, output: str) -> Iterator[PlanInterval]:

@@ -19,7 +19,6 @@ from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon_drivers.faults import Fault
 
-_FAR_NS = 2**62
 _UNKNOWN_NS = 600_000_000_000  # how near a record lies where the interval is not known
 _MOST = 5
 

@@ -15,9 +15,9 @@ import orjson
 
 from edaphon.config import ScheduledSource, read_config
 from edaphon.derive.calibrate import Chain, Segment
-from edaphon.derive.decode import Decoded, Sources, sources_of
+from edaphon.derive.decode import Decoded, Sources, last_sources, sources_of
 from edaphon.derive.deriver import BATCH
-from edaphon.derive.fact_log import knowledge_of, last_sources
+from edaphon.derive.fact_log import knowledge_of
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import Pipeline, counted_files
 from edaphon.derive.plan import Plan, plan_of

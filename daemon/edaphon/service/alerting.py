@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from edaphon.service.service import Service
 
 MEASUREMENT = "edaphon_health"
+_log = logging.getLogger("edaphon")
+WEEK_NS = 7 * DAY_NS
+HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
+HEALTH_KINDS = ("influxdb",)
 
 
 class HealthRows:
@@ -77,12 +81,6 @@ def health_lines(beat: Beat) -> bytes:
         if age is not None
     ]
     return ("\n".join(lines) + "\n").encode()
-
-
-_log = logging.getLogger("edaphon")
-WEEK_NS = 7 * DAY_NS
-HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
-HEALTH_KINDS = ("influxdb",)
 
 
 def notifier_of(service: "Service", every_s: float) -> Notifier:

@@ -15,7 +15,7 @@ import orjson
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
-from edaphon.clock import DAY_NS
+from edaphon.clock import DAY_NS, SECOND_NS
 from edaphon.databases import AT_FAULT, fault_of
 from edaphon.derive.fact_log import known_facts
 from edaphon.instants import instant_text
@@ -36,6 +36,15 @@ from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
 
 JOURNAL_SUMMARY = "journal summary"  # in the state file
+BEGIN_S, EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes first
+REST = 9  # times as long as a read took: at most a tenth of one core and of the disk's time
+ENTRIES = 2000  # of one read
+Altered = dict[str, list[str]]  # what is wrong with a release, by its name
+START, FIRST_NS = EntryId(0, 0), -(2**63)
+PAGE = 4000
+NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
+_PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
+SETTLED_NS = 600_000_000_000  # behind a place in the journal no slot is older than this
 
 
 def summaries(folder: Path, journal: JournalReader, series: Series) -> dict[str, Any]:
@@ -50,12 +59,6 @@ def summaries(folder: Path, journal: JournalReader, series: Series) -> dict[str,
     channels = [c for c in sorted({*known, *counted}) if known.get(c) != counted.get(c)]
     names = [file_path(journal.folder, file).name for file in files]
     return {"journal": names, "series": channels, "closes": not names and not channels}
-
-
-BEGIN_S, EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes first
-REST = 9  # times as long as a read took: at most a tenth of one core and of the disk's time
-ENTRIES = 2000  # of one read
-Altered = dict[str, list[str]]  # what is wrong with a release, by its name
 
 
 class Losses:
@@ -168,9 +171,6 @@ def not_noted(storage: Storage, altered: Altered) -> Altered:
     return {name: words for name, words in open_ones.items() if words}
 
 
-SECOND_NS = 10**9
-
-
 class LostPart(NamedTuple):
     """`entries` were in the lost part (None: not known), `copied` of them are in copies.
 
@@ -235,13 +235,6 @@ def lost_text(lost: LostPart | None) -> Iterator[str]:
     n = "1 record" if lost.records == 1 else f"{lost.records} records"
     yield f"{n} with values, measured {first} to {last}: {', '.join(lost.sources)}"
     yield "values that were already derived stay; they can't be derived again"
-
-
-START, FIRST_NS = EntryId(0, 0), -(2**63)
-PAGE = 4000
-NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
-_PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
-SETTLED_NS = 600_000_000_000  # behind a place in the journal no slot is older than this
 
 
 @dataclass(slots=True)

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _Rows = dict[tuple[int, int], Status | None]  # by time and sequence
 _Statuses = Mapping[tuple[str, int | None], Status]  # by output and time [UTC ns]
+DAYS = 7
+SUPPLY_DAYS = 10  # that daily minima are kept of, and the last number is looked for in
+MOST_FAILED = 2000  # times of a channel: a stream that fails for a day has 86400
+ROWS_AT_ONCE = 100_000
+GAPS = 24  # between the last numbers of a channel: how often it gives one at most
 
 
 class Codes:
@@ -79,9 +84,6 @@ class Codes:
         }
 
 
-DAYS = 7
-
-
 class DaysWithData:
     """By UTC day since 1970, how many records and missed measurements there were at its begin."""
 
@@ -112,12 +114,6 @@ def _counts(service: "Service") -> tuple[int, int]:
     gaps: Mapping[str, int] = service.deriver.state.gaps
     growing = sum(gap.n for gap in service.sources.open_gaps)
     return service.deriver.journalled, sum(gaps.values()) + growing
-
-
-SUPPLY_DAYS = 10  # that daily minima are kept of, and the last number is looked for in
-MOST_FAILED = 2000  # times of a channel: a stream that fails for a day has 86400
-ROWS_AT_ONCE = 100_000
-GAPS = 24  # between the last numbers of a channel: how often it gives one at most
 
 
 @dataclass(slots=True)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from errno import EFBIG, ELOOP
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import typer
 from pydantic import BaseModel
 
 from edaphon.alerts.receivers.kinds import receiver_kind, remarks
@@ -30,6 +31,7 @@ from edaphon.facts import (
     read_facts,
     written_ids,
 )
+from edaphon.printer import show_error
 from edaphon.service.prerequisites import (
     SERVICE_FOLDER,
     Access,
@@ -40,12 +42,12 @@ from edaphon.service.prerequisites import (
     unencrypted,
 )
 from edaphon.sinks.sink import sink_kind
+from edaphon.storage.access import CONFIGURATION, Storage
+from edaphon.storage.owner import become_owner, set_umask
+from edaphon.storage.paths import Layout
 from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
 from edaphon.toml_input.lines import MOST_BYTES, Place, is_text, read_text
 from edaphon.toml_input.models import configuration_complaints, validated
-
-CONFIGURATION = 3  # exit code: something is wrong with what people wrote
-
 
 CONFIG_NAME = "edaphon.toml"
 
@@ -272,3 +274,38 @@ def _remarks(
     for key, came, right in found:
         line = document.line((*place, key))
         yield ConfigError(document.file, line, f"{place[0]}.{key}", came, right)
+
+
+class Configured(NamedTuple):
+    """A configuration without a mistake in itself, its text, and the facts written with it."""
+
+    config: "Configuration"
+    document: "Document"
+    rows: "tuple[FactRow, ...]"
+    left_out: "tuple[ConfigError, ...]" = ()  # fact files and rows that are in none of them
+
+
+def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
+    """A whole configuration and its storage; ends with exit code 3 where anything in it is wrong.
+
+    `as_owner` as for `open_folder`.
+    """
+
+    found = configured(file or usual_file())
+    if as_owner:
+        become_owner(found.config.storage.folder)
+    return Storage(found.config, Layout(found.config.storage.folder))
+
+
+def configured(path: Path) -> Configured:
+    """A configuration with its facts; ends with exit code 3 where there is none."""
+
+    set_umask()
+    found = examine([path])
+    if found.config is None or found.document is None:
+        for config_error in found.config_errors:
+            show_error(str(config_error))
+        if not found.config_errors:
+            show_error(f"expected a configuration such as edaphon.toml, got {path}")
+        raise typer.Exit(CONFIGURATION)
+    return Configured(found.config, found.document, found.rows, found.left_out)

@@ -41,6 +41,15 @@ from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import new_series, open_series
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
+# Of each source and kind; those of messages of no source are one source for each broker.
+CAUSES = 50
+_QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
+_log = logging.getLogger("edaphon")
+GIVE_WAY_S = 0.002
+COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
+SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
+STOP_SINK_S = 3.0
+SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +151,6 @@ def refusals(points: Sequence[SetAside]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -int(row["n"]))[:REFUSALS]
 
 
-# Of each source and kind; those of messages of no source are one source for each broker.
-CAUSES = 50
-_QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
-_log = logging.getLogger("edaphon")
-
-
 class RefusedLog:
     """The listeners of a deriver; ledgers, accounts of files and status count everything."""
 
@@ -176,13 +179,6 @@ class RefusedLog:
             return False
         known.add(cause)
         return True
-
-
-GIVE_WAY_S = 0.002
-COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
-SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
-STOP_SINK_S = 3.0
-SHOWN = 5
 
 
 def line_key(config: Configuration, sha256: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
 from edaphon.alerts.model import Node, NodeKind
+from edaphon.clock import HOUR_NS
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
 from edaphon.derive.plan import lost_facts_text
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
 USUAL_INTERVAL_NS = 3_600_000_000_000
 CHUNK_NS = 12_000_000_000  # a stream is journalled in chunks of 10 s, and then derived
+HOURS = 24
+GATEWAYS_EVERY_S = 3600.0
+FLOOD_GOES_ON_NS = 600 * 10**9  # after the last item that was not kept
+MOST_MARKS = 512  # of a sink that is behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,6 @@ def source_state(received: Received) -> str:
     if intervals > LATE_INTERVALS:
         return "late"
     return "held" if received.held else "ok"
-
-
-HOUR_NS = 3600 * 10**9
-HOURS = 24
 
 
 @dataclass(slots=True)
@@ -198,11 +199,6 @@ def _detail(service: "Service", source: Source) -> str:
     if isinstance(source, FileSource | HeardSource):
         return service.problem.get(source.path, "")
     return ""
-
-
-GATEWAYS_EVERY_S = 3600.0
-FLOOD_GOES_ON_NS = 600 * 10**9  # after the last item that was not kept
-MOST_MARKS = 512  # of a sink that is behind
 
 
 class Watcher:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.budget import Flood
+from edaphon.clock import DAY_NS
 from edaphon.derive.files import KeptRefusal, SourceFiles
 from edaphon.instants import instant_text
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from edaphon.acquire.files import Follower
 
 # A person has a week to look at a line that was refused; then it is a count among others.
-REFUSED_IS_A_PROBLEM_NS = 7 * 86_400_000_000_000
+REFUSED_IS_A_PROBLEM_NS = 7 * DAY_NS
 Row = Mapping[str, Any]
+MOST_WAITING = 50  # of a source, in `edaphon status`
+DEAD_FEW, DEAD_SHARE, DEAD_MANY = 100, 0.01, 10_000
 
 
 def line_rows(files: Mapping[str, SourceFiles]) -> list[dict[str, Any]]:
@@ -64,9 +67,6 @@ def refusal_problems(rows: Iterable[Row], now_ns: int) -> Iterator[str]:
             n = row["refused"]
             lines = "1 line" if n == 1 else f"{n} lines"
             yield f"{row['source']} {row['file']}: {lines} refused; {refusal_text(latest[-1])}"
-
-
-MOST_WAITING = 50  # of a source, in `edaphon status`
 
 
 def file_notes(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterator[dict[str, str]]:
@@ -159,9 +159,6 @@ def flood_problems(
                     " is data, set source_mb_per_day in [budget]"
                 )
             yield name, f"{flood_text(row)}; {do}"
-
-
-DEAD_FEW, DEAD_SHARE, DEAD_MANY = 100, 0.01, 10_000
 
 
 def set_aside_words(set_aside: Mapping[str, int]) -> Iterator[str]:

@@ -29,6 +29,10 @@ from edaphon_drivers.sheets import Sheet
 
 READS, WRITES, CONNECTS, LISTENS = "reads", "writes", "connects to", "listens on"
 _Accesses = Iterator[tuple[str, str, Place]]  # what is done, with what, where it is written
+SERVICE_FOLDER = Path("/etc/edaphon")
+_SERVICE_PROGRAM = Path("/usr/local/lib/edaphon")
+_WRITE, _READ = os.W_OK, os.R_OK
+ALL_CODECS_S = 10.0  # for all codecs of a configuration; those left are loaded by the service
 
 
 class Access(NamedTuple):
@@ -156,11 +160,6 @@ def _kind_accesses(place: Place, settings: BaseModel) -> _Accesses:
             yield from _address_accesses((*place, key), value)
         else:
             yield CONNECTS, str(value), (*place, key)
-
-
-SERVICE_FOLDER = Path("/etc/edaphon")
-_SERVICE_PROGRAM = Path("/usr/local/lib/edaphon")
-_WRITE, _READ = os.W_OK, os.R_OK
 
 
 def is_services(file: Path) -> bool:
@@ -307,9 +306,6 @@ def _allowed(place: Path) -> str:
         f"The group {group} may use {place}. Join it, then log in again:"
         f"  sudo adduser {account_name()} {group}"
     )
-
-
-ALL_CODECS_S = 10.0  # for all codecs of a configuration; those left are loaded by the service
 
 
 def codec_complaints(

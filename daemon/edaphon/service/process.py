@@ -20,13 +20,14 @@ from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 from edaphon.people import own_account
+from edaphon.service.check import configured
 from edaphon.service.prerequisites import denied
 from edaphon.service.requests import Requests
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ControlServer, page_socket, page_verbs_only
 from edaphon.service.sources import Overrides
 from edaphon.service.submit import evidence_of
-from edaphon.storage.access import configured, fail
+from edaphon.storage.access import fail
 from edaphon.storage.owner import become_owner, mend_modes
 from edaphon.storage.paths import Layout
 
@@ -41,6 +42,9 @@ echo "ERROR the service did not end within $2 s and is killed: what it acknowled
 "the next start goes on from there" >&2
 kill -KILL "$1"
 """
+_TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of mallopt(3)
+_KEPT_BYTES = 131_072  # its own default, which glibc raises for good with each large block
+BUSY = 75
 
 
 def end_for_certain() -> None:
@@ -64,17 +68,10 @@ def _no_secrets() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath)}
 
 
-_TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of mallopt(3)
-_KEPT_BYTES = 131_072  # its own default, which glibc raises for good with each large block
-
-
 def give_memory_back() -> None:
     """For this process, by glibc; nothing happens with another C library."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-BUSY = 75
 
 
 @contextlib.contextmanager

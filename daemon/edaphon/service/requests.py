@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from edaphon.acquire.bus import AlreadyTalking, LineRefuses
 from edaphon.acquire.sampler import not_asked
+from edaphon.clock import DAY_NS
 from edaphon.config import within_physics
 from edaphon.config.model import secret_files
 from edaphon.databases import StorageFault, fault_of
@@ -39,6 +40,22 @@ if TYPE_CHECKING:
     from edaphon.acquire.line_tools import LineTools
 
 MOST_ROWS = 250_000  # in one answer, some 40 MB of JSON
+DEEPEST = 32  # tables and lists within each other
+LONGEST_HEARD_S = 100.0
+YEAR_NS = 366 * DAY_NS
+TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Words = Annotated[str, Field(max_length=4096)]
+FileName = Annotated[str, Field(min_length=1, max_length=4096)]
+Sha256 = Annotated[str, Field(max_length=64)]
+_OF_A_SOURCE = {"source": (Name, ...)}
+_FILES = {
+    **_OF_A_SOURCE,
+    "files": (Annotated[list[FileName], Field(max_length=100_000)], ...),
+    "force": (bool, False),
+}
+_SECONDS = Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)]
+READ_WITHIN_S = 130.0
 
 
 def runs_within(series: Series, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
@@ -66,16 +83,6 @@ def ranges_from(
                 f"expected the id of a channel, got {id[:80]!r}{suggestion(id[:80], known)}"
             )
     return {id: [(since_ns, ALWAYS[1])] for id in channels} if since_ns < ALWAYS[1] else {}
-
-
-DEEPEST = 32  # tables and lists within each other
-LONGEST_HEARD_S = 100.0
-YEAR_NS = 366 * 86_400 * 10**9
-TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
-Name = Annotated[str, Field(min_length=1, max_length=512)]
-Words = Annotated[str, Field(max_length=4096)]
-FileName = Annotated[str, Field(min_length=1, max_length=4096)]
-Sha256 = Annotated[str, Field(max_length=64)]
 
 
 class _RequestModel(BaseModel):
@@ -111,13 +118,6 @@ class _FactFile(_RequestModel):
     rows: Annotated[list[_Meant], Field(min_length=1, max_length=50_000)]
 
 
-_OF_A_SOURCE = {"source": (Name, ...)}
-_FILES = {
-    **_OF_A_SOURCE,
-    "files": (Annotated[list[FileName], Field(max_length=100_000)], ...),
-    "force": (bool, False),
-}
-_SECONDS = Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)]
 _VERBS: dict[str, dict[str, tuple[Any, Any]]] = {  # by verb its words: (type, default or ...)
     "status": {},
     "files": {},
@@ -234,9 +234,6 @@ def _short(value: object) -> str:
     return repr(value[:80] if isinstance(value, str) else value)[:120]
 
 
-READ_WITHIN_S = 130.0
-
-
 class Requests:
     """Answers requests of other commands; every request is a JSON object with a verb."""
 
@@ -259,7 +256,7 @@ class Requests:
         own = ANSWERS.get(name)
         try:
             return own(self, words) if own else self._line_tools.answer(name, words)
-        except LineRefuses as refusal:
+        except (LineRefuses, NotKept, Refusal) as refusal:
             raise DaemonRefuses(str(refusal)) from None
         except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
             raise DaemonRefuses(
@@ -327,7 +324,7 @@ class Requests:
         evidence = Evidence(name, sha256, data)
         try:
             self._service.keep_evidence(evidence, str(request["who"]), request["account"])
-        except (NotKept, ValueError) as refusal:
+        except ValueError as refusal:
             raise DaemonRefuses(str(refusal)) from None
         return {"kept": name}
 
@@ -369,11 +366,8 @@ class Requests:
 
     def _acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A person has noted all losses."""
-        try:
-            who, account = str(request["who"]), request["account"]
-            return {"acknowledged": self._service.acknowledge(who, account)}
-        except NotKept as refusal:
-            raise DaemonRefuses(str(refusal)) from None
+        who, account = str(request["who"]), request["account"]
+        return {"acknowledged": self._service.acknowledge(who, account)}
 
     def _release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
@@ -444,11 +438,7 @@ class Requests:
         rows, config_errors = rows_of(request["documents"])
         if config_errors:
             raise DaemonRefuses("\n".join(map(str, config_errors)))
-        who, account = str(request["who"]), request["account"]
-        try:
-            applied = self._service.apply(rows, who, account)
-        except (Refusal, NotKept) as refusal:
-            raise DaemonRefuses(str(refusal)) from None
+        applied = self._service.apply(rows, str(request["who"]), request["account"])
         for file in {document["file"] for document in request["documents"]}:
             self._service.clear_file(file)
         return {"applied": applied}

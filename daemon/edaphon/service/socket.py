@@ -35,6 +35,13 @@ LARGEST_IN_ALL = 24_000_000  # bytes of requests that are being received
 REQUEST_WITHIN_S = 10.0  # from the connection to the end of its line
 TAKEN_WITHIN_S = 30.0  # the answer
 STUCK_S = 1.0  # an answer that is not taken for so long makes room for others
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+ACCOUNT = "account"  # key of a request, set by the daemon itself
+SOCKET_MODE = 0o660
+TRY_AGAIN_S = 2.0
+_log = logging.getLogger("edaphon")
+PAGE_FOLDER = Path("/run/edaphon")  # of the installed service; its group is the page's
+PAGE_VERBS = frozenset({"status", "series"})  # those that read, and that the page needs
 
 
 class BadRequest(ValueError):
@@ -143,13 +150,6 @@ def _part(connection: socket.socket, within_s: float) -> bytes | None:
         return connection.recv(SMALL_REQUEST)
     except TimeoutError:
         return None
-
-
-Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-ACCOUNT = "account"  # key of a request, set by the daemon itself
-SOCKET_MODE = 0o660
-TRY_AGAIN_S = 2.0
-_log = logging.getLogger("edaphon")
 
 
 class ControlServer:
@@ -269,10 +269,6 @@ def _refused(why: str) -> bytes:
 
 def _json(reply: Mapping[str, Any]) -> bytes:
     return json_bytes(reply, orjson.OPT_SERIALIZE_NUMPY)
-
-
-PAGE_FOLDER = Path("/run/edaphon")  # of the installed service; its group is the page's
-PAGE_VERBS = frozenset({"status", "series"})  # those that read, and that the page needs
 
 
 def page_socket(file: Path, storage: Path) -> Path:

@@ -20,8 +20,7 @@ from edaphon.acquire.sampler import Sampler, scheduled
 from edaphon.acquire.stream import StreamReader
 from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock
-from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
-from edaphon.config import Bus as BusTable
+from edaphon.config import Broker, Bus, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.config.model import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
@@ -160,7 +159,7 @@ class ServiceSources:
     def _start_bus(
         self,
         name: str,
-        table: BusTable,
+        table: Bus,
         accounts: Mapping[str, SlotAccount],
         alive_until_ns: int,
     ) -> None:

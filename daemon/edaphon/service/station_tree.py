@@ -22,6 +22,7 @@ from edaphon.alerts.look import (
     paused_nodes,
 )
 from edaphon.alerts.model import LOGGER, Node, NodeKind
+from edaphon.clock import DAY_NS
 from edaphon.config import (
     Configuration,
     FileSource,
@@ -46,6 +47,21 @@ _LEAST_FIRST = {"min": 0, "mean": 1, "instant": 1}
 # 24 V is two of these. A lithium cell of 3.6 V feeds a Dragino SE0X-LB from 2.5 V on (its user
 # manual, 1.3). Of any other supply it is not known what it feeds needs.
 _FAMILIES = ((10.8, 16.0, 11.0), (21.6, 32.0, 22.0), (3.3, 3.75, 2.5))
+FOREVER_NS = 2**63 - 1
+ENDED_NS = 120 * DAY_NS  # longer ago no end matters: no interval is so long
+AT_A_PLOT = frozenset(
+    {
+        NodeKind.SUPPLY,
+        NodeKind.BUS,
+        NodeKind.BRANCH,
+        NodeKind.SOURCE,
+        NodeKind.SENSOR,
+        NodeKind.CHANNEL,
+    }
+)
+KINDS = "removal", "pause", "visit"
+USUAL_INTERVAL_NS = 600 * 10**9
+FULL_V = 12.6  # of a lead battery, where nobody has measured it
 
 
 def measured_supplies(
@@ -270,20 +286,6 @@ def _server(sink: SinkTable) -> str:
     return f"{parts.hostname}:{port}"
 
 
-FOREVER_NS = 2**63 - 1
-ENDED_NS = 120 * 86400 * 10**9  # longer ago no end matters: no interval is so long
-AT_A_PLOT = frozenset(
-    {
-        NodeKind.SUPPLY,
-        NodeKind.BUS,
-        NodeKind.BRANCH,
-        NodeKind.SOURCE,
-        NodeKind.SENSOR,
-        NodeKind.CHANNEL,
-    }
-)
-
-
 def pauses(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> tuple[PauseNow, ...]:
     """Visits, pauses and removals that go on, or ended lately: data count as missed since then.
 
@@ -380,9 +382,6 @@ def slowed(situation: Situation, knowledge: Knowledge) -> Situation:
     )
 
 
-KINDS = "removal", "pause", "visit"
-
-
 @dataclass(frozen=True, slots=True)
 class Planned:
     """By what is known at this moment; the next look of the alerts may come half a minute later."""
@@ -427,10 +426,6 @@ def utc_now_ns(service: "Service") -> int:
     return (
         now_ns if service.clock_watch.how else max([now_ns, *service.deriver.state.seen.values()])
     )
-
-
-USUAL_INTERVAL_NS = 600 * 10**9
-FULL_V = 12.6  # of a lead battery, where nobody has measured it
 
 
 def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situation:

@@ -44,6 +44,7 @@ from edaphon_drivers.faults import Garbled
 from edaphon_drivers.payloads import Follows, unpack_piece
 
 TRY_AGAIN = 75
+POLL_S = 0.2
 
 
 class Evidence(NamedTuple):
@@ -248,9 +249,6 @@ def replacement_lines(found: Iterable[Replaced]) -> Iterator[str]:
                 f"  expected a copy {fact.copy_number} of {fact.file} from {fact.source}, got"
                 f" {known}; compare with `edaphon files list`, and revoke {fact.id} if it is wrong"
             )
-
-
-POLL_S = 0.2
 
 
 class Before(NamedTuple):

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import typer
@@ -21,19 +21,8 @@ from edaphon.storage.paths import Layout, find_folder
 
 if TYPE_CHECKING:  # these import the drivers
     from edaphon.config import Configuration
-    from edaphon.facts import FactRow
-    from edaphon.toml_input import ConfigError, Document
 
 PROBLEM, CONFIGURATION, TRY_AGAIN = 1, 3, 75
-
-
-class Configured(NamedTuple):
-    """A configuration without a mistake in itself, its text, and the facts written with it."""
-
-    config: "Configuration"
-    document: "Document"
-    rows: "tuple[FactRow, ...]"
-    left_out: "tuple[ConfigError, ...]" = ()  # fact files and rows that are in none of them
 
 
 class Storage:
@@ -126,34 +115,6 @@ def open_folder(file: Path | None, folder: Path | None = None, as_owner: bool = 
     if as_owner:
         become_owner(layout.folder)
     return Storage(None, layout)
-
-
-def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
-    """A whole configuration and its storage; ends with exit code 3 where anything in it is wrong.
-
-    `as_owner` as for `open_folder`.
-    """
-    from edaphon.service.check import usual_file
-
-    found = configured(file or usual_file())
-    if as_owner:
-        become_owner(found.config.storage.folder)
-    return Storage(found.config, Layout(found.config.storage.folder))
-
-
-def configured(path: Path) -> Configured:
-    """A configuration with its facts; ends with exit code 3 where there is none."""
-    from edaphon.service.check import examine
-
-    set_umask()
-    found = examine([path])
-    if found.config is None or found.document is None:
-        for config_error in found.config_errors:
-            show_error(str(config_error))
-        if not found.config_errors:
-            show_error(f"expected a configuration such as edaphon.toml, got {path}")
-        raise typer.Exit(CONFIGURATION)
-    return Configured(found.config, found.document, found.rows, found.left_out)
 
 
 def fail(words: str, code: int = PROBLEM) -> typer.Exit:

@@ -16,7 +16,6 @@ from pydantic import BeforeValidator, Field
 
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.readings import Reading, Status, reported, without_number
-from edaphon_drivers.sdi12.parse import parse_relayed
 from edaphon_drivers.sheets import (
     ListOf,
     Number,
@@ -318,6 +317,8 @@ def relayed_readings(
     of `outputs` the first ones are used. No value at all is a failure of every output. Garbled for
     a text that is no SDI-12 answer.
     """
+    from edaphon_drivers.sdi12.parse import parse_relayed  # only such a codec needs it
+
     values = [value for text in texts for value in parse_relayed(text)[1]]
     known = _outputs(named, sheet)
     if values and named.probe is not None and len(values) != len(known):

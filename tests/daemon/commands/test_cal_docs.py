@@ -13,7 +13,7 @@ from tests.stories.station import Station, teros12_facts
 from edaphon.clock import SystemClock
 from edaphon.commands import main
 from edaphon.journal import Journal
-from edaphon.storage.access import open_storage
+from edaphon.service.check import open_storage
 from edaphon.storage.offline import settled_deriver
 
 FACTS = teros12_facts("sdi12/a", "p").replace("p-vwc", "P1-vwc-5").replace("p-temp", "P1-temp-5")

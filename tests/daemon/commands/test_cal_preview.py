@@ -13,8 +13,8 @@ from tests.stories.station import Station, teros12_facts
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
+from edaphon.service.check import open_storage
 from edaphon.storage import offline
-from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_ns
 

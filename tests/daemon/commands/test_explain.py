@@ -19,8 +19,8 @@ from edaphon.explain.trace import derived_again, history_of, row_at
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.model import EntryId
 from edaphon.series import Series
+from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece

@@ -12,7 +12,7 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.clock import SystemClock
 from edaphon.journal import Journal, Kind
-from edaphon.storage.access import open_storage
+from edaphon.service.check import open_storage
 from edaphon.storage.offline import settled_deriver
 from edaphon_drivers.payloads import pack_message
 

@@ -16,8 +16,8 @@ from tests.stories.station import Station
 from edaphon.clock import SystemClock
 from edaphon.instants import instant_text
 from edaphon.journal import Entry, Journal, Kind
+from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.payloads import pack_message

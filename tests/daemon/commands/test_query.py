@@ -18,7 +18,7 @@ from tests.stories.station import Station
 
 from edaphon.clock import DAY_NS
 from edaphon.series import Series
-from edaphon.storage.access import open_storage
+from edaphon.service.check import open_storage
 from edaphon.storage.offline import settled_deriver
 
 __all__ = ["settled"]  # a fixture

@@ -21,8 +21,8 @@ from edaphon.journal import Journal, Kind, read_only
 from edaphon.people import own_account
 from edaphon.series import Series
 from edaphon.service import releases
+from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 
 CORRECTION = (

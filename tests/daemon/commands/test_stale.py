@@ -15,8 +15,8 @@ from tests.daemon.commands.test_release import settled
 from tests.stories.station import Station
 
 from edaphon.journal import Kind
+from edaphon.service.check import open_storage
 from edaphon.storage import access as storage_module
-from edaphon.storage.access import open_storage
 
 __all__ = ["settled"]  # a fixture
 

@@ -17,9 +17,9 @@ from edaphon.databases import move_aside
 from edaphon.journal import Journal, Kind
 from edaphon.series import Series
 from edaphon.service.audit import StoredCheck
+from edaphon.service.check import open_storage
 from edaphon.service.process import running
 from edaphon.service.service import Service
-from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 from edaphon.storage.series_file import new_series
 

@@ -19,8 +19,8 @@ from edaphon.instants import instant_text
 from edaphon.journal import EntryId, Journal, Kind, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series
+from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 
 

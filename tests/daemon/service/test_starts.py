@@ -92,6 +92,15 @@ def test_a_start_pays_for_no_engine_before_a_source_needs_it():
     reported = "import sys, edaphon.commands.run; print(*sys.modules)"
     loaded = set(output(sys.executable, "-c", reported).split())
     assert "edaphon.commands.run" in loaded
-    protocols = ("sdi12", "modbus", "ascii", "i2c", "w1", "files", "smart_home", "javascript")
+    protocols = (
+        "sdi12",
+        "modbus",
+        "ascii",
+        "i2c",
+        "w1",
+        "files.engine",
+        "smart_home",
+        "javascript",
+    )
     assert not loaded & {f"edaphon_drivers.{name}" for name in protocols}
     assert not loaded & {"serial", "paho", "edaphon.acquire.line_tools", "scipy", "pint"}

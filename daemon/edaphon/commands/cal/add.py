@@ -15,8 +15,8 @@ import typer
 from edaphon.commands.check import write_new
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.printer import show_json, show_lines
-from edaphon.service.check import usual_file
-from edaphon.storage.access import Configured, Storage, configured, fail
+from edaphon.service.check import Configured, configured, usual_file
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, read_document

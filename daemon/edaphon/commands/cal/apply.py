@@ -28,7 +28,8 @@ from edaphon.preview import ChannelPreview, Preview, preview_of
 from edaphon.preview.picture import change_svg
 from edaphon.preview.text import COLUMNS, as_json, bare_lines, row_of, warnings_of
 from edaphon.printer import show_error, show_json, show_line, show_rows
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.service.check import open_storage
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.svg import (
     PICTURE,

@@ -21,8 +21,8 @@ from edaphon.config.reading import read_codec
 from edaphon.derive.decode import Sources
 from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
 from edaphon.service import check
-from edaphon.service.check import usual_file
-from edaphon.storage.access import configured, fail
+from edaphon.service.check import configured, usual_file
+from edaphon.storage.access import fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import suggestion

@@ -30,7 +30,8 @@ from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
 from edaphon.model import EntryId
 from edaphon.printer import show_error, show_line
-from edaphon.storage.access import Configured, configured, fail
+from edaphon.service.check import Configured, configured
+from edaphon.storage.access import fail
 from edaphon.toml_input.lines import toml_key, toml_keys
 from edaphon_drivers.outside import leaves
 

@@ -20,10 +20,10 @@ from tests.daemon.alerts.receivers.servers import Asked, FakeServer, fake_server
 
 from edaphon.alerts.heartbeat import Beat, Pulse, Url
 from edaphon.alerts.model import SendLater, SendRefused
-from edaphon.alerts.model import SendLater as SinkLater
 from edaphon.config import Broker
 from edaphon.network.requests import RUN, Secrets, Wire, basic
 from edaphon.sinks import influxdb
+from edaphon.sinks.sink import Later as SinkLater
 from edaphon.sinks.sink import Never
 from edaphon_drivers.faults import NoAnswer as Fault
 
