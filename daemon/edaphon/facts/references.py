@@ -23,8 +23,7 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.toml_input import ConfigError, expected_only
-from edaphon.toml_input.lines import read_bytes
-from edaphon.toml_input.values import is_hash
+from edaphon.toml_input.values import is_hash, read_bytes
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.checks import find_check, prepare_check
 from edaphon_calibration.curves import curve_names, find_curve

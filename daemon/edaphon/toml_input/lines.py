@@ -2,18 +2,14 @@
 
 import difflib
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
-from errno import EFBIG
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from edaphon.printer import visible
-from edaphon_drivers.outside import open_descriptor
 
 _LONG_WORD = 100  # nothing that is known is so long
 _LONGEST = 1000  # characters of a part of a complaint
@@ -469,73 +465,6 @@ def _inline_lists(statement: str, place: Place, number: int) -> Iterator[tuple[P
                 depth += (piece in "[{") - (piece in "]}")
                 index += piece == "," and depth == 1
         line += piece.count("\n")
-
-
-LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
-LARGEST_SECRET_BYTES = 64 << 10
-
-
-def read_bytes(
-    path: Path, most_bytes: int = LARGEST_BYTES, within: str | Path | None = None
-) -> bytes:
-    """Raises OSError, with the name of the file and in words what it is, for what is no file.
-
-    With `within`, a link that leaves that folder is refused.
-    """
-    descriptor = open_descriptor(path, within)
-    try:
-        return _all(descriptor, path, most_bytes)
-    finally:
-        os.close(descriptor)
-
-
-def read_secret(path: Path) -> tuple[str, bool]:
-    """The text, and whether others can read it; a link that leaves its folder is refused."""
-    descriptor = open_descriptor(path, path.parent)
-    try:
-        text = _all(descriptor, path, LARGEST_SECRET_BYTES).decode()
-        return text.rstrip("\r\n"), bool(os.fstat(descriptor).st_mode & 0o007)
-    finally:
-        os.close(descriptor)
-
-
-def is_text(name: str) -> bool:
-    """Whether a file's name is UTF-8; bytes that are not come as lone surrogates."""
-    return name.isprintable() or not any("\ud800" <= c <= "\udfff" for c in name)
-
-
-def read_text(
-    path: Path,
-    encoding: str = "utf-8",
-    errors: str = "strict",
-    within: str | Path | None = None,
-    most_bytes: int = LARGEST_BYTES,
-) -> str:
-    """As `read_bytes`; raises UnicodeDecodeError for another encoding."""
-    text = read_bytes(path, most_bytes, within).decode(encoding, errors)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _all(descriptor: int, path: Path, most_bytes: int) -> bytes:
-    too_large = OSError(EFBIG, f"larger than {_size(most_bytes)}", str(path))
-    if os.fstat(descriptor).st_size > most_bytes:
-        raise too_large
-    parts: list[bytes] = []
-    length = 0
-    while length <= most_bytes:
-        try:
-            part = os.read(descriptor, 1 << 20)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from None
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        length += len(part)
-    raise too_large
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes >> 20} MB" if n_bytes >> 20 else f"{n_bytes >> 10} kB"
 
 
 def toml_value(value: Any) -> str:

@@ -44,7 +44,7 @@ from edaphon.svg import (
     words_at,
 )
 from edaphon.toml_input import did_you_mean
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.curves import Curve, find_curve
 from edaphon_calibration.errors import (

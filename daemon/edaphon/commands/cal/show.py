@@ -25,7 +25,8 @@ from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
-from edaphon.toml_input.lines import read_bytes, toml_row
+from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import suggestion

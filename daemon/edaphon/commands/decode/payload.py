@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import read_bytes
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
