@@ -18,7 +18,7 @@ from edaphon.model import Channel, Observations
 from edaphon.series import Series
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import SeriesFeed
-from edaphon.sinks.influxdb import Settings, open_influxql, open_sink
+from edaphon.sinks.influxdb import Settings, open_queries, open_sink
 
 __all__ = ["TITLE", "backlog", "channel_of", "figures", "one_day", "settings_of"]
 
@@ -38,7 +38,7 @@ def figures(folder: Path) -> list[Figure]:
         wall_s, cpu_s = _brought(folder, f"http://127.0.0.1:{port}", channels)
         lines = get(port, "/lines")["lines"]
     with Influx1(folder) as influx:
-        open_influxql(settings_of(influx.url)).ask('CREATE DATABASE "plots"')
+        open_queries(settings_of(influx.url)).ask('CREATE DATABASE "plots"')
         real_s, _ = _brought(folder, influx.url, channels)
     return [
         Figure("observations/s into the counting sink", TOTAL / wall_s, AIM, True),

@@ -12,11 +12,11 @@ import typer
 from edaphon.clock import SECOND_NS
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.instants import instant_text
+from edaphon.people import account_name
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
 from edaphon.service.check import examine, open_storage, usual_file
-from edaphon.service.prerequisites import account_name
 from edaphon.service.submit import (
     before_now,
     keep,

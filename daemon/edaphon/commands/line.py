@@ -17,10 +17,10 @@ from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
 from edaphon.acquire.sampler import not_asked
 from edaphon.commands.check import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
+from edaphon.people import account_name
 from edaphon.printer import answer_to, show_error, show_json, show_line, show_text
 from edaphon.service.check import open_storage
 from edaphon.service.line_tools import opened_line_tools
-from edaphon.service.prerequisites import account_name
 from edaphon.storage.access import fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused

@@ -315,15 +315,16 @@ def meaning_of(source: Source, sheets: Sheets) -> str:
     return hashlib.sha256(text).hexdigest()[:12]
 
 
-_TCP = r"tcp://[^\s:/]+:(?P<port>[0-9]{1,5})"
-_SERIAL = rf"/\S+|{_TCP}"
+_TO_HOST = r"://[^\s:/]+:(?P<port>[0-9]{1,5})"
+_SERIAL = rf"/\S+|(?:tcp|rfc2217){_TO_HOST}"
+_RIGHT = '"/dev/serial/by-id/...", "rfc2217://host:port" or "tcp://host:port"'
 # kind -> (what the port looks like, what would be right)
 _PORTS = {
-    "sdi12": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
-    "serial": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
-    "stream": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
-    "sdi12-uart": (r"/\S+", '"/dev/serial/by-id/..."'),
-    "modbus-tcp": (_TCP, '"tcp://host:502"'),
+    "sdi12": (_SERIAL, _RIGHT),
+    "serial": (_SERIAL, _RIGHT),
+    "stream": (_SERIAL, _RIGHT),
+    "sdi12-uart": (rf"/\S+|rfc2217{_TO_HOST}", '"/dev/serial/by-id/..." or "rfc2217://host:port"'),
+    "modbus-tcp": (rf"tcp{_TO_HOST}", '"tcp://host:502"'),
     "w1": (r"/\S+", '"/sys/bus/w1/devices"'),
     "i2c": (r"/\S+", '"/dev/i2c-1"'),
 }
@@ -373,7 +374,8 @@ class Bus(Table):
     )
     port: str = Field(
         min_length=1,
-        description="serial port by its identity, tcp://host:port, or a folder of the kernel",
+        description="serial port by its identity, rfc2217://host:port, tcp://host:port, or a folder"
+        " of the kernel",
         examples=["/dev/serial/by-id/usb-FTDI_FT232R_A10K2XYZ-if00-port0"],
     )
     baud: int = Field(

@@ -1,11 +1,11 @@
 """Builds the explanation of one observation: record, reading, deployment, checks, reasons."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
 
 import numpy as np
 import orjson
 
-from edaphon import __version__
 from edaphon.config import why_impossible, within_physics
 from edaphon.explain.explanation import (
     CheckResult,
@@ -85,7 +85,7 @@ def _stored(case: Case) -> StoredValue:
         row.rank,
         row.derivation,
         orjson.loads(case.series.derivation_text(row.derivation) or "{}"),
-        __version__,
+        version("edaphon"),
     )
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from edaphon.config import ScheduledSource, read_config
+from edaphon.config import ScheduledSource
+from edaphon.config.reading import accepted_config
 from edaphon.derive.calibrate import Chain, Segment
 from edaphon.derive.decode import Decoded, Sources, last_sources, sources_of
 from edaphon.derive.deriver import BATCH
@@ -142,7 +143,7 @@ class History:
 
 def _configured_intervals(entry: Entry) -> Mapping[str, int]:
     table = orjson.loads(entry.payload)
-    config, _ = read_config(read_document(table["file"], table["text"]))
+    config = accepted_config(read_document(table["file"], table["text"]))
     sources = config.sources if config is not None else ()
     return {s.path: s.interval_ns for s in sources if isinstance(s, ScheduledSource)}
 

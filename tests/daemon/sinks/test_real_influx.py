@@ -28,7 +28,7 @@ from tests.programs import Influx1, VictoriaMetrics, wait_until
 from edaphon.clock import DAY_NS, SystemClock
 from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.delivery import Batch, Delivery
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_influxql, open_readback, open_sink
+from edaphon.sinks.influxdb import InfluxSink, Settings, open_queries, open_readback, open_sink
 from edaphon.sinks.influxql import Influxql, Readback, Rows, spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, PointWithdrawal
@@ -46,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx1]:
 def settings(server: Influx1, request: pytest.FixtureRequest) -> Settings:
     """An empty database of the test's own."""
     made = Settings(url=server.url, version=1, database=f"d{abs(hash(request.node.name))}")
-    open_influxql(made).ask(f'CREATE DATABASE "{made.database}"')
+    open_queries(made).ask(f'CREATE DATABASE "{made.database}"')
     return made
 
 
@@ -66,7 +66,7 @@ def back(settings: Settings) -> Iterator[Readback]:
 
 @pytest.fixture
 def influxql(settings: Settings) -> Influxql:
-    return open_influxql(settings)
+    return open_queries(settings)
 
 
 def total(back: Readback, channel: Channel, days: Sequence[date] = (DAY,)) -> int:
@@ -251,7 +251,7 @@ def test_a_batch_gets_through_a_server_with_a_small_request_limit(
 ) -> None:
     with Influx1(tmp_path_factory.mktemp("small"), {"http": "max-body-size = 20000"}) as program:
         made = Settings(url=program.url, version=1, database="d")
-        open_influxql(made).ask("CREATE DATABASE d")
+        open_queries(made).ask("CREATE DATABASE d")
         sink = open_sink(made, CHANNELS)
         sink.write([run(n=1000)])
         assert total(open_readback(made), SWC) == 1000

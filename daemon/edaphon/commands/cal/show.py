@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import indent
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -14,7 +14,6 @@ import typer
 from edaphon import __version__
 from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
-from edaphon.derive.calibrate import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.instants import instant_text
@@ -22,7 +21,6 @@ from edaphon.journal import read_only
 from edaphon.model import ALWAYS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
-from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
 from edaphon.toml_input.lines import toml_row
@@ -31,6 +29,9 @@ from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.sheets import Sheets
+
+if TYPE_CHECKING:  # it imports the drivers
+    from edaphon.derive.calibrate import Segment
 
 KINDS = (Calibration, FieldCheck, FactoryCurve)
 HEADER = ("id", "kind", "subject", "step", "curve", "from", "to", "known_since", "who", "state")
@@ -55,8 +56,8 @@ def listed(
     all: Annotated[bool, typer.Option("--all", help="also superseded and revoked ones")] = False,
     as_known_at: Annotated[str, typer.Option(help="as known at this time")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     folder: Folder = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """List the calibrations, field checks and makers' curves that are in force."""
     storage = open_folder(file, folder)
@@ -375,7 +376,7 @@ def _places(reported: EnteredFacts, fact: Fact) -> Iterator[dict[str, Any]]:
             }
 
 
-def _rests_on(reported: EnteredFacts, segment: Segment, fact: Fact) -> bool:
+def _rests_on(reported: EnteredFacts, segment: "Segment", fact: Fact) -> bool:
     basis = orjson.loads(reported.plan.texts[segment.derivation])
     if isinstance(fact, FactoryCurve):
         same = (reported.sources.models.get(basis["source"]), basis["output"][0]) == fact.key[:2]
@@ -388,6 +389,8 @@ def _rests_on(reported: EnteredFacts, segment: Segment, fact: Fact) -> bool:
 
 def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
     """Each file with its state next to the row's file now, and whether the journal has it."""
+    from edaphon.service.submit import kept_evidence  # it imports the drivers
+
     fact = one.reported.fact
     named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
     journal = read_only(storage.layout.journal) if named else None
@@ -399,6 +402,8 @@ def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
 
 def _write_evidence(storage: Storage, fact: Fact, folder: Path) -> None:
     """From the journal, as they were when the fact was entered; none that is there is replaced."""
+    from edaphon.service.submit import kept_evidence  # it imports the drivers
+
     journal = read_only(storage.layout.journal)
     named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
     if not named:
