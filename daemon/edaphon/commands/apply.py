@@ -2,8 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -74,7 +73,7 @@ def apply(
 
 
 def new_facts(
-    storage: Storage, reported: EnteredFacts, files: Rows[Path], file: Path | None
+    storage: Storage, reported: EnteredFacts, files: Sequence[Path], file: Path | None
 ) -> tuple[FactRow, ...]:
     """Those of the files, else of the configuration and its inbox; exit 3 where one is wrong."""
     found = examine([file or usual_file(), *files], reported.knowledge)
@@ -97,12 +96,12 @@ def _toml_files(place: Path) -> Iterable[Path]:
     return place.glob("*.toml") if place.is_dir() else [place]
 
 
-def _alone(storage: Storage, reported: EnteredFacts, rows: Rows[FactRow]) -> list[ConfigError]:
+def _alone(storage: Storage, reported: EnteredFacts, rows: Sequence[FactRow]) -> list[ConfigError]:
     config = storage.config
     return knowledge_conflicts(rows, reported.knowledge, config.outputs(), sheets=config.sheets)
 
 
-def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way) -> None:
+def enter(storage: Storage, reported: EnteredFacts, new: Sequence[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
     found = preview_of(storage, reported, new, way.most_entries)
     replaced = replaced_copies(storage, new)
@@ -130,7 +129,7 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
         show_json(stated)
 
 
-def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[FactRow]) -> None:
+def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Sequence[FactRow]) -> None:
     """A running service takes facts by the configuration that it was started with."""
     named = {row.fact.source for row in new if isinstance(row.fact, Deployment)}
     if not (missing := named - reported.sources.outputs.keys()):
@@ -147,7 +146,7 @@ def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[Fa
         )
 
 
-def show(new: Rows[FactRow], found: Preview) -> None:
+def show(new: Sequence[FactRow], found: Preview) -> None:
     """What is new and what it would change, for a person."""
     for row in new:
         show_line(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
@@ -157,7 +156,7 @@ def show(new: Rows[FactRow], found: Preview) -> None:
         show_line("nothing new")
 
 
-def news(new: Rows[FactRow]) -> list[dict[str, Any]]:
+def news(new: Sequence[FactRow]) -> list[dict[str, Any]]:
     return [{"kind": r.fact.table, "id": r.fact.id, "file": r.file, "line": r.line} for r in new]
 
 

@@ -1,7 +1,6 @@
 """Where new facts contradict what is known: names used again, overlaps, what must not change."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ _PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})
 
 
 def knowledge_conflicts(
-    rows: Rows[FactRow],
+    rows: Sequence[FactRow],
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]] | None = None,
     doubtful: frozenset[str] = frozenset(),
@@ -51,7 +50,7 @@ def _hidden(new: NewFacts) -> Iterator[Found]:
                 yield row.fact, key, came, RIGHT
 
 
-def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
+def _identity(rows: Sequence[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
     earlier: dict[str, list[Fact]] = {id: list(f) for id, f in knowledge.ever.items()}
     places: dict[str, str] = {}
     for row in rows:

@@ -3,8 +3,7 @@
 import hashlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
@@ -233,7 +232,7 @@ def from_payload(payload: bytes) -> FactPayload:
     )
 
 
-def in_order(rows: Rows[FactRow]) -> list[FactRow]:
+def in_order(rows: Sequence[FactRow]) -> list[FactRow]:
     """What a row supersedes comes before it, else the rows stay as they are read: by file name."""
     by_id: dict[str, list[int]] = {}
     for at, row in enumerate(rows):
@@ -248,7 +247,7 @@ def in_order(rows: Rows[FactRow]) -> list[FactRow]:
     return [rows[at] for at in placed]
 
 
-def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) -> int:
+def _superseded(rows: Sequence[FactRow], by_id: Mapping[str, list[int]], at: int) -> int:
     """The last row that this one supersedes, itself if none; renewals keep their order."""
     fact = rows[at].fact
     found = [n for n in by_id.get(fact.supersedes or "", ()) if n != at]
@@ -257,7 +256,7 @@ def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) ->
     return found[-1] if found else at
 
 
-def documents_of(rows: Rows[FactRow]) -> list[dict[str, Any]]:
+def documents_of(rows: Sequence[FactRow]) -> list[dict[str, Any]]:
     """Each text once, with the line and id of every row of it that is meant."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:

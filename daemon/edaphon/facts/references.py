@@ -1,8 +1,7 @@
 """Whether all that new facts name is there: plots, channels, sources, outputs, models, curves."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from errno import EFBIG, ESTALE
 from pathlib import Path
 from typing import NamedTuple
@@ -257,7 +256,7 @@ class NamedFile(NamedTuple):
 
 
 def evidence_complaints(
-    rows: Rows[FactRow],
+    rows: Sequence[FactRow],
     knowledge: Knowledge,
     is_secret: Callable[[Path], bool] = lambda _: False,
 ) -> list[ConfigError]:
