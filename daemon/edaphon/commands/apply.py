@@ -26,8 +26,7 @@ from edaphon.service.submit import (
 from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
-from edaphon.toml_input import ConfigError, read_document
-from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import duration_ns
 
 # Of a longer journal none is read where nobody asked by how much values change.

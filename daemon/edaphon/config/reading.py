@@ -16,8 +16,7 @@ from pydantic.fields import FieldInfo
 from edaphon.config.model import Configuration
 from edaphon.config.rules import Parts, rule_complaints
 from edaphon.config.sources import outputs_of
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import FACT_TABLES, ConfigError, Document, Place, did_you_mean
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,

@@ -20,8 +20,7 @@ from edaphon.config.sources import (
     Source,
     SupplyTable,
 )
-from edaphon.toml_input import ConfigError, Document, did_you_mean, expected_only
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import ConfigError, Document, Place, did_you_mean, expected_only
 from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES

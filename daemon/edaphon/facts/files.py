@@ -24,8 +24,14 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.people import person
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean, read_document
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import (
+    FACT_TABLES,
+    ConfigError,
+    Document,
+    Place,
+    did_you_mean,
+    read_document,
+)
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,

@@ -19,8 +19,7 @@ from edaphon.service.check import Configured, configured, usual_file
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import ConfigError, read_document
-from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import UnknownCurve, suggestion
