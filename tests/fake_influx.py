@@ -24,6 +24,10 @@ from line_protocol_parser import LineFormatError, parse_line
 
 FILE_NS, DAY_NS = 600 * 10**9, 86_400 * 10**9
 FILES = 432
+FLUX_PATHS = {"/api/v2/query", "/health", "/api/v2/buckets", "/api/v2/authorizations"}
+NO_BUCKET = (
+    b'{"code":"not found","message":"failed to initialize execute state: could not find bucket"}'
+)
 Point = tuple[str, tuple[tuple[str, str], ...], int]  # measurement, tags, time
 
 
@@ -66,13 +70,16 @@ class FakeInflux:
         self.points: dict[Point, dict[str, Any]] = {}
         self.types: dict[tuple[str, str], type] = {}
         self.memory: dict[Point, list[dict[str, Any]]] = {}
-        self.to_read = True  # version 3: the token may read
+        self.to_read = True  # versions 2 and 3: the token may read
         self.without_data = False  # version 3: a refused batch is named without its lines
         self.released = threading.Event()  # ends every delay at close
         fake = self
 
         class Conversation(_Conversation):
             def do_POST(self) -> None:
+                fake.converse(self)
+
+            def do_GET(self) -> None:
                 fake.converse(self)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Conversation)
@@ -126,6 +133,10 @@ class FakeInflux:
             return refusal
         if request.path == "/api/v2/delete":
             return self._delete(orjson.loads(request.body))
+        if request.path in {"/health", "/api/v2/buckets", "/api/v2/authorizations"}:
+            return self._of_itself(request)
+        if request.path == "/api/v2/query":
+            return self._flux(orjson.loads(request.body)["query"])
         if request.path == "/query" and not self.to_read:
             return Play(403, body=b'{"error":"the token may only write"}')
         if request.path == "/query":
@@ -140,13 +151,15 @@ class FakeInflux:
     def _door(self, request: Request) -> Play | None:
         known = {
             1: {"/write"},
-            2: {"/api/v2/write", "/api/v2/delete"},
+            2: {"/api/v2/write", "/api/v2/delete", *FLUX_PATHS},
             3: {"/api/v2/write", "/query"},
         }
         if request.path not in known[self.version]:
             return Play(404, body=b'{"code":"not found","message":"path not found"}')
         if self.token and not request.headers.get("authorization", "").endswith(self.token):
             return Play(401, body=b'{"code":"unauthorized","message":"unauthorized access"}')
+        if request.path in FLUX_PATHS:
+            return None
         asked = request.query or dict(parse_qsl(request.body.decode()))
         if asked.get("db", asked.get("bucket")) != self.target:
             return Play(404, body=b'{"code":"not found","message":"bucket not found"}')
@@ -205,6 +218,47 @@ class FakeInflux:
         series = [{"name": measurement, "columns": columns, "values": values}] if values else []
         found = {"statement_id": 0, **({"series": series} if series else {})}
         return Play(200, body=orjson.dumps({"results": [found]}))
+
+    def _of_itself(self, request: Request) -> Play:
+        """Health, buckets by name and tokens, as version 2 documents them."""
+        bucket = {"id": "b1", "name": self.target, "retentionRules": []}
+        shown = [bucket] if self.to_read and request.query.get("name") == self.target else []
+        actions = ("read", "write") if self.to_read else ("write",)
+        rights = [{"action": action, "resource": {"type": "buckets"}} for action in actions]
+        found = {
+            "/health": {"name": "influxdb", "status": "pass", "version": "v2.7.12"},
+            "/api/v2/buckets": {"buckets": shown},
+            "/api/v2/authorizations": {"authorizations": [{"permissions": rights}]},
+        }
+        return Play(200, body=orjson.dumps(found[request.path]))
+
+    def _flux(self, query: str) -> Play:
+        """The two questions that Flux asks, as CSV without annotations."""
+        if _found(r'bucket: "((?:[^"\\]|\\.)*)"', query) != self.target or not self.to_read:
+            return Play(404, body=NO_BUCKET)
+        first, last = (_ns(_found(rf"{end}: ([0-9TZ:.-]+)", query)) for end in ("start", "stop"))
+        wanted = dict(re.findall(r'r\.(\w+) == "((?:[^"\\]|\\.)*)"', query))
+        own = {
+            point[2]: fields
+            for point, fields in sorted(self.points.items(), key=lambda one: one[0][2])
+            if point[0] == wanted["_measurement"]
+            and dict(point[1])["channel"] == wanted["channel"]
+            and first <= point[2] < last
+        }
+        if "count" in query:
+            days = [t // DAY_NS * DAY_NS for t, f in own.items() if "flag" in f]
+            columns = ["_time", "_value"]
+            rows = [[_rfc3339(day), days.count(day)] for day in sorted({*days})]
+        else:
+            columns = re.findall(r'"(\w+)"', query.rpartition("columns: [")[2])
+            most = int(_found(r"limit\(n: (\d+)\)", query))
+            rows = [
+                [_rfc3339(t), *(f.get(name, "") for name in columns[1:])]
+                for t, f in list(own.items())[:most]
+            ]
+        table = [["", "result", "table", *columns], *(["", "_result", 0, *row] for row in rows)]
+        lines = [",".join(map(str, line)) + "\r\n" for line in table] if rows else []
+        return Play(200, body="".join([*lines, "\r\n"]).encode())
 
     def _conflict(self, parsed: dict[str, Any]) -> str:
         for name, value in parsed["fields"].items():
@@ -275,6 +329,11 @@ def _found(pattern: str, text: str) -> str:
     match = re.search(pattern, text)
     assert match is not None, text
     return match[1]
+
+
+def _rfc3339(time_ns: int) -> str:
+    seconds, rest = divmod(time_ns, 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
 
 
 def _ns(text: str) -> int:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from edaphon.databases import AT_FAULT, StorageFault, explained, fault_of
 from edaphon.errors import (
     DamagedError,
     IncompleteWarning,
+    NoExplanation,
     NothingKnown,
     StaleError,
     StorageError,
@@ -44,6 +45,7 @@ from edaphon.storage.paths import Layout
 from edaphon.tables import ChannelRow, ChannelTable, Values, unknown_channel
 
 if TYPE_CHECKING:  # these import the drivers
+    from edaphon.explain import Explanation
     from edaphon.facts import Knowledge
 
 Say = Callable[[str], None]
@@ -137,8 +139,12 @@ class Site:
             found = [(each.channel, list(each.runs(start_ns, end_ns))) for each in origins]
         return Values.of(found, wanted)
 
-    def explain(self, channel: str, time: Any) -> dict[str, Any]:
-        """How one value was calculated, from the bytes that came; see `edaphon explain --json`."""
+    def explain(self, channel: str, time: Any) -> "Explanation":
+        """How one value was calculated, from the bytes that came to the number with its flag.
+
+        The value of that time, or the nearest that is less than an interval away. Raises
+        NoExplanation where there is none.
+        """
         with _readable(self.path):
             return self._source.explain(channel, given_ns(time))
 
@@ -295,8 +301,16 @@ class _Folder:
         texts = known.plan.texts.get
         return [Origin(_row_of(id, rows), partial(runs, id), texts) for id in ids]
 
-    def explain(self, channel: str, time_ns: int) -> dict[str, Any]:
-        raise NotImplementedError
+    def explain(self, channel: str, time_ns: int) -> "Explanation":
+        from edaphon.explain import CannotExplain, NoObservation, explain
+        from edaphon.series import Series
+
+        with self._stored() as stored, closing(Series(self._layout.series, read_only=True)) as own:
+            _row_of(channel, {row.id: row for row in _channels_in(stored)})
+            try:
+                return explain(self._layout, own, channel, time_ns)
+            except (CannotExplain, NoObservation) as error:
+                raise NoExplanation(str(error)) from None
 
 
 class _ReleaseFile:
@@ -321,7 +335,7 @@ class _ReleaseFile:
             for id in ids
         ]
 
-    def explain(self, channel: str, time_ns: int) -> dict[str, Any]:
+    def explain(self, channel: str, time_ns: int) -> "Explanation":
         raise StorageError(
             "expected a storage folder: a release has values, and not the bytes they came from"
         )

@@ -7,6 +7,7 @@ EdaphonError
     StaleError          the answer could be older than what is known: ask again
     UnknownChannel      no channel of that name
     NothingKnown        no entry had come by that time
+    NoExplanation       no value at that time, or the record that it came from is lost
     TimeError           a time that can't be read
 """
 
@@ -37,6 +38,10 @@ class UnknownChannel(EdaphonError, LookupError):
 
 class NothingKnown(EdaphonError):
     """No entry had come by that time, so nothing was known then."""
+
+
+class NoExplanation(EdaphonError):
+    """There is no value at that time, or the record that it came from is lost."""
 
 
 class TimeError(EdaphonError, ValueError):

@@ -10,7 +10,8 @@ import logging
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,33 @@ def bars(names: Iterable[str]) -> "Progress":
     for name in names:
         found.add_task(visible(name), total=None)
     return found
+
+
+Show = Callable[[str, int, int | None], None]
+
+
+@contextmanager
+def working(text: str) -> Iterator[Show]:
+    """A line on stderr while something long runs; nothing where nobody looks at it.
+
+    It shows the text, how long it runs and what it is called with: words, how much is done, of
+    how much (None: nobody knows).
+    """
+    if not sys.stderr.isatty():
+        yield lambda words, done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    console = Console(file=_plain(sys.stderr))
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(visible(text), total=None)
+
+        def show(words: str, done: int, of: int | None) -> None:
+            shown.update(task, description=visible(f"{text} {words}"), completed=done, total=of)
+
+        yield show
 
 
 def _plain(stream: Any) -> Any:

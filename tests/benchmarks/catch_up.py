@@ -18,7 +18,7 @@ from edaphon.model import Channel, Observations
 from edaphon.series import Series
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import SeriesFeed
-from edaphon.sinks.influxdb import InfluxSettings, open_influxql, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_queries, open_sink
 
 __all__ = ["TITLE", "backlog", "channel_of", "figures", "one_day", "settings_of"]
 
@@ -38,7 +38,7 @@ def figures(folder: Path) -> list[Figure]:
         wall_s, cpu_s = _brought(folder, f"http://127.0.0.1:{port}", channels)
         lines = get(port, "/lines")["lines"]
     with Influx1(folder) as influx:
-        open_influxql(settings_of(influx.url)).ask('CREATE DATABASE "plots"')
+        open_queries(settings_of(influx.url)).ask('CREATE DATABASE "plots"')
         real_s, _ = _brought(folder, influx.url, channels)
     return [
         Figure("observations/s into the counting sink", TOTAL / wall_s, AIM, True),
@@ -69,9 +69,9 @@ def one_day(channel: str, day: int, rng: np.random.Generator, n: int = PER_DAY) 
     raw = np.round(11.0 + rng.normal(0.0, 0.3, n).cumsum() / 30, 1)
     value = raw * 1.003 - 0.04
     u_random, u_systematic = np.full(n, 0.0289), np.full(n, 0.2887)
-    flag, doubt = np.ones(n, np.int8), np.full(n, 2, np.int8)
+    flag, source_flag = np.ones(n, np.int8), np.full(n, 2, np.int8)
     sequence = np.arange(n, dtype=np.int64) + day * PER_DAY
-    columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, doubt, sequence)
+    columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, source_flag, sequence)
     return Observations(channel, "0123456789ab", *columns)
 
 

@@ -79,9 +79,9 @@ def _days(
     time_ns = first * DAY_NS + minutes * (DAY_NS // PER_DAY)
     raw = np.round(0.25 + rng.normal(0.0, 0.002, len(time_ns)).cumsum() / 100, 3)
     columns = (time_ns, time_ns, raw, raw, np.full(len(raw), 1e-3), np.full(len(raw), 2e-2))
-    flag, doubt = np.ones(len(raw), np.int8), np.full(len(raw), 2, np.int8)
+    flag, source_flag = np.ones(len(raw), np.int8), np.full(len(raw), 2, np.int8)
     sequence = minutes + (first - FIRST_DAY) * PER_DAY + 1
-    return Observations(channel, derivation, *columns, flag, doubt, sequence)
+    return Observations(channel, derivation, *columns, flag, source_flag, sequence)
 
 
 def _correct(folder: Path, channels: list[str]) -> None:

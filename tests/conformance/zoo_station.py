@@ -64,7 +64,7 @@ class StillThreads(Threads):
 class StillService(Service):
     """No part has a thread of its own but the journal's writer: who plays it does each step."""
 
-    def _start_housekeeping(self) -> None:
+    def _start_jobs(self) -> None:
         pass
 
     def _wait_derived(self, place: EntryId) -> None:

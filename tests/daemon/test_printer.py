@@ -135,6 +135,32 @@ def test_bars_show_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\u202e" not in text
 
 
+def test_long_work_is_shown_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    printer.guard()
+    with printer.working("verifying") as show:
+        show("sink [bold]a\x1b]52;c;eA==\x07\u202e", 3, 4)
+    text = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert r"verifying sink [bold]a\x1b]52;c;eA==\x07\u202e" in text
+    assert "\x1b]52" not in text
+    assert "\u202e" not in text
+
+
+def test_long_work_shows_nothing_in_a_pipe_and_loads_no_rich() -> None:
+    code = (
+        "import sys; from edaphon.printer import working\n"
+        "with working('x') as show: show('y', 1, 2)\n"
+        "sys.exit('rich' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 # Whoever adds another way out fails here: use edaphon.printer.
 CALLS = {
     "print", "input", "pprint", "echo", "secho", "echo_via_pager", "Console", "Progress",

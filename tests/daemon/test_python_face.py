@@ -143,6 +143,16 @@ def test_values_as_they_were_known(plot: Station, site: edaphon.Site) -> None:
         site.read("p-temp", as_of="1990-01-01")
 
 
+def test_a_value_is_explained(site: edaphon.Site) -> None:
+    way = site.explain("p-temp", "2026-04-01T12:10:00Z")
+    assert (way.channel, way.agrees, way.flag) == ("p-temp", True, 1)
+    assert way.steps is not None
+    with pytest.raises(edaphon.NoExplanation):
+        site.explain("p-temp", "2026-06-01T00:00:00Z")
+    with pytest.raises(edaphon.UnknownChannel, match="did you mean p-temp"):
+        site.explain("p-tmp", "2026-04-01T12:10:00Z")
+
+
 def test_a_release_is_read_from_its_one_file(plot: Station, tmp_path: Path) -> None:
     call(plot, "release", "r1")
     file = tmp_path / "r1.sqlite"
@@ -156,6 +166,8 @@ def test_a_release_is_read_from_its_one_file(plot: Station, tmp_path: Path) -> N
         assert np.array_equal(mine.value, theirs.value, equal_nan=True)
         row, own = release.channels()[id], site.channels()[id]
         assert (row.first, row.last, row.n, row.unit) == (own.first, own.last, own.n, own.unit)
+    with pytest.raises(edaphon.StorageError, match="storage folder"):
+        release.explain("p-temp", NOON)
     with pytest.raises(edaphon.TimeError, match="as_of"):
         release.read("p-temp", as_of="2026-05-01")
 
@@ -249,7 +261,11 @@ def test_the_public_names_are_those_of_the_page() -> None:
     with pytest.raises(AttributeError):
         edaphon.nothing  # noqa: B018
     page = (ROOT / "docs" / "python.md").read_text("utf-8")
-    errors = [name for name in edaphon.__all__ if name.endswith(("Error", "Channel", "Known"))]
+    errors = [
+        name
+        for name in edaphon.__all__
+        if name.endswith(("Error", "Channel", "Known", "Explanation"))
+    ]
     assert [name for name in errors if f"`{name}`" not in page] == []
 
 
@@ -326,11 +342,20 @@ def test_a_command_that_reads_imports_no_driver(plot: Station, command: str) -> 
     assert not rooms & {"config", "facts", "derive", "sinks", "alerts", "web", "explain"}
 
 
-def test_a_list_of_calibrations_imports_no_engine(plot: Station) -> None:
-    found = modules(WITHOUT, "cal", "list", "--folder", str(plot.storage))
-    names = {name.split(".")[1] for name in found if name.startswith("edaphon_drivers.")}
-    assert names <= {"faults", "outside", "readings", "sheets", "sheet_tables"}, names
-    assert not {name for name in found if name.startswith(("edaphon.derive", "edaphon.config"))}
+ENGINES = {"i2c", "smart_home", "w1", "gsm", "links", "javascript"}
+
+
+def engines(*words: str) -> set[str]:
+    """Which engines, links and codecs a command imports."""
+    found = {name.removeprefix("edaphon_drivers.") for name in modules(WITHOUT, *words)}
+    return {name for name in found if name.endswith(".engine") or name.split(".")[0] in ENGINES}
+
+
+def test_only_the_engine_of_the_record_is_imported(plot: Station) -> None:
+    given = ("--folder", str(plot.storage))
+    assert engines("cal", "list", *given) == set()
+    assert engines("explain", "p-temp", NOON, *given) == {"sdi12.engine"}
+    assert engines("query", "p-temp", "--as-known-at", "2090-01-01", *given) <= {"sdi12.engine"}
 
 
 def test_a_running_service_answers_whatever_the_file_says(plot: Station) -> None:

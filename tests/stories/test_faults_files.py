@@ -25,7 +25,8 @@ from tests.stories.file_watcher import Disk, Watcher
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.files import Follower
 from edaphon.config import read_config
-from edaphon.derive.fact_log import last_sources, read_fact_log
+from edaphon.derive.decode import last_sources
+from edaphon.derive.fact_log import read_fact_log
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.journal.fact_log import recalled

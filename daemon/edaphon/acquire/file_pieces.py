@@ -30,9 +30,10 @@ from edaphon.acquire.file_state import (
     checked,
     read_at,
 )
+from edaphon.clock import SECOND_NS
 from edaphon.config.model import is_secret_file
 from edaphon.journal import Entry
-from edaphon.toml_input.lines import is_text
+from edaphon.toml_input.values import is_text
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
@@ -55,7 +56,6 @@ _COMPARED_BYTES = 1 << 18
 _MOST_LOOKED_AT = 32
 OPEN_S = 25 * 3600.0  # a file that changed within a day is kept open: its tail outlives its name
 MOST_OPEN = 32
-SECOND_NS = 1_000_000_000
 LOOK_BYTES = 65_536
 _LARGEST_RECORD_BYTES = 1 << 23
 _REFUSED_SHOWN = 3

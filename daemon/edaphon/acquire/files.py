@@ -23,7 +23,6 @@ from edaphon.acquire.budget import Pace
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_pieces import (
     OPEN_S,
-    SECOND_NS,
     FileBudget,
     Passed,
     SecretFiles,
@@ -50,6 +49,7 @@ from edaphon.acquire.file_state import (
     begins_alike,
     load_known,
 )
+from edaphon.clock import SECOND_NS
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files.cutting import Rest

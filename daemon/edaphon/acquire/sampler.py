@@ -36,7 +36,6 @@ from edaphon.acquire.switches import (
     branched,
     powered,
 )
-from edaphon.clock import DAY_NS
 from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
@@ -46,7 +45,6 @@ from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing
 
 _USUAL = Asking()
-IDENTIFY_EVERY_NS = DAY_NS
 OVER_BUDGET = "above budget"  # why a slot has no record
 SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
 
@@ -79,7 +77,7 @@ class _Source:
         self.scheduled = scheduled
         self.account = account
         self.next_ns = scheduled.schedule.next_after(now_ns)
-        self.identified_ns: int | None = None
+        self.is_identified = False  # since a day at most
         self.begun_ns: int | None = None  # the newest slot that a measurement was begun for
         self.returns = 0  # how often the clock came back and slots were withdrawn
         self.kept_ns = 0  # the newest slot that the last of these left
@@ -233,7 +231,7 @@ class Sampler:
             self.taken += 1
         if returned:
             self._on_state(source.scheduled.path, None)
-        if returned or self._identity_is_due(source):
+        if returned or not source.is_identified:
             self._identify(source)
 
     def _over_budget(self, source: _Source, slot_ns: int | None, payload: bytes) -> None:
@@ -256,13 +254,14 @@ class Sampler:
         if gaps and cause not in {SERVICE_OFF, CLOCK_STEP}:
             self._on_state(source.scheduled.path, detail)
 
-    def _identity_is_due(self, source: _Source) -> bool:
-        asked = source.identified_ns
-        return asked is None or self._keeper.mono_ns() - asked >= IDENTIFY_EVERY_NS
+    def identify_again(self) -> None:
+        """Ask each instrument who it is after its next record."""
+        for source in self._sources:
+            source.is_identified = False
 
     def _identify(self, source: _Source) -> None:
         """Ask who answers there; a probe that won't say is measured all the same."""
-        source.identified_ns = self._keeper.mono_ns()
+        source.is_identified = True
         scheduled = source.scheduled
         spoken = engine(scheduled.sheet.engine)
         talk = spoken.identify(scheduled.address, scheduled.sheet, scheduled.asking)
@@ -276,7 +275,7 @@ class Sampler:
                 lambda finished: self._identified(source, finished),
             )
         except AlreadyTalking:
-            source.identified_ns = None
+            source.is_identified = False
 
     def _identified(self, source: _Source, finished: Finished) -> None:
         if finished.fault is None:

@@ -325,7 +325,7 @@ class Wiring:
         engine = next(map(_protocol, self._sheets(cause)), "")
         if not engine and any(up.kind is NodeKind.BROKER for up in self.up(cause)):
             engine = "message"
-        if node and "tcp://" in node.label:
+        if node and "://" in node.label:
             return (kind, "tcp", engine)
         if engine == "heard":
             return (kind, engine, "ascii")

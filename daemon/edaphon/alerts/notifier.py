@@ -21,7 +21,6 @@ from edaphon.alerts.rules import conditions
 from edaphon.journal.journal import JournalClosed
 
 BACK_OFF_S = 60.0, 3600.0  # after a message that did not go out: first wait, longest
-LOOK_EVERY_S = 30.0
 HANGS_AFTER_S = 300.0  # a receiver answers within 30 s as a whole
 
 
@@ -81,7 +80,7 @@ class Sender:
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self._wake.wait(LOOK_EVERY_S)
+            self._wake.wait()
             self._wake.clear()
             if not stop.is_set() and self._kept.ready and time.monotonic() >= self._again_s:
                 self.send_due(stop)
@@ -207,10 +206,14 @@ class Notifier:
     def wake(self) -> None:
         """Look at once; at a stop: end."""
         self._wake.set()
-        for sender in self.senders.values():
-            sender.wake()
+        self.wake_senders()
         for pulse in self._pulses:
             pulse.wake()
+
+    def wake_senders(self) -> None:
+        """Send what is due by now: repeated messages, the weekly report, what waited."""
+        for sender in self.senders.values():
+            sender.wake()
 
     def run(self, stop: threading.Event) -> None:
         if not self._ready:
@@ -246,8 +249,7 @@ class Notifier:
         for event in events:
             _log.info("%s", f"incident {event.number} {event.did}" if event.number else event.did)
         self.save()
-        for sender in self.senders.values():
-            sender.wake()
+        self.wake_senders()
         self.passes += 1
         self._beat(situation)
 

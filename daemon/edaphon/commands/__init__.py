@@ -76,7 +76,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     app.callback()(_edaphon)
     for name in COMMANDS if given[:1] not in [[c] for c in COMMANDS] else given[:1]:
-        take_in(app, name)
+        take_in(app, name, given[1:])
     try:
         app(args=given, prog_name="edaphon")
     except EdaphonError as error:
@@ -90,11 +90,13 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(TRY_AGAIN)
 
 
-def take_in(app: typer.Typer, name: str) -> None:
-    """Import a command, or a group of them, and make it one of the app's."""
+def take_in(app: typer.Typer, name: str, words: Sequence[str] = ()) -> None:
+    """Import a command, or a group of them, and make it one of the app's; `words` follow it."""
     module = importlib.import_module(f"edaphon.commands.{COMMANDS[name]}")
     found = vars(module)[f"{name}_" if iskeyword(name) else name]
-    if isinstance(found, typer.Typer):
+    if name == "cal":  # a large group, of which one command is imported
+        app.add_typer(found(words), name=name)
+    elif isinstance(found, typer.Typer):
         app.add_typer(found, name=name)
     else:
         app.command(name)(found)

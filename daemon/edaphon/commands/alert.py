@@ -27,10 +27,10 @@ from edaphon.clock import HOUR_NS
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
+from edaphon.people import account_name
 from edaphon.printer import show_json, show_line
 from edaphon.service.alerting import MessageWriter, receiver_of, rules_of, tried
 from edaphon.service.check import configured, open_storage, usual_file
-from edaphon.service.prerequisites import account_name
 from edaphon.service.station_tree import healthy, node_id
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
@@ -199,7 +199,7 @@ def rehearse(
 
 
 def _knowledge(storage: Storage, rows: list[FactRow]) -> Knowledge:
-    """What the journal has, and what stands in the configuration and waits in the inbox."""
+    """What the journal has, and what is in the configuration and waits in the inbox."""
     known = told_in(storage).knowledge
     last = max((one.sequence for one in known.entered), default=EntryId(0, 0))
     for n, row in enumerate(new_rows(rows, known), 1):

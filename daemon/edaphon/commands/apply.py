@@ -2,20 +2,20 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from edaphon.clock import SECOND_NS
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.instants import instant_text
+from edaphon.people import account_name
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
 from edaphon.service.check import examine, open_storage, usual_file
-from edaphon.service.prerequisites import account_name
 from edaphon.service.submit import (
     before_now,
     keep,
@@ -26,8 +26,7 @@ from edaphon.service.submit import (
 from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
-from edaphon.toml_input import ConfigError, read_document
-from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import duration_ns
 
 # Of a longer journal none is read where nobody asked by how much values change.
@@ -48,7 +47,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 class Way(NamedTuple):
-    """How facts are put in force; `wait` until all is derived again, and tell how much differs."""
+    """How facts are put in force; `wait` until all is derived again, and show how much differs."""
 
     who: str = ""
     dry_run: bool = False
@@ -73,7 +72,7 @@ def apply(
 
 
 def new_facts(
-    storage: Storage, reported: EnteredFacts, files: Rows[Path], file: Path | None
+    storage: Storage, reported: EnteredFacts, files: Sequence[Path], file: Path | None
 ) -> tuple[FactRow, ...]:
     """Those of the files, else of the configuration and its inbox; exit 3 where one is wrong."""
     found = examine([file or usual_file(), *files], reported.knowledge)
@@ -82,7 +81,7 @@ def new_facts(
         given = {str(path) for place in files for path in _toml_files(place)}
         rows = tuple(row for row in rows if row.file in given)
         config_errors = tuple(c for c in config_errors if c.file in given)
-        if not config_errors:  # of what stands in the inbox alone they can't speak yet
+        if not config_errors:  # they say nothing yet of what is only in the inbox
             config_errors = tuple(_alone(storage, reported, rows))
     for config_error in config_errors:
         show_error(str(config_error))
@@ -96,12 +95,12 @@ def _toml_files(place: Path) -> Iterable[Path]:
     return place.glob("*.toml") if place.is_dir() else [place]
 
 
-def _alone(storage: Storage, reported: EnteredFacts, rows: Rows[FactRow]) -> list[ConfigError]:
+def _alone(storage: Storage, reported: EnteredFacts, rows: Sequence[FactRow]) -> list[ConfigError]:
     config = storage.config
     return knowledge_conflicts(rows, reported.knowledge, config.outputs(), sheets=config.sheets)
 
 
-def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way) -> None:
+def enter(storage: Storage, reported: EnteredFacts, new: Sequence[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
     found = preview_of(storage, reported, new, way.most_entries)
     replaced = replaced_copies(storage, new)
@@ -129,7 +128,7 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
         show_json(stated)
 
 
-def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[FactRow]) -> None:
+def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Sequence[FactRow]) -> None:
     """A running service takes facts by the configuration that it was started with."""
     named = {row.fact.source for row in new if isinstance(row.fact, Deployment)}
     if not (missing := named - reported.sources.outputs.keys()):
@@ -146,7 +145,7 @@ def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[Fa
         )
 
 
-def show(new: Rows[FactRow], found: Preview) -> None:
+def show(new: Sequence[FactRow], found: Preview) -> None:
     """What is new and what it would change, for a person."""
     for row in new:
         show_line(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
@@ -156,12 +155,11 @@ def show(new: Rows[FactRow], found: Preview) -> None:
         show_line("nothing new")
 
 
-def news(new: Rows[FactRow]) -> list[dict[str, Any]]:
+def news(new: Sequence[FactRow]) -> list[dict[str, Any]]:
     return [{"kind": r.fact.table, "id": r.fact.id, "file": r.file, "line": r.line} for r in new]
 
 
 USAGE = 2
-SECOND_NS = 10**9
 WHENCE = "edaphon visit"  # stands for the file
 
 visit = typer.Typer(
@@ -216,7 +214,7 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
         table = {"plot": plot, "from": one.from_ns, "to": until_ns, "who": one.who, "why": one.why}
         keep(storage, [_row(storage, reported, one.id, table)], who or account_name())
     show_line(f"the visit of {plot} is over: alerts as usual")
-    for line in _unheard(storage, plot):
+    for line in _silent(storage, plot):
         show_line(line)
 
 
@@ -288,7 +286,7 @@ def _id(reported: EnteredFacts, supersedes: str, plot: str, from_ns: int) -> str
     return name
 
 
-def _unheard(storage: Storage, plot: str) -> Iterator[str]:
+def _silent(storage: Storage, plot: str) -> Iterator[str]:
     try:
         rows = storage.ask("alert", do="unheard", plot=plot)["unheard"]
     except DaemonOff:

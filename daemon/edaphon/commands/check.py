@@ -152,7 +152,7 @@ def init(
 
 
 def _usual_storage(file: Path) -> Path:
-    """That of the installed service for its configuration, else a folder beside the file."""
+    """That of the installed service for its configuration, else a folder next to the file."""
     return SERVICE_STORAGE if is_services(file) else file.absolute().parent / "edaphon-data"
 
 

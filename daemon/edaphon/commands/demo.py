@@ -102,7 +102,7 @@ def messages(now_s: Clock) -> Iterator[tuple[float, str, bytes]]:
     counter = 0
     while True:
         for dev_eui, model in DEVICES.items():
-            payload, f_port = lorawan.encode(model, _said(model, now_s()))
+            payload, f_port = lorawan.encode(model, _values_at(model, now_s()))
             time_ns = round(now_s() * 1e9)
             topic, data = lorawan.tts_v3(dev_eui, payload, f_port, counter, time_ns)
             yield 0.0, topic, data
@@ -110,7 +110,7 @@ def messages(now_s: Clock) -> Iterator[tuple[float, str, bytes]]:
         counter += 1
 
 
-def _said(model: str, time_s: float) -> Mapping[str, float | None]:
+def _values_at(model: str, time_s: float) -> Mapping[str, float | None]:
     """The outputs of a device at its depth, in its own units."""
     if model == "decentlab.dl-trs12":
         counts = (moisture(time_s, 30) + 0.6956) / 3.879e-4

@@ -1,4 +1,4 @@
-"""`edaphon files`: the files that are followed, and copies that were put right."""
+"""`edaphon files`: the files that are followed, and corrected copies."""
 
 import os
 import re
@@ -19,8 +19,8 @@ from edaphon.service.submit import copies_in
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
-from edaphon.toml_input import read_document
-from edaphon.toml_input.lines import is_text, toml_row
+from edaphon.toml_input.lines import read_document, toml_row
+from edaphon.toml_input.values import is_text
 from edaphon_calibration.errors import suggestion
 
 USAGE = 2
@@ -161,7 +161,7 @@ def import_(
             raise fail(f"expected names of files in UTF-8, got {os.fsencode(name)!r}; rename it", 2)
     try:
         if cancel:
-            _tell_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
+            _show_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
             return
         new = storage.ask("import", source=chosen, files=names, force=force)["new_bytes"]
     except DaemonOff as off:
@@ -175,7 +175,7 @@ def import_(
         _follow(storage, chosen, names, json)
 
 
-def _tell_cancelled(table: dict[str, Any], json: bool) -> None:
+def _show_cancelled(table: dict[str, Any], json: bool) -> None:
     if json:
         _print(table)
         return

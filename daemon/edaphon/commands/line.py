@@ -17,10 +17,10 @@ from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
 from edaphon.acquire.sampler import not_asked
 from edaphon.commands.check import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
+from edaphon.people import account_name
 from edaphon.printer import answer_to, show_error, show_json, show_line, show_text
 from edaphon.service.check import open_storage
 from edaphon.service.line_tools import opened_line_tools
-from edaphon.service.prerequisites import account_name
 from edaphon.storage.access import fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
@@ -58,7 +58,7 @@ def record(
     with opened_line_tools(storage) as ask:
         for path, target in targets.items():
             try:
-                found = _said(ask, storage.config, path, seconds)
+                found = _answer_of(ask, storage.config, path, seconds)
             except DaemonRefuses as refusal:
                 raise fail(f"{path}: {refusal}") from None
             if found["cause"] not in _PLAYABLE:
@@ -72,7 +72,7 @@ def record(
         raise typer.Exit(1)
 
 
-def _said(ask: Any, config: Configuration, path: str, seconds: float | None) -> Any:
+def _answer_of(ask: Any, config: Configuration, path: str, seconds: float | None) -> Any:
     """One measurement, or what an instrument that talks by itself says."""
     bus = path.partition("/")[0]
     if config.buses[bus].kind == "stream":
@@ -117,7 +117,7 @@ def _header(config: Configuration, path: str, found: dict[str, Any]) -> str:
     when = at.strftime("%Y-%m-%dT%H:%MZ")
     return (
         f"source: recorded at {config.site.id}, logger {config.logger.id}, {when}, "
-        f"model {found['model']}, identity {reported or 'not told'}"
+        f"model {found['model']}, identity {reported or 'unknown'}"
     )
 
 
@@ -226,7 +226,7 @@ def term(
     is_sdi12 = table.kind in SDI12_KINDS
     with opened_line_tools(storage) as ask:
         if table.kind == "stream":
-            _hear(ask, bus, send, hex)
+            _listen(ask, bus, send, hex)
             return
         if send:
             _once(ask, bus, send, hex, is_sdi12)
@@ -252,7 +252,7 @@ def _once(ask: Any, bus: str, send: str, hex: bool, is_sdi12: bool) -> None:
         raise typer.Exit(1)
 
 
-def _hear(ask: Any, bus: str, send: str, hex: bool) -> None:
+def _listen(ask: Any, bus: str, send: str, hex: bool) -> None:
     if send:
         words = f"bus {bus} talks by itself: nobody is asked there"
         raise fail(f"{words}; without --send this shows what comes", USAGE)
@@ -293,7 +293,7 @@ def _lines(bus: str) -> Iterator[str]:
 
 
 def typed_bytes(line: str, hex: bool, is_sdi12: bool) -> bytes:
-    """The bytes that a typed line stands for; raises Untypable."""
+    """The bytes that a typed line means; raises Untypable."""
     if hex:
         try:
             return bytes.fromhex(line)
@@ -368,7 +368,7 @@ def _look(ask: Any, bus: str, old: str, new: str) -> None:
         stated = next((row["words"] or row["state"] for row in rows if row["address"] == old), "")
         raise fail(f"expected a probe at {bus}/{old}, got: {stated}")
     if there[0]["identity"] is None:
-        raise fail(f"expected an identity from {bus}/{old}, it tells none")
+        raise fail(f"expected an identity from {bus}/{old}, it gives none")
     if taken:
         raise fail(f"somebody answers at {bus}/{new} already; choose a free address")
     stated = " ".join(

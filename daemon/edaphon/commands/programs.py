@@ -1,4 +1,4 @@
-"""Programs that run beside edaphon: found, started with their libraries, watched, ended.
+"""Programs that run next to edaphon: found, started with their libraries, watched, ended.
 
 The one place that starts a broker, for `edaphon demo`, `edaphon simulate` and the tests.
 """

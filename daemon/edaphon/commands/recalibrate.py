@@ -9,12 +9,13 @@ import typer
 
 from edaphon.clock import DAY_NS
 from edaphon.commands.query import instant
+from edaphon.derive.deriver import Deriver
 from edaphon.derive.plan import whole_segments
 from edaphon.derive.projection import derived_by
 from edaphon.journal import StateFile
 from edaphon.model import ALWAYS, Range
 from edaphon.preview import preview_ranges
-from edaphon.printer import show_error, show_json, show_line, show_rows
+from edaphon.printer import show_error, show_json, show_line, show_rows, working
 from edaphon.series import Series
 from edaphon.service.audit import JOURNAL_SUMMARY
 from edaphon.service.check import open_storage
@@ -117,9 +118,18 @@ def _alone(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
         before = Before(series.change, deriver.position.number)
         ranges, differed = _whole(series, channels, since_ns), deriver.differing
         deriver.recalibrate({id: [(since_ns, ALWAYS[1])] for id in channels})
-        while deriver.turn():
-            pass
+        _turned(deriver, "recalibrating")
         return _done(series, ranges, before, deriver.differing - differed)
+
+
+def _turned(deriver: Deriver, text: str) -> None:
+    """All of its work, shown on a terminal."""
+    n = len(deriver.pending)
+    with working(text) as show:
+        while deriver.turn():
+            left = len(deriver.pending)
+            words = f"{left} of {n} channels left, {deriver.differing} rows differed"
+            show(words, n - left, n if left < n else None)
 
 
 def _whole(series: Series, channels: list[str], since_ns: int) -> Ranges:
@@ -171,9 +181,11 @@ def rebuild(
 def _rebuilt(storage: Storage) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = storage.ask("rebuild", begin=True)
-        while not answer["done"]:
-            time.sleep(POLL_S)
-            answer = storage.ask("rebuild")
+        with working("rebuilding in the service") as show:
+            while not answer["done"]:
+                show(f"{answer['differing']} rows differed", 0, None)
+                time.sleep(POLL_S)
+                answer = storage.ask("rebuild")
     except DaemonOff:
         return _rebuilt_alone(storage)
     return {name: answer[name] for name in ("blocks", "differing")}
@@ -188,6 +200,5 @@ def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
             state.remove(JOURNAL_SUMMARY)  # the next start sums every row
         before = deriver.differing
         deriver.derive_all_again()
-        while deriver.turn():
-            pass
+        _turned(deriver, "rebuilding")
         return {"blocks": len(series.heads()), "differing": deriver.differing - before}

@@ -45,7 +45,7 @@ def release(
         if json:
             show_json(_table(made), indent=False)
         else:
-            show_text(_told(made))
+            show_text(_summary(made))
         return
     found = list(found_releases(storage))
     if json:
@@ -67,7 +67,7 @@ def _row(found: FoundRelease) -> dict[str, Any]:
     return {**about, "name": found.name, "problems": found.problems}
 
 
-def _told(made: Release) -> str:
+def _summary(made: Release) -> str:
     return (
         f"{made.name}: {made.rows} values of {len(made.channels)} channels, as known at"
         f" {made.known_sequence} ({made.known_time})\ndigest {made.digest}"

@@ -1,4 +1,4 @@
-"""`edaphon run`: the service in the foreground, told to systemd, ended by SIGTERM or SIGINT."""
+"""`edaphon run`: the service in the foreground, reported to systemd, ended by SIGTERM or SIGINT."""
 
 import logging
 import os

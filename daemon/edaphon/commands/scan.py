@@ -72,7 +72,7 @@ _MOST_NUMBERS = 12
 
 
 @dataclass(slots=True)
-class _Heard:
+class _Pushed:
     n: int = 0
     last_ns: int = 0
     data: bytes = b""
@@ -83,11 +83,11 @@ class _Heard:
 
 def broker_rows(config: Configuration, journal: Path, name: str) -> dict[str, Any]:
     """Devices or topics with count and time of the last message; proposals for unknown ones."""
-    received: dict[str, _Heard] = {}
+    received: dict[str, _Pushed] = {}
     discovered: dict[tuple[str, str], Discovered] = {}
     for received_ns, message in _messages(journal, name):
         for place, data in _places(config.brokers[name].envelope, message):
-            received.setdefault(place, _Heard()).take(received_ns, data)
+            received.setdefault(place, _Pushed()).take(received_ns, data)
         if found := _discovery(message):
             discovered[found.state_topic, found.unique_id or found.name] = found
     own = _own(config, name)
@@ -101,7 +101,7 @@ def broker_rows(config: Configuration, journal: Path, name: str) -> dict[str, An
         for place, one in sorted(received.items())
     ]
     rows += [
-        {"place": place, "n": 0, "last_ns": None, "state": "not heard"}
+        {"place": place, "n": 0, "last_ns": None, "state": "nothing received"}
         for place in sorted(own - received.keys())
     ]
     announced = {one.state_topic for one in discovered.values()}
@@ -155,7 +155,7 @@ def _own(config: Configuration, name: str) -> set[str]:
 
 
 def _read_lines(name: str, rows: list[dict[str, Any]]) -> list[str]:
-    lines = [f"broker {name}: {sum(bool(row['n']) for row in rows)} heard lately"]
+    lines = [f"broker {name}: {sum(bool(row['n']) for row in rows)} received lately"]
     for row in rows:
         last = f"{row['n']} messages, last {instant_text(row['last_ns'])}" if row["n"] else ""
         lines.append(f"  {_plain(row['place']):36} {row['state']:10} {last}".rstrip())
@@ -215,7 +215,7 @@ def _head(name: str, topic: str) -> list[str]:
 
 
 def _numbers(data: bytes) -> Iterator[tuple[str, str]]:
-    """The paths of a message that lead to numbers, with what stands there."""
+    """The paths of a message that lead to numbers, with the value there."""
     try:
         found = parse_object(data)
     except Fault:
@@ -245,7 +245,7 @@ USAGE, INTERRUPTED = 2, 130
 OK, MISSING, UNKNOWN, CONTRADICTED = "ok", "missing", "unknown", "contradicted"
 _SDI12 = string.digits + string.ascii_lowercase + string.ascii_uppercase
 _MODBUS = tuple(map(str, range(1, 248)))
-_AT_ONCE = 4  # addresses of one request: so long until the progress shows and Ctrl-C is heard
+_AT_ONCE = 4  # addresses of one request: so long until the progress shows and Ctrl-C ends it
 _W1_MODELS = {"10": "maxim.ds18s20", "28": "maxim.ds18b20"}
 _W1_FOLDERS = "[0-9a-f][0-9a-f]-" + 12 * "[0-9a-f]"
 
@@ -427,7 +427,7 @@ def _contradicted(buses: list[dict[str, Any]], ask: Any) -> list[str]:
     return explanations
 
 
-# -- what is told --------------------------------------------------------------------------
+# -- what is shown -------------------------------------------------------------------------
 
 
 def _problems(found: dict[str, Any]) -> Iterator[str]:
@@ -451,7 +451,7 @@ def _proposals(config: Configuration, found: dict[str, Any]) -> Iterator[str]:
 
 
 def _proposal(bus: str, row: Row) -> str:
-    stated = " ".join(filter(None, _said(row["identity"]))) or "it tells no identity"
+    stated = " ".join(filter(None, _identity_words(row["identity"]))) or "it gives no identity"
     guess = row.get("guess") or ""
     doubt = f"guessed from: {stated}" if guess and row["identity"] else stated
     branch = row["path"].partition("@")[2]
@@ -466,7 +466,7 @@ def _proposal(bus: str, row: Row) -> str:
     return "\n".join(lines)
 
 
-def _said(identity: Mapping[str, str] | None) -> list[str]:
+def _identity_words(identity: Mapping[str, str] | None) -> list[str]:
     return [identity[key] for key in ("vendor", "model", "version", "serial")] if identity else []
 
 
@@ -475,7 +475,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         note = bus.get("note") or f"{bus['asked']} addresses asked"
         yield f"bus {bus['name']} ({bus['kind']}, {bus['port']}): {bus['trouble'] or note}"
         for row in bus["rows"]:
-            stated = " ".join(filter(None, [*_said(row["identity"]), row["words"], row["model"]]))
+            stated = " ".join(
+                filter(None, [*_identity_words(row["identity"]), row["words"], row["model"]])
+            )
             yield f"  {row['path']:20} {row['state']:20} {stated}".rstrip()
     for broker in found["brokers"]:
         yield from broker["lines"]

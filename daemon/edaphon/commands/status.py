@@ -66,6 +66,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
         lines.append(f"requests that ended by an error of this program: {n}; see the service's log")
     if table["again"]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
+    lines += map(_job, table["jobs"])
     lines += [_incident(one, table["now_ns"]) for one in table["incidents"]]
     return lines + [f"TROUBLE {words}" for words in table["trouble"]]
 
@@ -79,6 +80,17 @@ def _state(source: dict[str, Any]) -> str:
     speaks = source["state"] in {"ok", "held"}
     planned = "" if speaks or not source["planned"] else f", planned ({source['planned']})"
     return f"{source['state']}{planned}"
+
+
+def _job(row: dict[str, Any]) -> str:
+    """When it ran and runs, to the second."""
+    last, following = (
+        ns and instant_text(ns // 10**9 * 10**9) for ns in (row["last_ns"], row["next_ns"])
+    )
+    if row["running"]:
+        return f"job {row['name']}: runs since {last}"
+    result = f" ({row['result']})" if row["result"] else ""
+    return f"job {row['name']}: last {last or 'not yet'}{result}, next {following}"
 
 
 def _incident(row: dict[str, Any], now_ns: int) -> str:

@@ -17,7 +17,8 @@ from edaphon.acquire.gaps import accounts_of
 from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.config.model import SinkTable
-from edaphon.derive.fact_log import last_sources, read_fact_log
+from edaphon.derive.decode import last_sources
+from edaphon.derive.fact_log import read_fact_log
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
@@ -26,7 +27,7 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import EntryId
-from edaphon.printer import show_error, show_json, show_line
+from edaphon.printer import show_error, show_json, show_line, working
 from edaphon.series import Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
@@ -74,13 +75,17 @@ def verify(
     storage = open_folder(file, folder, as_owner=True)
     running = _settle(storage, wait)
     series = storage.series()
-    found = _ledgers(storage, series, running, deep)
-    found["losses"] = _losses(storage)
-    found["releases"] = _releases(storage)
-    if deep:
-        journal = read_only(storage.layout.journal)
-        found["summaries"] = summaries(storage.layout.folder, journal, series)
-    found["sinks"] = {s.name: sink_ledger(storage, series, s, deep, running) for s in sinks}
+    with working("verifying") as show:
+        found = _ledgers(storage, series, running, deep)
+        found["losses"] = _losses(storage)
+        found["releases"] = _releases(storage)
+        if deep:
+            journal = read_only(storage.layout.journal)
+            found["summaries"] = summaries(storage.layout.folder, journal, series)
+        found["sinks"] = {}
+        for n, sink in enumerate(sinks):
+            show(f"sink {sink.name}", n, len(sinks))
+            found["sinks"][sink.name] = sink_ledger(storage, series, sink, deep, running)
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:

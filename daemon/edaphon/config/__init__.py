@@ -29,7 +29,7 @@ from edaphon.config.sources import (
     ScheduledSource,
     Source,
     SupplyTable,
-    told_fields,
+    json_fields,
 )
 from edaphon.toml_input.values import Secret
 
@@ -65,7 +65,7 @@ __all__ = [
     "read_config",
     "read_draft",
     "things_lacking",
-    "told_fields",
+    "json_fields",
     "why_impossible",
     "within_physics",
 ]

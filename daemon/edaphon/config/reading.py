@@ -16,8 +16,7 @@ from pydantic.fields import FieldInfo
 from edaphon.config.model import Configuration
 from edaphon.config.rules import Parts, rule_complaints
 from edaphon.config.sources import outputs_of
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
-from edaphon.toml_input.lines import Place, read_text
+from edaphon.toml_input.lines import FACT_TABLES, ConfigError, Document, Place, did_you_mean
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
@@ -26,7 +25,7 @@ from edaphon.toml_input.models import (
     toml_text,
     validated,
 )
-from edaphon.toml_input.values import Secret
+from edaphon.toml_input.values import Secret, read_text
 from edaphon_drivers.outside import SYSFS, read_certificates, switch_error
 from edaphon_drivers.sheets import Output, UnknownModel
 
@@ -185,7 +184,7 @@ def _lacking(document: Document, place: Place, path: object, right: str) -> Conf
 
 
 def _of_what_talks(document: Document, parts: Parts, config_error: ConfigError) -> ConfigError:
-    """What is heard needs no interval but expect, which only its bus or its sheet can tell."""
+    """A source that sends by itself needs expect, not interval; its bus or sheet shows which."""
     if (config_error.key, config_error.came) != ("source.interval", "missing"):
         return config_error
     rows = document.table.get("source")
@@ -198,12 +197,12 @@ def _of_what_talks(document: Document, parts: Parts, config_error: ConfigError) 
 
 
 def _talks(row: Any, parts: Parts) -> str:
-    """Why an instrument is heard and not asked; "" for one that is asked."""
+    """Why an instrument is not polled; "" for one that is."""
     if not isinstance(row, Mapping):
         return ""
     bus, model = (str(row.get(key, "")) for key in ("bus", "model"))
     if model in parts.sheets and parts.sheets[model].frame.get("heard"):
-        return f"{model} talks by itself"
+        return f"{model} sends by itself"
     if bus in parts.buses and parts.buses[bus].kind == "stream":
         return f'bus {bus} has kind = "stream"'
     return ""

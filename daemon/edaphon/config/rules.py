@@ -28,8 +28,7 @@ from edaphon.config.sources import (
     Source,
     SupplyTable,
 )
-from edaphon.toml_input import ConfigError, Document, did_you_mean, expected_only
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import ConfigError, Document, Place, did_you_mean, expected_only
 from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -87,7 +86,7 @@ _SPOKEN = {
 }
 
 
-# A trouble that the settings of a source put right, so that it is the source's.
+# An error that the settings of a source correct, so that it is the source's.
 _SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.(?:year|start)) is missing")
 
 _TABLE = re.compile(r"(\[{1,2})(command|frame|output)\b")  # as a sheet of its own file writes it
@@ -103,13 +102,13 @@ def _own_models(_: Document, parts: Parts) -> Found:
             for inside, came, right in table_errors(model.model_dump()):
                 yield (*place, *inside), came, _TABLE.sub(rf'\1model."{name}".\2', right)
             continue
-        for problem in _own_troubles(name, parts):
+        for problem in _own_errors(name, parts):
             yield _frame_place(name, problem), f'"{name}"', problem
         for at, output in enumerate(parts.sheets.own[name].outputs.values()):
             yield from _output(output, (*place, "output", at))
 
 
-def _own_troubles(name: str, parts: Parts) -> list[str]:
+def _own_errors(name: str, parts: Parts) -> list[str]:
     """What is wrong in an owner's sheet whatever the sources that name it set."""
     sheet = parts.sheets.own.get(name)
     if sheet is None:
@@ -123,7 +122,7 @@ def _own_troubles(name: str, parts: Parts) -> list[str]:
 
 
 def _frame_place(name: str, problem: str) -> Place:
-    """The key of the frame that a trouble begins with, the frame, or the whole sheet."""
+    """The key of the frame that an error begins with, the frame, or the whole sheet."""
     key = re.match(r"frame\.(\w+)(?: (\d+))?", problem)
     if key is None:
         return ("model", name, "frame") if re.search(r"\bframe\b", problem) else ("model", name)
@@ -135,7 +134,7 @@ def _output(output: Output, inside: Place) -> Found:
     if output.quantity not in QUANTITIES:
         came = f'"{output.quantity}" is no quantity'
         yield (*inside, "quantity"), came, did_you_mean(output.quantity, QUANTITIES)
-    elif problem := unit_trouble(output.unit, output.quantity):
+    elif problem := unit_error(output.unit, output.quantity):
         yield (*inside, "unit"), f'"{output.unit}"', problem
 
 
@@ -170,9 +169,10 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
             _other_bus(source, sheet.engine) or did_you_mean(source.model or "", fitting),
         )
     elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
-        came = f'"{source.model}" {"is asked" if isinstance(source, HeardSource) else "is heard"}'
-        yield place, came, "interval for one that is asked, expect for one that talks by itself"
-    elif problems := _setting_troubles(source, parts):
+        talks = "is polled" if isinstance(source, HeardSource) else "sends by itself"
+        came = f'"{source.model}" {talks}'
+        yield place, came, "interval for one that is polled, expect for one that sends by itself"
+    elif problems := _setting_errors(source, parts):
         yield from ((("source", number, "settings"), f'"{source.model}"', t) for t in problems[:1])
     elif isinstance(source, ScheduledSource) and (
         problem := engine(sheet.engine).address_error(source.address)
@@ -200,10 +200,10 @@ def _other_bus(source: Source, engine: str) -> str:
     return f"this model needs a {' or '.join(kinds)} bus"
 
 
-def _setting_troubles(source: Source, parts: Parts) -> list[str]:
+def _setting_errors(source: Source, parts: Parts) -> list[str]:
     """What is wrong in the sheet of a source with its settings, and not in the sheet alone."""
     name = source.model or ""
-    reported = _own_troubles(name, parts)
+    reported = _own_errors(name, parts)
     sheet = completed(parts.sheets[name], source.settings)
     return [problem for problem in sheet_errors(sheet) if problem not in reported]
 
@@ -221,15 +221,15 @@ def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
 
 
 def _lines(_: Document, parts: Parts) -> Found:
-    """What is heard hangs on a line that talks by itself; branches and supplies are there."""
+    """Pushed data comes on a stream; branches and supplies are there."""
     for number, source in parts.sources.items():
         if isinstance(source, HeardSource) and source.bus in parts.buses:
-            yield from _hears(source, number, parts.buses[source.bus])
+            yield from _pushed(source, number, parts.buses[source.bus])
         elif isinstance(source, ScheduledSource):
             yield from _switched(source, number, parts)
 
 
-def _hears(source: HeardSource, number: int, bus: Bus) -> Found:
+def _pushed(source: HeardSource, number: int, bus: Bus) -> Found:
     if bus.kind != "stream":
         came = f'bus {source.bus} has kind = "{bus.kind}"'
         yield ("source", number, "bus"), came, 'a bus with kind = "stream", or interval'
@@ -247,7 +247,7 @@ def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:
         yield ("source", number, "supply"), f'"{source.supply}" is no supply', right
 
 
-def unit_trouble(unit: str, quantity: str) -> str:
+def unit_error(unit: str, quantity: str) -> str:
     """What would be right, "" if the unit suits the quantity."""
     try:
         check_unit(unit, quantity)
@@ -301,7 +301,7 @@ def _names(document: Document, parts: Parts) -> Found:
         if FILES in (names[key] or ()):
             yield (
                 (key, FILES),
-                f'"{FILES}" stands for followed files',
+                f'"{FILES}" is the name for followed files',
                 f"another name for the {key}",
             )
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
@@ -350,18 +350,18 @@ def _clients(document: Document, parts: Parts) -> Found:
 
 
 def _paths(document: Document, parts: Parts) -> Found:
-    """No two sources have one path, and a device is heard through one broker only."""
+    """No two sources have one path, and a device sends through one broker only."""
     paths: dict[str, int] = {}
     devices: dict[str, int] = {}
     for number, source in parts.sources.items():
         key, value = _own_name(source)
         if source.path in paths:
             line = document.line(("source", paths[source.path]))
-            came = f'"{value}" is used twice: {source.path} stands in line {line} already'
+            came = f'"{value}" is used twice: {source.path} is in line {line} already'
             yield ("source", number, key), came, f"each {key} once"
         elif isinstance(source, LorawanSource) and source.dev_eui in devices:
             line = document.line(("source", devices[source.dev_eui]))
-            came = f'"{value}" is heard through another broker already (line {line})'
+            came = f'"{value}" comes through another broker already (line {line})'
             yield ("source", number, key), came, "each device through one broker"
         paths.setdefault(source.path, number)
         devices.setdefault(value, number)
@@ -446,7 +446,7 @@ def _fields(document: Document, parts: Parts) -> Found:
             if one.quantity not in QUANTITIES:
                 came = f'"{one.quantity}" is no quantity'
                 yield (*place, "quantity"), came, did_you_mean(one.quantity, QUANTITIES)
-            elif problem := unit_trouble(one.unit, one.quantity):
+            elif problem := unit_error(one.unit, one.quantity):
                 yield (*place, "unit"), f'"{one.unit}"', problem
 
 

@@ -1,4 +1,4 @@
-"""The tables of [[source]]: what is asked, what is heard, which files are followed."""
+"""The tables of [[source]]: polled, pushed, and followed files; of buses and brokers."""
 
 import hashlib
 import re
@@ -27,7 +27,7 @@ Expected = Annotated[
     Duration | None,
     Field(
         alias="expect",
-        description="usual time between two messages or records; silence is told after several",
+        description="usual time between two messages or records; silence is reported after several",
         examples=["20min"],
     ),
 ]
@@ -86,7 +86,7 @@ class HeardSource(Table):
     model: str = Field(description="name of a model sheet", examples=["licor.li-850"])
     expect_ns: Duration = Field(
         alias="expect",
-        description="usual time between two records; silence is told after several",
+        description="usual time between two records; silence is reported after several",
         examples=["1s"],
     )
     settings: OwnSettings = {}
@@ -122,7 +122,7 @@ _TIME_FORMATS = {
 class JsonTime(Table):
     path: str = Field(
         min_length=1,
-        description="where the sender's time stands, keys and list positions joined by dots",
+        description="place of the sender's time, keys and list positions joined by dots",
         examples=["t"],
     )
     format: Literal["epoch_s", "epoch_ms", "epoch_ns", "rfc3339"] = Field(
@@ -134,7 +134,7 @@ class JsonField(Table):
     name: Id = Field(description="name of the output", examples=["vwc"])
     path: str = Field(
         min_length=1,
-        description="where the number stands, keys and list positions joined by dots",
+        description="place of the number, keys and list positions joined by dots",
         examples=["soil.vwc"],
     )
     quantity: str = Field(
@@ -242,15 +242,15 @@ class JsonSource(Table):
         return f"{self.broker}/{self.topic}"
 
     def json_fields(self) -> json_message.JsonFields:
-        """What the decoder is told."""
+        """The settings of the decoder."""
         if self.time is None:
-            return json_message.JsonFields(told_fields(self.field))
+            return json_message.JsonFields(json_fields(self.field))
         form = _TIME_FORMATS[self.time.format]
         time = json_message.JsonTime(self.time.path, form)
-        return json_message.JsonFields(told_fields(self.field), time)
+        return json_message.JsonFields(json_fields(self.field), time)
 
 
-def told_fields(fields: tuple[JsonField, ...]) -> tuple[json_message.JsonField, ...]:
+def json_fields(fields: tuple[JsonField, ...]) -> tuple[json_message.JsonField, ...]:
     """The fields of a table as the decoders know them."""
     return tuple(
         json_message.JsonField(f.name, f.path, f.quantity, f.unit, f.unit_path, f.failure)
@@ -267,13 +267,13 @@ def _kind_of_source(row: Any) -> str:
     if keys & {"topic", "field"}:
         return "json-source"
     if "bus" in keys and keys & {"expect", "expect_ns"} and not keys & {"interval", "interval_ns"}:
-        return "heard-source"
+        return "pushed-source"
     return "scheduled-source"
 
 
 Source = Annotated[
     Annotated[ScheduledSource, Tag("scheduled-source")]
-    | Annotated[HeardSource, Tag("heard-source")]
+    | Annotated[HeardSource, Tag("pushed-source")]
     | Annotated[FileSource, Tag("file-source")]
     | Annotated[LorawanSource, Tag("lorawan-source")]
     | Annotated[JsonSource, Tag("json-source")],
@@ -342,15 +342,16 @@ def meaning_of(source: Source, sheets: Sheets) -> str:
     return hashlib.sha256(text).hexdigest()[:12]
 
 
-_TCP = r"tcp://[^\s:/]+:(?P<port>[0-9]{1,5})"
-_SERIAL = rf"/\S+|{_TCP}"
+_TO_HOST = r"://[^\s:/]+:(?P<port>[0-9]{1,5})"
+_SERIAL = rf"/\S+|(?:tcp|rfc2217){_TO_HOST}"
+_RIGHT = '"/dev/serial/by-id/...", "rfc2217://host:port" or "tcp://host:port"'
 # kind -> (what the port looks like, what would be right)
 _PORTS = {
-    "sdi12": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
-    "serial": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
-    "stream": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
-    "sdi12-uart": (r"/\S+", '"/dev/serial/by-id/..."'),
-    "modbus-tcp": (_TCP, '"tcp://host:502"'),
+    "sdi12": (_SERIAL, _RIGHT),
+    "serial": (_SERIAL, _RIGHT),
+    "stream": (_SERIAL, _RIGHT),
+    "sdi12-uart": (rf"/\S+|rfc2217{_TO_HOST}", '"/dev/serial/by-id/..." or "rfc2217://host:port"'),
+    "modbus-tcp": (rf"tcp{_TO_HOST}", '"tcp://host:502"'),
     "w1": (r"/\S+", '"/sys/bus/w1/devices"'),
     "i2c": (r"/\S+", '"/dev/i2c-1"'),
 }
@@ -400,7 +401,8 @@ class Bus(Table):
     )
     port: str = Field(
         min_length=1,
-        description="serial port by its identity, tcp://host:port, or a folder of the kernel",
+        description="serial port by its identity, rfc2217://host:port, tcp://host:port, or a folder"
+        " of the kernel",
         examples=["/dev/serial/by-id/usb-FTDI_FT232R_A10K2XYZ-if00-port0"],
     )
     baud: int = Field(

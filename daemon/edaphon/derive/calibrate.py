@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.derive.state import LatestValue, Memory
+from edaphon.derive.state import LastValue, Memory
 from edaphon.facts import Mark, Period
 from edaphon.model import (
     ALONE,
@@ -37,6 +37,7 @@ from edaphon_calibration.units import SAME, Conversion
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
 _FAIL = int(Flag.FAIL)
 YEAR_NS = 31_556_952 * 10**9
+_NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +187,10 @@ class FreshValues(NamedTuple):
         good = np.flatnonzero(self.good)
         return int(good[-1]) if len(good) else -1
 
-    def latest(self, at: int, rows: Readings, place: int) -> LatestValue:
+    def latest(self, at: int, rows: Readings, place: int) -> LastValue:
         """The value of that row, which was placed when the journal was read up to `place`."""
         numbers = self.value[at], self.u_random[at], self.u_systematic[at]
-        return LatestValue(place, int(rows.time_ns[at]), *map(float, numbers))
+        return LastValue(place, int(rows.time_ns[at]), *map(float, numbers))
 
 
 def evaluate(
@@ -325,9 +326,6 @@ def _by_derivation(segment: Segment, run: Observations) -> Iterator[Observations
         yield replace(run.take(np.isin(window, here)), derivation=name)
 
 
-_NAN = float("nan")
-
-
 class _Noted(NamedTuple):
     """Rows of one channel in the order in which they were placed, with their values."""
 
@@ -345,14 +343,14 @@ class _Column(Columns):
     numbers: Float
 
 
-class ChannelValues:
+class SecondInputValues:
     """The values that channels had in this batch and, by `latest`, before it.
 
     An order counts the records of the batch as they were placed: one whose clock was unknown is
     placed later than its sequence says. `places` holds up to where the journal was read by then.
     """
 
-    def __init__(self, latest: dict[str, LatestValue], places: Sequence[int]) -> None:
+    def __init__(self, latest: dict[str, LastValue], places: Sequence[int]) -> None:
         self._latest = latest
         self._places = places
         self._noted: dict[str, list[_Noted]] = {}
@@ -403,7 +401,7 @@ def _of_noted(noted: _Noted) -> _Column:
     return _Column(np.array(noted.order, np.int64)[good], noted.fresh.time_ns[good], numbers)
 
 
-def _of_latest(known: LatestValue) -> _Column:
+def _of_latest(known: LastValue) -> _Column:
     numbers = np.array([[known.value], [known.u_random], [known.u_systematic]])
     return _Column(np.array([-1]), np.array([known.time_ns]), numbers)
 
@@ -412,7 +410,7 @@ def filled(
     segment: Segment,
     fresh: Readings,
     order: Sequence[int],
-    values: ChannelValues,
+    values: SecondInputValues,
     reported: Mapping[str, Sequence[float]],
 ) -> Readings:
     """The rows with their second inputs; `reported` are numbers of the same records by output."""

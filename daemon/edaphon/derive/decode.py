@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from types import TracebackType
@@ -18,13 +18,13 @@ from edaphon.config import (
     LorawanSource,
     ScheduledSource,
     Source,
-    told_fields,
+    json_fields,
 )
 from edaphon.config.reading import accepted_config
 from edaphon.derive.files import FileReader
-from edaphon.journal import Entry
+from edaphon.journal import Entry, Kind
+from edaphon.journal.fact_log import Item
 from edaphon.toml_input import read_document
-from edaphon_drivers import lorawan
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.files.lines import FIRST, Context, Slice
 from edaphon_drivers.json_message import JsonFields, decode_json
@@ -41,7 +41,10 @@ from edaphon_drivers.registry import Engine, engine
 from edaphon_drivers.sheets import Output, Sheet
 
 if TYPE_CHECKING:
-    from edaphon_drivers import javascript
+    from edaphon_drivers import javascript, lorawan
+Outputs = Mapping[str, Mapping[str, Output]]
+# Of a payload, a message or an uplink: what its source's kind calls for.
+_Reader = Callable[[Any], tuple[Reading, ...]]
 
 
 class DecoderFailed(Exception):
@@ -82,17 +85,14 @@ class Decoded(NamedTuple):
     path: str
     readings: tuple[Reading, ...]
     time_ns: int | None = None
-    uplink: lorawan.Uplink | None = None
+    uplink: "lorawan.Uplink | None" = None
     retained: bool = False
     dated: bool = False
     notes: tuple[Note, ...] = ()
 
 
 NOTHING = Decoded("", ())
-Outputs = Mapping[str, Mapping[str, Output]]
 _Decoder = Callable[[bytes], Decoded]
-# Of a payload, a message or an uplink: what its source's kind calls for.
-_Reader = Callable[[Any], tuple[Reading, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +267,24 @@ def _uplink_reader(
 ) -> _Reader:
     if source.model is None:
         return _script_reader(source, files.get(str(source.codec_file), ""))
-    sheet = config.sheet(source)
-    return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+    return partial(_of_maker, config.sheet(source))
 
 
-def _of_data(read: _Reader, uplink: lorawan.Uplink) -> tuple[Reading, ...]:
+def _of_maker(sheet: Sheet, uplink: "lorawan.Uplink") -> tuple[Reading, ...]:
+    from edaphon_drivers.lorawan import decode_uplink
+
+    return decode_uplink(uplink.data, uplink.f_port, sheet)
+
+
+def _of_data(read: _Reader, uplink: "lorawan.Uplink") -> tuple[Reading, ...]:
     """The guard before every decoder of uplinks, sheet or script: no data, no reading."""
-    return read(uplink) if lorawan.has_data(uplink.data, uplink.f_port) else ()
+    return read(uplink) if _has_data(uplink) else ()
+
+
+def _has_data(uplink: "lorawan.Uplink") -> bool:
+    from edaphon_drivers.lorawan import has_data
+
+    return has_data(uplink.data, uplink.f_port)
 
 
 def _script_reader(source: LorawanSource, text: str) -> _Reader:
@@ -281,7 +292,7 @@ def _script_reader(source: LorawanSource, text: str) -> _Reader:
 
     Nothing of it runs before the first uplink.
     """
-    fields = JsonFields(told_fields(source.field))
+    fields = JsonFields(json_fields(source.field))
     codec = cache(partial(_codec, text, str(source.codec_file)))
     return lambda uplink: _scripted(codec(), uplink, fields)
 
@@ -296,7 +307,7 @@ def _codec(text: str, name: str) -> "javascript.Codec | Fault":
 
 
 def _scripted(
-    codec: "javascript.Codec | Fault", uplink: lorawan.Uplink, fields: JsonFields
+    codec: "javascript.Codec | Fault", uplink: "lorawan.Uplink", fields: JsonFields
 ) -> tuple[Reading, ...]:
     from edaphon_drivers.javascript import decode_with
 
@@ -363,9 +374,11 @@ def _uplink_decoder(
     broker: str, envelope: str, devices: Mapping[str, str], readers: Mapping[str, _Reader]
 ) -> _Decoder:
     def decode(payload: bytes) -> Decoded:
+        from edaphon_drivers.lorawan import read_envelope
+
         message = _whole_message(payload)
         try:
-            uplink = lorawan.read_envelope(envelope, message.topic, message.data)
+            uplink = read_envelope(envelope, message.topic, message.data)
         except Garbled as fault:
             raise _at(message.topic, fault) from None
         if uplink is None:
@@ -378,7 +391,7 @@ def _uplink_decoder(
     return decode
 
 
-def _of_uplink(path: str, uplink: lorawan.Uplink, read: _Reader) -> Decoded:
+def _of_uplink(path: str, uplink: "lorawan.Uplink", read: _Reader) -> Decoded:
     """What the device sent; of a simulated uplink nothing, not even its frame counter."""
     if uplink.simulated:
         return Decoded("", (), notes=(Note(path, "simulated uplink"),))
@@ -389,7 +402,7 @@ def _of_uplink(path: str, uplink: lorawan.Uplink, read: _Reader) -> Decoded:
         readings, unread = fault.readings, fault.unread
     except Garbled as fault:
         raise _at(path, fault) from None
-    if not lorawan.has_data(uplink.data, uplink.f_port):
+    if not _has_data(uplink):
         unread = ("uplink without data",)
     notes = tuple(Note(path, what) for what in unread)
     return Decoded(path, readings, uplink.time_ns, uplink, notes=notes)
@@ -413,3 +426,9 @@ def _engine(sheet: Sheet) -> Engine:
         return engine(sheet.engine)
     except LookupError as error:
         raise Refused("an engine that is installed", sheet.engine) from error
+
+
+def last_sources(reported: Iterable[Item]) -> Sources:
+    """By the configuration that was entered last."""
+    last = [entry for _, entry in reported if entry.kind == Kind.CONFIGURATION][-1:]
+    return sources_of(last[0]) if last else Sources()

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from edaphon.derive.decode import Note, Sources
-from edaphon.derive.fact_log import NOTHING_LEARNED, Learned, checkpoint_in, learned
+from edaphon.derive.fact_log import checkpoint_in
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline
 from edaphon.derive.plan import (
@@ -31,9 +31,12 @@ from edaphon.derive.plan import (
 )
 from edaphon.derive.rederive import (
     BATCH_BYTES,
+    NOTHING_LEARNED,
     ONE_BY_ONE,
     READINGS,
     DerivingAgain,
+    Learned,
+    learned,
     settled,
     span,
     try_again,
@@ -246,9 +249,7 @@ class Deriver(DerivingAgain):
 
     def _take_in(self, batch: list[Item], readings: int, entries: int = ALL) -> bool:
         """Entries that all change the meaning of others, or none; whether some are left."""
-        due = self.state.due[:1] if entries == 1 else self.state.due
-        place = EntryId.of(due[0]) if due and entries == 1 else self.position
-        with self._guard.at(LIVE, *span(due, batch, place)):
+        with self._guard.at(LIVE, *span(self.state.due, batch, self.position, entries)):
             taken = self._derive(batch, readings, entries)
             if taken:
                 if self.state.counts.records:  # before the first, a fact changes nothing

@@ -47,7 +47,7 @@ class _Unended(NamedTuple):
     context: Context
 
 
-class _Place(NamedTuple):
+class _CopyPlace(NamedTuple):
     """The line and byte behind what was read of a copy, and what its lines decide about the next.
 
     `unended` is the context before a last line without its end, which may come again.
@@ -74,7 +74,7 @@ class _Place(NamedTuple):
         ]
 
     @classmethod
-    def of_json(cls, row: list[Any]) -> "_Place":
+    def of_json(cls, row: list[Any]) -> "_CopyPlace":
         line, end, context, unended = row
         return cls(line, end, Context.of_json(context), unended and Context.of_json(unended))
 
@@ -123,9 +123,9 @@ class FileAccount:
         yield held, piece.unended
 
     @property
-    def place(self) -> "_Place":
+    def place(self) -> "_CopyPlace":
         unended = self.unended.context if self.unended is not None else None
-        return _Place(self.next_line, self.end, self.context, unended)
+        return _CopyPlace(self.next_line, self.end, self.context, unended)
 
     def _follow(self, piece: Piece, first: Context) -> None:
         begins = _begins(piece) or (not piece.copy and piece.offset == len(piece.header))
@@ -187,7 +187,7 @@ class SourceFiles:
     files: dict[str, FileAccount] = field(default_factory=dict)  # the one that grew last is last
     others: int = 0
     rest: FileAccount = field(default_factory=FileAccount)
-    former: list[_Place] = field(default_factory=list)
+    former: list[_CopyPlace] = field(default_factory=list)
 
     def begin(self, piece: Piece) -> tuple[FileAccount, Context]:
         """The account of a piece, and the context of its first line if a copy begins with it."""
@@ -241,7 +241,7 @@ class SourceFiles:
     def of_json(cls, table: Mapping[str, Any]) -> "SourceFiles":
         files = {name: FileAccount.of_json(row) for name, row in table["files"].items()}
         rest = FileAccount.of_json(table["rest"])
-        former = [_Place.of_json(row) for row in table.get("former", [])]
+        former = [_CopyPlace.of_json(row) for row in table.get("former", [])]
         return cls(table["meaning"], files, table["others"], rest, former)
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from edaphon.clock import DAY_NS
 from edaphon.config import within_physics
-from edaphon.derive.calibrate import ChannelValues, Segment, evaluate, filled
+from edaphon.derive.calibrate import SecondInputValues, Segment, evaluate, filled
 from edaphon.derive.decode import Decoded, Note, Sources, sources_of
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.plan import Plan
@@ -32,6 +32,16 @@ from edaphon_drivers.readings import UNREADABLE_NS, Reading
 # time, start [UTC ns], raw number, sequence, source flag, and when it was placed
 PlacedRow = tuple[int, int, float, int, int, int]
 _Reported = Mapping[str, Sequence[float]]  # numbers of the same rows, by output
+# A sender's own time is believed within these bounds of the time of receipt.
+OLDEST_NS = 366 * DAY_NS
+NEWEST_NS = 300_000_000_000
+ALL = 2**63
+TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
+# Plain numbers: an enum member costs a look-up for every reading.
+_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
+# What a later copy of its file lacks is no good value either: a person called it wrong.
+_REPLACED = DEMOTED | int(Flag.FAIL)
+_RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
 class Group(NamedTuple):
@@ -114,19 +124,6 @@ def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
         np.zeros((0, len(rows))),
     )
     return fresh, order
-
-
-# A sender's own time is believed within these bounds of the time of receipt.
-OLDEST_NS = 366 * DAY_NS
-NEWEST_NS = 300_000_000_000
-ALL = 2**63
-TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
-
-# Plain numbers: an enum member costs a look-up for every reading.
-_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
-# What a later copy of its file lacks is no good value either: a person called it wrong.
-_REPLACED = DEMOTED | int(Flag.FAIL)
-_RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +212,7 @@ class Pipeline:
             self._take_due(most)
             self.taken += 1
         found: list[Observations] = []
-        values = ChannelValues(self.state.latest, self._places)
+        values = SecondInputValues(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
             found.extend(self._observed(segment, rows, values))
             found.extend(further_readings(segment, rows))
@@ -231,7 +228,7 @@ class Pipeline:
         return self._readings >= most or monotonic() >= self._until_s
 
     def _observed(
-        self, segment: Segment, rows: list[PlacedRow], values: ChannelValues
+        self, segment: Segment, rows: list[PlacedRow], values: SecondInputValues
     ) -> list[Observations]:
         found: list[Observations] = []
         memories = self.state.memory
@@ -487,7 +484,7 @@ def _marked(source_flag: int, mark: int) -> int:
 
 
 def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:
-    """(measured time, doubt): the sender's own time where plausible."""
+    """(measured time, source flag): the sender's own time where plausible."""
     if sent is None:
         return default, _NONE
     if oldest <= sent <= newest:

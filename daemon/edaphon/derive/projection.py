@@ -15,8 +15,8 @@ import numpy.typing as npt
 import orjson
 
 from edaphon.clock import DAY_NS
-from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import knowledge_of, last_sources, read_fact_log
+from edaphon.derive.decode import Sources, last_sources
+from edaphon.derive.fact_log import knowledge_of, read_fact_log
 from edaphon.derive.plan import Plan, changed_ranges, intervals_of_json, plan_of, whole_segments
 from edaphon.derive.recalculate import (
     BeforeAfter,
@@ -34,6 +34,8 @@ from edaphon.model import ALWAYS, Columns, EntryId, Float, Int, Observations, Ra
 from edaphon.series import Series
 
 ROWS, ENTRIES = 100_000, 4000
+BINS = 360
+ABSENT = 0  # the flag of a row that is not there
 
 
 @dataclass(frozen=True)
@@ -196,10 +198,6 @@ def _within(series: Series, channel: str, day: int, ranges: list[Range]) -> list
         if first < last:
             found += series.read(channel, first, last)
     return found
-
-
-BINS = 360
-ABSENT = 0  # the flag of a row that is not there
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,6 @@
 """Deriving again from the readings that the series keeps: no byte is read or decoded for it.
 
-A row of the series holds the number as reported, its times, and the doubt that its record earned.
+A row of the series holds the number as reported, its times, and the flag that its record earned.
 Where only what comes after that has changed (calibrations, checks, marks), the line's own
 `evaluate` over these rows gives, bit for bit, what the journal would. Where that can't be known
 from the rows, `NeedsJournal` says so, and the journal is read.
@@ -15,7 +15,7 @@ from edaphon.clock import DAY_NS
 from edaphon.derive.calibrate import Segment, evaluate
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import PlanInterval
-from edaphon.derive.state import LatestValue, Memory
+from edaphon.derive.state import LastValue, Memory
 from edaphon.model import ALONE, ALWAYS, Observations, Range, Readings
 from edaphon.series import Series
 
@@ -97,7 +97,7 @@ class Recalibration:
         self.channel = channel
         self.position_ns = ALWAYS[0]  # everything before it is done
         self.memory: dict[str, Memory] = {}
-        self.latest: LatestValue | None = None
+        self.latest: LastValue | None = None
         self._series = series
         self._ranges = ranges
         self._displaced = displaced
@@ -121,7 +121,7 @@ class Recalibration:
         """From where an earlier one with the same plan was."""
         self.position_ns = table["position_ns"]
         self.memory = {key: Memory.of_json(own) for key, own in table["memory"].items()}
-        self.latest = LatestValue.of_json(table["latest"]) if table["latest"] else None
+        self.latest = LastValue.of_json(table["latest"]) if table["latest"] else None
         self.last_sequence = table["last_sequence"]
 
     def second_input(self, runs: list[Observations]) -> list[Observations] | None:

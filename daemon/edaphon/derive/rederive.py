@@ -7,16 +7,17 @@ series of its own, which is taken over once it has caught up.
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import NOTHING_LEARNED
+from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
 from edaphon.derive.segments import PlanInterval
-from edaphon.derive.state import LatestValue, Memory, PipelineState
-from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.derive.state import LastValue, Memory, PipelineState
+from edaphon.facts import Knowledge, from_payload
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.fact_log import START, Item, recalled
 from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
 from edaphon.journal.salvage import losses_in
@@ -25,10 +26,21 @@ from edaphon.series import Series
 
 ONE_BY_ONE = 100  # entries in a turn
 RECOUNT = "set aside before"  # a meaning that no settings give: the files are counted once more
+LAST_N = 0xFFFFFFFF
+_FLUSH_ROWS = 200_000
+# A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
+READINGS, BATCH_BYTES = 20_000, 500_000
+# What is derived again from the series in one turn: so many rows for an entry, and at most.
+ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
 
-def span(due: Sequence[int], items: Sequence[Item], position: EntryId) -> tuple[int, int]:
-    """The numbers of the first and last entry of a step; where records waited, up to `position`."""
+def span(
+    due: Sequence[int], items: Sequence[Item], position: EntryId, entries: int = ALL
+) -> tuple[int, int]:
+    """The numbers of the first and last of a step's `entries`; where records waited, up to
+    `position`."""
+    if due and entries == 1:
+        due, position = due[:1], EntryId.of(due[0])
     first = due[0] if due else items[0][0].number
     last = max(due[-1], position.number) if due else 0
     return first, max(last, items[-1][0].number) if items else last
@@ -78,12 +90,6 @@ def try_again(
     return files
 
 
-LAST_N = 0xFFFFFFFF
-_FLUSH_ROWS = 200_000
-# A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
-READINGS, BATCH_BYTES = 20_000, 500_000
-
-
 class Replay:
     """Follows the journal from its first entry until it has caught up with the live deriver."""
 
@@ -115,7 +121,7 @@ class Replay:
         self._sources = paths | {path.partition("/")[0] for path in paths}
 
     @property
-    def latest(self) -> Mapping[str, LatestValue]:
+    def latest(self) -> Mapping[str, LastValue]:
         return self._pipeline.state.latest
 
     @property
@@ -161,8 +167,7 @@ class Replay:
         due = self._pipeline.state.due
         if not batch and not due:
             return 0
-        due, place = (due[:1], EntryId.of(due[0])) if due and entries == 1 else (due, self.position)
-        with self._guard.at(AGAIN, *span(due, batch, place)):
+        with self._guard.at(AGAIN, *span(due, batch, self.position, entries)):
             runs = self._pipeline.step(batch, readings, entries)
             if runs:
                 self.series.merge(runs, self.plan.texts)
@@ -191,10 +196,6 @@ def remove_series(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").unlink()
-
-
-# What is derived again from the series in one turn: so many rows for an entry, and at most.
-ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
 
 class DerivingAgain:
@@ -336,7 +337,7 @@ class DerivingAgain:
             self._recalibration = None
         return runs if kept is None else kept
 
-    def _know_latest(self, channel: str, ranges: list[Range], last: LatestValue | None) -> None:
+    def _know_latest(self, channel: str, ranges: list[Range], last: LastValue | None) -> None:
         """The latest value that others take; that of a stretch of the past alone is not it."""
         known = self.state.latest.get(channel)
         renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
@@ -415,3 +416,31 @@ class DerivingAgain:
         if self._replay is not None:
             self._replay.close()
             self._replay = None
+
+
+class Learned(NamedTuple):
+    """What the journal says, up to a place, of how to read it."""
+
+    knowledge: Knowledge
+    known: EntryId  # of the last fact or configuration it holds
+    sources: Sources
+    configured: EntryId = START  # of the last configuration
+
+
+NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
+
+
+def learned(so_far: Learned, batch: Iterable[Item]) -> Learned:
+    """With the facts and configurations of a batch that are new to it."""
+    knowledge, known, sources, configured = so_far
+    configuration: Entry | None = None
+    for sequence, entry in batch:
+        if sequence <= known:
+            continue
+        known = sequence
+        if entry.kind == Kind.CONFIGURATION:
+            configuration, configured = entry, sequence
+        else:
+            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
+    sources = sources_of(configuration) if configuration else sources
+    return Learned(knowledge, known, sources, configured)

@@ -36,6 +36,10 @@ from edaphon_calibration.uncertainty import from_limits
 from edaphon_calibration.units import SAME, canonical, conversion
 from edaphon_drivers.sheets import Factory, Output
 
+# Raised whenever the pipeline (decoding, placing, checking) gives other results for the same
+# entries and facts; it is part of every derivation.
+LINE_VERSION = 4
+
 
 @dataclass(frozen=True, slots=True)
 class PlanInterval:
@@ -212,11 +216,6 @@ def age_of(calibration: Calibration) -> int:
     return (calibration.second.max_age_ns or 0) if calibration.second else 0
 
 
-# Raised whenever the pipeline (decoding, placing, checking) gives other results for the same
-# entries and facts; it is part of every derivation.
-LINE_VERSION = 4
-
-
 def intervals_of(segment: Segment, source: str, output: str) -> Iterator[PlanInterval]:
     ends = [begin for begin, _ in segment.windows[1:]] + [segment.end_ns]
     for (begin, derivation), end in zip(segment.windows, ends, strict=True):
@@ -231,7 +230,7 @@ def levels_of(knowledge: Knowledge) -> dict[str, int]:
     for deployment in knowledge.deployments:
         for calibration in knowledge.calibrations:
             second = calibration.second
-            if second and second.channel and _concerns(calibration, deployment):
+            if second and second.channel and calibration.is_for(deployment):
                 takes.setdefault(deployment.channel, set()).add(second.channel)
     return {id: _depth(id, takes, frozenset()) for id in {*takes, *knowledge.channels}}
 
@@ -247,8 +246,8 @@ def segments_of(
 ) -> Iterator[Segment]:
     deployment, channel = place.deployment, place.fact.id
     start, end = bounds_of(deployment)
-    mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
-    reported = [c for c in knowledge.field_checks if _concerns(c, deployment)]
+    mine = list(knowledge.calibrations_of(deployment))
+    reported = knowledge.field_checks_of(deployment)
     checks = [c for c in reported if says_of(c, place.fact.unit)]
     marks = [m for m in knowledge.marks if channel in m.channels]
     own = {t for c in (*mine, *checks) for t in bounds_of(c)}
@@ -266,44 +265,24 @@ def missing_parts(knowledge: Knowledge, missing: Mapping[str, str]) -> dict[str,
     """By channel, the part that its values need and no installed package gives.
 
     `missing` names those of sources, by path. Facts were checked before they were kept, so a curve
-    or check that is not known was there once.
+    or check that is not known was there once. A channel lacks what it takes values from lacks.
     """
-    gone = {c.curve for c in knowledge.calibrations}.difference(curve_names())
-    found: dict[str, str] = {}
-    for deployment in knowledge.deployments:
-        if deployment.source in missing:
-            found[deployment.channel] = missing[deployment.source]
-        for calibration in knowledge.calibrations if gone else ():
-            if calibration.curve in gone and _concerns(calibration, deployment):
-                found[deployment.channel] = f"curve {calibration.curve}"
+    curves, checks = frozenset(curve_names()), frozenset(check_names())
+    found = {d.channel: missing[d.source] for d in knowledge.deployments if d.source in missing}
     for id, fact in knowledge.channels.items():
-        if unknown := sorted(fact.checks.keys() - set(check_names())):
-            found[id] = f"check {unknown[0]}"
-    return found | (_that_take(knowledge, found) if found else {})
-
-
-def _that_take(knowledge: Knowledge, missing: Mapping[str, str]) -> dict[str, str]:
-    """The channels that take the value of one of these, and those that take theirs."""
-    found = dict(missing)
-    for _ in knowledge.channels:
-        before = len(found)
-        for calibration in knowledge.calibrations:
-            second = calibration.second
-            if second is None or second.channel not in found:
-                continue
-            for deployment in knowledge.deployments:
-                if _concerns(calibration, deployment):
-                    found.setdefault(deployment.channel, found[second.channel])
-        if len(found) == before:
-            break
+        for name in fact.checks.keys() - checks:
+            found[id] = f"check {name}"
+    if not found and all(c.curve in curves for c in knowledge.calibrations):
+        return {}
+    levels = levels_of(knowledge)
+    for deployment in sorted(knowledge.deployments, key=lambda d: levels.get(d.channel, 0)):
+        for calibration in knowledge.calibrations_of(deployment):
+            second = calibration.second.channel if calibration.second else None
+            if calibration.curve not in curves:
+                found[deployment.channel] = f"curve {calibration.curve}"
+            elif second in found:
+                found.setdefault(deployment.channel, found[second])
     return found
-
-
-def _concerns(about: Calibration | FieldCheck, deployment: Deployment) -> bool:
-    if about.channel is not None:
-        return about.channel == deployment.channel
-    own = (deployment.sensor, deployment.output)
-    return (about.sensor, about.output) == own
 
 
 @dataclass(frozen=True, slots=True)

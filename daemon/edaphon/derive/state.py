@@ -50,7 +50,7 @@ class Memory(NamedTuple):
         return cls(rows, np.array(table["flag"], np.int8), table["newest_ns"])
 
 
-class LatestValue(NamedTuple):
+class LastValue(NamedTuple):
     """The last value of a channel, for chains that take it as a second input; in its unit.
 
     `place` is the sequence up to which the journal was read when its record was placed.
@@ -66,7 +66,7 @@ class LatestValue(NamedTuple):
         return [*self[:2], *(x.hex() for x in self[2:])]
 
     @classmethod
-    def of_json(cls, table: list[Any]) -> "LatestValue":
+    def of_json(cls, table: list[Any]) -> "LastValue":
         return cls(table[0], table[1], *map(float.fromhex, table[2:]))
 
 
@@ -124,7 +124,7 @@ class PipelineState:
     files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
     gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
-    latest: dict[str, LatestValue] = field(default_factory=dict)  # by channel
+    latest: dict[str, LastValue] = field(default_factory=dict)  # by channel
     notes: dict[str, dict[str, int]] = field(default_factory=dict)  # by path and what, records
     aside: list[int] = field(default_factory=list)  # records that the guard has set aside
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
@@ -193,7 +193,7 @@ class PipelineState:
                 "uplinks": rows,
                 "uplink_conflicts": {p: UplinkConflicts(*row) for p, row in conflicts.items()},
                 "files": {p: SourceFiles.of_json(f) for p, f in table.get("files", {}).items()},
-                "latest": {c: LatestValue.of_json(last) for c, last in table["latest"].items()},
+                "latest": {c: LastValue.of_json(last) for c, last in table["latest"].items()},
                 "displaced": list(map(tuple, table["displaced"])),
                 "waited": list(map(tuple, table["waited"])),
             }

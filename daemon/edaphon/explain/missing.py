@@ -19,7 +19,6 @@ from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon_drivers.faults import Fault
 
-_FAR_NS = 2**62
 _UNKNOWN_NS = 600_000_000_000  # how near a record lies where the interval is not known
 _MOST = 5
 
@@ -121,7 +120,7 @@ def _gap_words(source: str, place: EntryId, gap: Gap) -> str:
 
 
 def _names(deployed: Sequence[Deployment]) -> set[str]:
-    """What stands in entries: the path, or for a broker the first part of it."""
+    """The source of entries: the path, or for a broker the first part of it."""
     paths = {d.source for d in deployed}
     return paths | {path.partition("/")[0] for path in paths}
 

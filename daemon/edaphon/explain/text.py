@@ -69,7 +69,7 @@ def _reading(way: Explanation) -> Iterator[str]:
     own = f", own time {reading.own_time}" if reading.own_time else ""
     yield f"              time from {reading.time_from}{own}"
     if way.support_s:
-        yield f"              stands for the {way.support_s:g} s before"
+        yield f"              covers the {way.support_s:g} s before"
 
 
 def _deployment(deployment: ShownDeployment | None) -> Iterator[str]:
@@ -252,7 +252,7 @@ def _second(second: SecondValue | None) -> Iterator[str]:
     value = "nothing, or nothing new enough"
     if second.value is not None:
         value = _whole(second.value, second.u_random, second.u_systematic, second.unit)
-    yield f"              beside it: {place} = {value}"
+    yield f"              second input: {place} = {value}"
     if isinstance(origin, OfChannel) and taken is not None:
         yield (
             f"              of {taken.time}, {_age(taken.age_s)}, record"

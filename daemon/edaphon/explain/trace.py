@@ -1,7 +1,7 @@
 """One observation derived again from the journal, with all that was seen on the way.
 
 The line itself does it, over a stretch of the journal before and after the record; a chain that
-remembers what goes through it stands in the place of the channel's own.
+remembers what goes through it replaces the channel's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from edaphon.config import ScheduledSource, read_config
+from edaphon.config import ScheduledSource
+from edaphon.config.reading import accepted_config
 from edaphon.derive.calibrate import Chain, Segment
-from edaphon.derive.decode import Decoded, Sources, sources_of
+from edaphon.derive.decode import Decoded, Sources, last_sources, sources_of
 from edaphon.derive.deriver import BATCH
-from edaphon.derive.fact_log import knowledge_of, last_sources
+from edaphon.derive.fact_log import knowledge_of
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import Pipeline, counted_files
 from edaphon.derive.plan import Plan, plan_of
@@ -95,7 +96,7 @@ class History:
         return (sources or self.sources_at(place)).decode(entry)
 
     def sources_at(self, place: EntryId) -> Sources:
-        """The configuration in force there, in the light of what was said since."""
+        """The configuration in force there, with what later ones say of the same sources."""
         before = [e for s, e in self._configurations() if s < place]
         return sources_of(before[-1], self.sources) if before else Sources()
 
@@ -106,7 +107,7 @@ class History:
         return before[-1] if before else next(iter(own), None)
 
     def serial_at(self, place: EntryId, path: str) -> tuple[str, int]:
-        """The serial number that an instrument there last said before, "" if none, and when."""
+        """The serial number that an instrument there last gave before, "" if none, and when."""
         own = [(s, e) for s, e in self.identities if s < place and e.source == path]
         for reported, entry in reversed(own):
             identity = self.sources.identity(entry)
@@ -132,17 +133,17 @@ class History:
         return (item for item in self.meanings if item[1].kind == Kind.CONFIGURATION)
 
     def before(self, place: EntryId) -> list[Item]:
-        """What a line must have been told to begin there: configuration, clocks, identities."""
+        """What a pipeline must know to begin there: configuration, clocks, identities."""
         configuration = [item for item in self._configurations() if item[0] <= place][-1:]
         identities = {e.source: (s, e) for s, e in self.identities if s <= place}
         clocks = [item for item in self.clocks if item[0] <= place]
-        # in their order, as when an identity was told counts only by a clock that was known then
+        # in their order: the time of an identity counts only by a clock that was known then
         return [*configuration, *sorted([*clocks, *identities.values()], key=lambda item: item[0])]
 
 
 def _configured_intervals(entry: Entry) -> Mapping[str, int]:
     table = orjson.loads(entry.payload)
-    config, _ = read_config(read_document(table["file"], table["text"]))
+    config = accepted_config(read_document(table["file"], table["text"]))
     sources = config.sources if config is not None else ()
     return {s.path: s.interval_ns for s in sources if isinstance(s, ScheduledSource)}
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
 from edaphon.facts.model import Deployment, Fact, Period
-from edaphon.toml_input.values import Duration, FileBeside, Hash, Id, Instant, Table, wrong
+from edaphon.toml_input.values import Duration, Hash, Id, Instant, RelativeFile, Table, wrong
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_drivers.sheets import Factory
 
@@ -38,9 +38,9 @@ Certificate = Annotated[
     str, Field(description="number or file name of the certificate", examples=["PTB-2026-0815.pdf"])
 ]
 Evidence = Annotated[
-    Mapping[FileBeside, Hash] | None,
+    Mapping[RelativeFile, Hash] | None,
     Field(
-        description="files that lie beside this one, with their SHA-256",
+        description="files in the folder of this one, with their SHA-256",
         examples=[
             '{ "PTB-2026-0815.pdf" = '
             '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" }'
@@ -132,7 +132,7 @@ class Calibration(OfSubject):
     curve: str = Field(description="name of a curve", examples=["linear"])
     second: SecondInput | None = Field(
         default=None,
-        description="what a curve of two inputs takes beside the number",
+        description="second input of a curve of two inputs",
         examples=['{ channel = "P1-temp-5", max_age = "30min" }'],
     )
     parameters: Mapping[str, float] = Field(
@@ -188,7 +188,7 @@ class Calibration(OfSubject):
 
     @property
     def place(self) -> int:
-        """Where it stands among the steps of its subject."""
+        """Its number among the steps of its subject."""
         return self.step or 1
 
     @property
@@ -212,10 +212,10 @@ class FieldCheck(OfSubject):
         examples=["as found"],
     )
     reading: FiniteFloat = Field(
-        description="what the channel said, mean of the comparison", examples=[18.42]
+        description="value of the channel, mean of the comparison", examples=[18.42]
     )
     reference_value: FiniteFloat = Field(
-        description="what the reference said, mean of the comparison", examples=[18.25]
+        description="value of the reference, mean of the comparison", examples=[18.25]
     )
     u_reference: FiniteFloat = Field(
         gt=0,
@@ -298,7 +298,7 @@ def open_steps(
 ) -> Iterator[list[Calibration]]:
     """The calibrations of each step that has some, and none that covers the time.
 
-    Where the `maker`'s curve counts, it stands in the place of all steps of the sensor.
+    Where the `maker`'s curve counts, it replaces all steps of the sensor.
     """
     steps: dict[tuple[bool, int], list[Calibration]] = {}
     for calibration in calibrations:

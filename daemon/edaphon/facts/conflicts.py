@@ -1,7 +1,6 @@
 """Where new facts contradict what is known: names used again, overlaps, what must not change."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ _PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})
 
 
 def knowledge_conflicts(
-    rows: Rows[FactRow],
+    rows: Sequence[FactRow],
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]] | None = None,
     doubtful: frozenset[str] = frozenset(),
@@ -29,7 +28,7 @@ def knowledge_conflicts(
 
     `sources` are the outputs of each source path; without them names that may stand elsewhere are
     not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves). `sheets` holds
-    the owner's model sheets beside those of the package.
+    the owner's model sheets in addition to those of the package.
     """
     config_errors = list(islice(_identity(rows, knowledge), MOST_ERRORS))
     wrong = {(c.file, c.line) for c in config_errors}
@@ -51,7 +50,7 @@ def _hidden(new: NewFacts) -> Iterator[Found]:
                 yield row.fact, key, came, RIGHT
 
 
-def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
+def _identity(rows: Sequence[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
     earlier: dict[str, list[Fact]] = {id: list(f) for id, f in knowledge.ever.items()}
     places: dict[str, str] = {}
     for row in rows:
@@ -81,7 +80,8 @@ def _used_again(fact: Fact, known: Fact, places: Mapping[str, str]) -> tuple[str
     if fact.id in places:
         return "id", f'"{fact.id}" is used twice, first in {places[fact.id]}', "another id"
     if fact.renewed and known.table == fact.table:
-        right = f'a fact is never edited: write this row with supersedes = "{fact.id}" beside it'
+        again = f'keep that row and write this one with supersedes = "{fact.id}"'
+        right = f"a fact is never edited: {again}"
     else:
         right = f'a fact is never edited: write a new one with supersedes = "{fact.id}"'
     return "id", f'"{fact.id}" was applied with other content', right
@@ -122,13 +122,13 @@ def _superseding(fact: Fact, earlier: Mapping[str, list[Fact]]) -> Iterator[tupl
 
 
 def _taken_back(id: str, earlier: Mapping[str, list[Fact]]) -> bool:
-    """Whether a revocation of it stands, which one of its own may take back, and so on."""
+    """Whether a revocation of it is in force, which one of its own may take back, and so on."""
     by: dict[str, list[str]] = {}
     for fact in chain.from_iterable(earlier.values()):
         if isinstance(fact, Revocation):
             by.setdefault(fact.of, []).append(fact.id)
     known: dict[str, bool] = {}
-    way = dict.fromkeys([id])  # of revocations that take each other back in a circle none stands
+    way = dict.fromkeys([id])  # of revocations that take each other back in a circle none counts
     while way:
         one = next(reversed(way))
         open_ones = [r for r in by.get(one, ()) if r not in known and r not in way]
@@ -241,18 +241,18 @@ def contradictions(
     reported: Mapping[str, str],
     knowledge: Knowledge,
     now_ns: int,
-    told_ns: Mapping[str, int] | None = None,
+    reported_ns: Mapping[str, int] | None = None,
 ) -> tuple[Contradiction, ...]:
-    """`told` are the serial numbers that instruments gave, by path; "" is no answer to that.
+    """`reported` are the serial numbers that instruments gave, by path; "" is no answer.
 
-    `told_ns` says when [UTC ns]: what was told before a deployment began says nothing of it.
+    `reported_ns` says when [UTC ns]: one given before a deployment began does not count.
     """
     deployed = deployed_sensors(knowledge, now_ns)
     begun = _begun(knowledge, now_ns)
     reported = {
         path: serial
         for path, serial in reported.items()
-        if (told_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
+        if (reported_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
     }
     wrong = {
         path: serial
@@ -300,7 +300,7 @@ def _explained(
         first = ring.index(min(ring))
         places = _listed(ring[first:] + ring[:first])
         return (
-            f"{places} tell each other's serial numbers: the probes or their addresses are "
+            f"{places} report each other's serial numbers: the probes or their addresses are "
             f"swapped; swap them back, or enter deployments from the time of the swap "
             f"({latest} at the latest)"
         )
@@ -318,7 +318,7 @@ def _exchanged(serial: str, before: str, knowledge: Knowledge, latest: str) -> s
     what = f"{serial}, which is deployed nowhere," if known else f"a new sensor {serial}"
     enter = "[[deployment]]" if known else "[[sensor]] and [[deployment]]"
     return (
-        f"{what} stands where {before} was; enter {enter} from the time of the exchange "
+        f"{what} is where {before} was; enter {enter} from the time of the exchange "
         f"({latest} at the latest)"
     )
 

@@ -55,7 +55,7 @@ def _chain(
         yield fact, "step" if isinstance(fact, Calibration) else "channel", problem, "at most three"
     for step in [*sensor, *own]:
         yield from _twice(new, step, output, deployment)
-        yield from _beside(new, step, deployment)
+        yield from _second_input(new, step, deployment)
     factory = next((f for f in output.factory if f.name == deployment.factory), None)
     reported = (output.unit, output.quantity)
     ends = [(factory.unit, factory.quantity)] if factory is not None else []
@@ -114,8 +114,8 @@ def _into(new: NewFacts, step: Calibration, unit: str, deployment: Deployment) -
             yield deployment, "output", came, expected_only(error)
 
 
-def _beside(new: NewFacts, step: Calibration, deployment: Deployment) -> Iterator[Found]:
-    """What a step takes beside its number is there, and in a unit that the curve can take."""
+def _second_input(new: NewFacts, step: Calibration, deployment: Deployment) -> Iterator[Found]:
+    """The second input of a step is there, in a unit that the curve can take."""
     wanted = find_curve(step.curve).second
     if step.second is None or wanted is None or step.by_calendar:
         return
@@ -193,7 +193,7 @@ def own_complaints(new: NewFacts) -> Iterator[Found]:
     for fact in _on_subjects(new):
         for name, reported in (fact.evidence or {}).items():
             if not is_hash(reported):
-                right = f"the SHA-256 of the file, as `sha256sum {name}` tells it"
+                right = f"the SHA-256 of the file, as `sha256sum {name}` shows it"
                 yield fact, "evidence", f'"{name}" has no hash yet', right
     for calibration in new.new(Calibration):
         yield from _drift(calibration)
@@ -270,7 +270,7 @@ def _one_number(later: Calibration, first: Calibration) -> Iterator[Found]:
         came = f'"{(first if first.by_calendar else later).curve}" goes by the calendar itself'
         yield later, key, came, "two curves of one moment each"
     elif first.second != later.second:
-        yield later, key, f'"{first.id}" takes another number beside', "the same `second`"
+        yield later, key, f'"{first.id}" takes another second input', "the same `second`"
     elif _gives(first) != _gives(later):
         unit = _gives(first) or "the unit of what comes"
         came = f'"{first.id}" gives {unit}, this one {_gives(later) or "the unit of what comes"}'
@@ -284,7 +284,7 @@ def _gives(step: Calibration) -> str:
     unit = step.to_unit or own[0] or step.from_unit or own[1] or ""
     try:
         return canonical(unit) if unit else ""
-    except CalibrationError:  # complained of where it stands
+    except CalibrationError:  # reported at its own place
         return unit
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
@@ -171,7 +170,7 @@ class Knowledge:
         return tuple(id for id in self.channels if self.plot_of(id) == plot)
 
     def plot_of(self, channel_id: str) -> str:
-        """The id of the plot that a channel lies in, "" if nobody said so. Raises KeyError."""
+        """The id of the plot that a channel lies in, "" if it is not known. Raises KeyError."""
         fact = self.channels[channel_id]
         profile = self.profiles.get(fact.profile or "")
         return fact.plot or (profile.plot if profile else "")
@@ -190,7 +189,7 @@ class Knowledge:
         return self.channels[channel_id].channel(site, self.plot_of(channel_id))
 
     def channels_ever(self, site: str) -> dict[str, Channel]:
-        """The nouns of all channels that were ever defined, in force or not."""
+        """All channels that were ever defined, in force or not."""
         plots: dict[str, str] = {}
         found: dict[str, Channel] = {}
         for _, fact in self.entered:
@@ -201,7 +200,7 @@ class Knowledge:
         return found
 
 
-def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
+def new_rows(rows: Sequence[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
     """The rows that are not known yet, word for word the same facts left out."""
     return tuple(r for r in rows if r.fact not in knowledge.ever.get(r.fact.id, ()))
 
@@ -240,7 +239,7 @@ def _written_out(factory: Factory) -> dict[str, float]:
 
 
 def pins_needed(
-    rows: Rows[FactRow],
+    rows: Sequence[FactRow],
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]],
     models: Mapping[str, str],

@@ -174,7 +174,7 @@ def _too_long(
 ) -> frozenset[str]:
     """The channels that need the journal, where it is longer than that; else nothing.
 
-    Where it is read all the same, a person at a terminal is told what takes so long.
+    Where it is read all the same, a terminal shows what takes so long.
     """
     if journal.length <= (MANY if most_entries is None else most_entries):
         return frozenset()
@@ -187,7 +187,7 @@ def _too_long(
 
 
 def _of_the_journal(series: Series, plan: Plan, ranges: Ranges) -> Iterator[str]:
-    """Channels of which the series does not tell all that the line would see."""
+    """Channels of which the series lacks something that the pipeline would see."""
     derived = derived_by(series)
     for channel, own in whole_segments(ranges, derived.intervals, plan.intervals).items():
         if not readings_suffice(derived, plan, series, channel, own):

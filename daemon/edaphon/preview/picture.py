@@ -85,7 +85,7 @@ def _envelope(
 
 
 def _unbroken(x: Float, good: npt.NDArray[np.bool_]) -> Iterator[slice]:
-    """Neighbours in time; a hole is one that is long beside the usual distance."""
+    """Neighbours in time; a hole is much longer than the usual distance."""
     steps = np.diff(x)
     begins = np.ones(len(x), bool)
     begins[1:] = ~good[:-1] | (steps > HOLE * np.median(steps)) if len(steps) else True

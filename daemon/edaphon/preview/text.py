@@ -38,7 +38,7 @@ def bare_lines(found: Preview) -> Iterator[str]:
 
 
 def warnings_of(found: Preview) -> Iterator[str]:
-    """What must not be overlooked, for people and beside a table."""
+    """What must not be overlooked, for people and next to a table."""
     for one in found.channels:
         yield from _lost(one)
     if found.behind:

@@ -15,7 +15,7 @@ import orjson
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
-from edaphon.clock import DAY_NS
+from edaphon.clock import DAY_NS, SECOND_NS
 from edaphon.databases import AT_FAULT, fault_of
 from edaphon.derive.fact_log import known_facts
 from edaphon.instants import instant_text
@@ -36,11 +36,10 @@ from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
 
 JOURNAL_SUMMARY = "journal summary"  # in the state file
-BEGIN_S, EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes first
+BEGIN_S, CHECK_EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes first
 REST = 9  # times as long as a read took: at most a tenth of one core and of the disk's time
 ENTRIES = 2000  # of one read
 Altered = dict[str, list[str]]  # what is wrong with a release, by its name
-SECOND_NS = 10**9
 START, FIRST_NS = EntryId(0, 0), -(2**63)
 PAGE = 4000
 NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
@@ -88,7 +87,7 @@ class Losses:
 
 
 class StoredCheck:
-    """`run` is the life of a thread; `altered` is what it last found of releases."""
+    """`run` is a daily job; `altered` is what it last found of releases."""
 
     def __init__(
         self,
@@ -106,18 +105,16 @@ class StoredCheck:
         """Releases that are not what was released, those apart that a person has noted."""
         return not_noted(self._storage, self._altered)
 
-    def run(self) -> None:
-        self._stop.wait(BEGIN_S)
-        while not self._stop.is_set():
-            try:
-                self._altered = altered_releases(self._storage)
-                for damage in damage_in(read_only(self._storage.layout.journal), self._rest):
-                    self._on_damage(damage)
-                self._read_series()
-            except (sqlite3.OperationalError, OSError):  # a full disk, which is shown as such
-                self._stop.wait(TRY_AGAIN_S)
-            else:
-                self._stop.wait(EVERY_S)
+    def run(self) -> str | None:
+        """Read all; what keeps it from that is a full disk or so, which is shown as such."""
+        try:
+            self._altered = altered_releases(self._storage)
+            for damage in damage_in(read_only(self._storage.layout.journal), self._rest):
+                self._on_damage(damage)
+            self._read_series()
+        except (sqlite3.OperationalError, OSError) as error:
+            return str(error)
+        return None
 
     def _read_series(self) -> None:
         path = self._storage.layout.series

@@ -47,9 +47,16 @@ from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
 from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
-from edaphon.toml_input.lines import MOST_BYTES, Place, is_text, read_text
+from edaphon.toml_input.lines import (
+    FACT_TABLES,
+    MOST_BYTES,
+    ConfigError,
+    Document,
+    Place,
+    read_document,
+)
 from edaphon.toml_input.models import configuration_complaints, validated
+from edaphon.toml_input.values import is_text, read_text
 
 CONFIG_NAME = "edaphon.toml"
 
@@ -143,7 +150,7 @@ def _facts(
     sheets = draft.parts.sheets if draft else None
     conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful, sheets)
     if draft is not None and draft.config is None:
-        # a source that is wrong itself is told once, not again at each deployment
+        # a source that is wrong itself is reported once, not again at each deployment
         conflicts = [c for c in conflicts if c.key != "deployment.source"]
     secrets = secret_files(draft.parts) if draft else frozenset()
     evidence = evidence_complaints(
@@ -218,7 +225,7 @@ def _is_config(document: Document) -> bool:
 
 def _too_many(configs: Sequence[Document]) -> Iterator[ConfigError]:
     for other in configs[1:]:
-        came = f"a second configuration beside {configs[0].file}"
+        came = f"a second configuration next to {configs[0].file}"
         tables = ", ".join(sorted(FACT_TABLES))
         yield ConfigError(other.file, 1, "", came, f"only fact tables here ({tables})")
 

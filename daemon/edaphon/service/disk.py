@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from statistics import median
@@ -109,19 +108,20 @@ class Disk:
             sync_folder(self._reserve)
 
     def restore(self, samples: object) -> None:
-        """Take over the samples of an earlier life, as `watch` had them kept."""
+        """Take over the samples of an earlier life."""
         if isinstance(samples, list):
             pairs = [s for s in samples if isinstance(s, list) and len(s) == 2]
             self._samples = [(int(at), int(free)) for at, free in pairs]
 
-    def watch(
-        self, stop: threading.Event, now_ns: Callable[[], int], keep: Callable[[object], None]
-    ) -> None:
-        """Look at times until `stop`; `keep` gets the samples whenever there is another."""
+    def watch(self, stop: threading.Event) -> None:
+        """Make the reserve again where it was given up and there is room, until `stop`."""
         while not stop.wait(LOOK_EVERY_S):
             self.make_reserve()
-            if self.sample(now_ns()):
-                keep(self._samples)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """As `restore` takes them over in another life."""
+        return self._samples
 
     def sample(self, now_ns: int) -> bool:
         """Take a sample; False where none is due."""

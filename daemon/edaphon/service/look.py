@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
 from edaphon.alerts.model import Node, NodeKind
+from edaphon.clock import HOUR_NS
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
 from edaphon.derive.plan import lost_facts_text
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
 USUAL_INTERVAL_NS = 3_600_000_000_000
 CHUNK_NS = 12_000_000_000  # a stream is journalled in chunks of 10 s, and then derived
-HOUR_NS = 3600 * 10**9
 HOURS = 24
 GATEWAYS_EVERY_S = 3600.0
 FLOOD_GOES_ON_NS = 600 * 10**9  # after the last item that was not kept

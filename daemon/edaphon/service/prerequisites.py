@@ -1,7 +1,6 @@
 """What a configuration needs of this machine and reaches with it, each with what to do next."""
 
 import errno
-import getpass
 import grp
 import os
 import stat
@@ -21,8 +20,8 @@ from edaphon.config.reading import named_values, read_codec
 from edaphon.config.sources import Broker, Bus
 from edaphon.facts import FactRow, evidence_files
 from edaphon.network.requests import is_loopback
-from edaphon.toml_input import ConfigError, Document
-from edaphon.toml_input.lines import Place
+from edaphon.people import account_name
+from edaphon.toml_input.lines import ConfigError, Document, Place
 from edaphon.toml_input.values import Secret, secret_host
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.sheets import Sheet
@@ -118,8 +117,8 @@ def _all_accesses(config: Configuration, kinds: Mapping[Place, BaseModel]) -> _A
 
 
 def _bus_accesses(place: Place, bus: Bus) -> _Accesses:
-    if bus.port.startswith("tcp://"):
-        yield CONNECTS, bus.port.removeprefix("tcp://"), (*place, "port")
+    if "://" in bus.port:
+        yield CONNECTS, bus.port.partition("://")[2], (*place, "port")
     else:
         yield READS if bus.kind == "w1" else WRITES, bus.port, (*place, "port")
     if bus.multiplexer is not None:
@@ -199,14 +198,6 @@ def next_steps(file: Path, config: Configuration, apply: str = "") -> Iterator[s
         yield f"next: edaphon run {file}"
     if config.buses and missing:
         yield f"without its hardware: edaphon simulate {file} --folder /tmp/plot"
-
-
-def account_name() -> str:
-    """Of this process; a container may run an account that has no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid-{os.getuid()}"
 
 
 def denied(path: Path, error: OSError) -> str:

@@ -30,10 +30,17 @@ from edaphon.journal.salvage import (
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.alerting import notifier_of
-from edaphon.service.audit import JOURNAL_SUMMARY, Losses, StoredCheck
+from edaphon.service.audit import (
+    BEGIN_S,
+    CHECK_EVERY_S,
+    JOURNAL_SUMMARY,
+    TRY_AGAIN_S,
+    Losses,
+    StoredCheck,
+)
 from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
 from edaphon.service.disk import Disk, Room
-from edaphon.service.jobs import Housekeeping
+from edaphon.service.jobs import Jobs
 from edaphon.service.packages import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
@@ -44,8 +51,11 @@ from edaphon.storage.series_file import open_series, reached_by
 from edaphon.toml_input import ConfigError, Document
 
 FLUSH_EVERY_S = 3600
+IDENTIFY_EVERY_S = 86_400
+MESSAGES_EVERY_S = 60  # repeated messages and the weekly report have their times
+SAMPLE_EVERY_S = 3600  # of free space
 TURN_WITHIN_NS, REWORK_WITHIN_NS = 30 * 10**9, 600 * 10**9  # for the machine's watchdog
-STOP_THREADS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 1.0, 3.0
+STOP_THREADS_S, STOP_JOBS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 0.5, 1.0, 3.0
 HUNG = (
     "deriving did not stop in time and is left as it is: what came in is kept, and the next start"
     " derives it"
@@ -96,7 +106,7 @@ class Service:
         self.threads = self._own.make_threads()
         self.is_over = False  # whether all threads have ended at the stop
         self._applying = threading.Lock()
-        self._housekeeping = Housekeeping()
+        self.jobs = Jobs(self.report)
         self._open_storage()
         self._open_parts()
 
@@ -166,12 +176,10 @@ class Service:
         self.outputs.follow(self.series, self.channels)
         run("deriver", self.deriving.run)
         self.sources.start(self._accounts, self._alive_until_ns)
-        run("clock", partial(self.clock_watch.run, stop, self._housekeeping.wake))
-        keep = partial(self._note, "disk")
-        run("disk", partial(self.disk.watch, stop, self.keeper.now_ns, keep))
+        run("clock", partial(self.clock_watch.run, stop, self.jobs.wake))
+        run("disk", partial(self.disk.watch, stop))
         run("saved places", partial(self._places.watch, self._save_places, stop))
-        run("stored files", self.stored.run)
-        self._start_housekeeping()
+        self._start_jobs()
         run("alerts", partial(self.alerts.run, stop))
         self.alerts.start_sending(run, stop)
 
@@ -184,8 +192,9 @@ class Service:
         self.stop_sources()
         self.threads.stop.set()
         self.alerts.wake()
-        self._housekeeping.stop()
+        self.jobs.stop()
         self.threads.join(STOP_THREADS_S)
+        self.jobs.join(STOP_JOBS_S)
         with self.deriver.idle(STOP_DERIVER_S) as is_idle:
             if is_idle:
                 self._save_places()
@@ -194,13 +203,13 @@ class Service:
         self.outputs.stop(STOP_SINK_S / max(1, len(self.sinks)))
         self.alerts.save(at_once=True)
         if is_idle:
-            self._keep_house()
+            self._flush_or_words()
         self.journal.close()
         if is_idle:
             self.series.close()
         else:
             _log.error(HUNG)
-        self.is_over = is_idle and self.threads.is_over
+        self.is_over = is_idle and self.threads.is_over and self.jobs.is_over
         self.guard.forget()  # left by order: no entry is blamed for it
         self.guard.close()
         self.state.close()
@@ -228,17 +237,28 @@ class Service:
     def _save_places(self) -> None:
         self._places.save(self.sources, self.series)
 
-    def _start_housekeeping(self) -> None:
-        self._housekeeping.add(self._keep_house, FLUSH_EVERY_S)
-        self._housekeeping.start()
+    def _start_jobs(self) -> None:
+        jobs = self.jobs
+        jobs.add("flush", self._flush_or_words, FLUSH_EVERY_S)
+        jobs.add("check of stored files", self.stored.run, CHECK_EVERY_S, BEGIN_S, TRY_AGAIN_S)
+        jobs.add("identification", self.sources.identify_again, IDENTIFY_EVERY_S)
+        jobs.add("messages due", self.alerts.wake_senders, MESSAGES_EVERY_S)
+        jobs.add("free space", self._sample_disk, SAMPLE_EVERY_S, first_s=0.0)
+        jobs.start()
 
-    def _keep_house(self) -> None:
+    def _flush_or_words(self) -> str | None:
+        """What kept it from being written; the next flush tries again."""
         try:
             self.flush()
         except sqlite3.Error as error:
             self.report("series", f"can't be written, and is tried again: {error}")
-        else:
-            self.report("series", None)
+            return str(error)
+        self.report("series", None)
+        return None
+
+    def _sample_disk(self) -> None:
+        if self.disk.sample(self.keeper.now_ns()):
+            self._note("disk", self.disk.samples)
 
     def _journal_configuration(self) -> None:
         last = self.journal.copies.last(Kind.CONFIGURATION)

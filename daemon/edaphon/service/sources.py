@@ -109,6 +109,11 @@ class ServiceSources:
         accounts = [a for s in self.samplers.values() for a in s.accounts.values()]
         return [account.gap for account in accounts if account.gap is not None]
 
+    def identify_again(self) -> None:
+        """Each instrument that is asked may be another one since."""
+        for sampler in self.samplers.values():
+            sampler.identify_again()
+
     def saved_accounts(self) -> dict[str, dict[str, Any]]:
         """What became of each slot of each scheduled source, to be kept over a restart."""
         return {p: a for s in self.samplers.values() for p, a in s.saved_accounts().items()}

@@ -84,6 +84,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
             for progress in follower.imports
         ],
         "disk": {"text": room.text, **room._asdict()},
+        "jobs": service.jobs.rows(service.clock.wall_ns()),
         "visits": visit_rows(service),
         "incidents": incident_rows(service),
         "trouble": problems(service, room, sources, channels),

@@ -1,62 +1,21 @@
 """InfluxDB 1, 2 and 3, and servers that speak their line protocol (VictoriaMetrics)."""
 
 import gzip
-import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 from urllib.parse import urlsplit
 
-import urllib3
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.model import Channel, Observations
 from edaphon.network.requests import Answer, Limits, basic, is_loopback
-from edaphon.sinks.influxql import DAYS, ByDelete, ByFlag, ByInfluxql, Erase, Influxql, Readback
+from edaphon.sinks.influxql import DAYS, ByFlag, ByInfluxql, Erase, Influxql, Queries, Readback
 from edaphon.sinks.lines import DatabaseWire, LineWriter, TooLarge, judge, server_of
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read, SinkKind
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
     from edaphon.sinks.influxql import Rows
-
-
-class ClientPost:
-    """POST /api/v2/write of InfluxDB 2 and 3."""
-
-    def __init__(self, wire: DatabaseWire, token: str, org: str, bucket: str) -> None:
-        from influxdb_client.client.influxdb_client import InfluxDBClient
-        from influxdb_client.service.write_service import WriteService
-
-        self._requests = _Requests(wire)
-        self._org, self._bucket = org, bucket
-        client: Any = InfluxDBClient(wire.url, token, org=org)
-        client.api_client.rest_client.pool_manager = self._requests
-        made: Any = WriteService
-        self._service = made(client.api_client)
-
-    def post(self, lines: bytes) -> Answer:
-        self._service.post_write(
-            self._org, self._bucket, lines, precision="ns", content_encoding="gzip"
-        )
-        return self._requests.answer
-
-    def close(self) -> None:
-        self._requests.wire.close()
-
-
-class _Requests:
-    """Stands for the client's pool of connections: keeps the answer and gives it an empty one."""
-
-    def __init__(self, wire: DatabaseWire) -> None:
-        self.wire = wire
-        self.answer = Answer(0, {}, "")
-
-    def request(
-        self, method: str, url: str, body: bytes, headers: Mapping[str, str], **_: object
-    ) -> urllib3.HTTPResponse:
-        parts = urlsplit(url)
-        self.answer = self.wire.request(method, f"{parts.path}?{parts.query}", body, headers)
-        return urllib3.HTTPResponse(io.BytesIO(), status=204)
 
 
 QUERY_S, QUERY_BYTES = 120.0, 8_000_000  # of one answer when points are read back
@@ -72,9 +31,7 @@ class InfluxSettings(Table):
         default=2,
         description="1: /write; 2, 3: /api/v2/write; 3 also for VictoriaMetrics: it can't delete",
     )
-    database: str = Field(
-        default="", description="database (1, 3); for 2 the name mapped to the bucket"
-    )
+    database: str = Field(default="", description="database (1, 3); for 2 it is not needed")
     bucket: str = Field(default="", description="bucket (2)")
     org: str = Field(default="", description="organisation (2)")
     username: str = Field(default="", description="user (1), with `token` as the password")
@@ -268,11 +225,16 @@ def open_sink(settings: InfluxSettings, channels: Mapping[str, Channel]) -> Infl
     writer = LineWriter(channels)
     wire = _wire(settings, secret)
     post: PointPost
+    erase: Erase
     if settings.version == 1:
         post = WritePost(wire, settings.database)
+        erase = ByInfluxql(Influxql(wire, settings.database))
     else:
-        post = ClientPost(wire, secret, settings.org, settings.target)
-    erase = _erase(settings, wire, writer)
+        from edaphon.sinks.influx_client import ByDelete, Client, ClientPost  # version 1 needs none
+
+        client = Client(wire, secret, settings.org)
+        post = ClientPost(client, settings.target)
+        erase = ByDelete(client, settings.bucket) if settings.version == 2 else ByFlag(writer)
     read = _reading(settings, channels) if settings.version == 3 else None
     return InfluxSink(post, erase, writer, settings.points_per_request, read)
 
@@ -292,14 +254,15 @@ def _reading(settings: InfluxSettings, channels: Mapping[str, Channel]) -> Read:
     return read
 
 
-def open_influxql(settings: InfluxSettings) -> Influxql:
-    """The queries of the same database, for reading back."""
-    wire = _wire(settings, settings.secret(), Limits(QUERY_S, QUERY_BYTES))
-    if settings.version == 2 and not settings.database:
-        # InfluxDB 2 gives a bucket without a mapping these two names (its dbrp package).
-        database, _, retention = settings.bucket.partition("/")
-        return Influxql(wire, database, retention)
-    return Influxql(wire, settings.database)
+def open_queries(settings: InfluxSettings) -> Queries:
+    """The questions of the same database or bucket, for reading back; opens no connection yet."""
+    secret = settings.secret()
+    wire = _wire(settings, secret, Limits(QUERY_S, QUERY_BYTES))
+    if settings.version != 2:
+        return Influxql(wire, settings.database)
+    from edaphon.sinks.influx_client import Client, Flux  # no other version needs it
+
+    return Flux(Client(wire, secret, settings.org), settings.bucket)
 
 
 def _wire(settings: InfluxSettings, secret: str, limits: Limits | None = None) -> DatabaseWire:
@@ -310,25 +273,9 @@ def _wire(settings: InfluxSettings, secret: str, limits: Limits | None = None) -
     return DatabaseWire(settings.url, header, settings.ca_file, [secret], limits)
 
 
-def _erase(settings: InfluxSettings, wire: DatabaseWire, writer: LineWriter) -> Erase:
-    if settings.version == 1:
-        return ByInfluxql(Influxql(wire, settings.database))
-    if settings.version == 2:
-        return ByDelete(wire, settings.org, settings.bucket)
-    return ByFlag(writer)
-
-
 def open_readback(settings: InfluxSettings) -> Readback:
     """Opens no connection yet."""
-    words = ""
-    if settings.version == 2:
-        name = settings.database or settings.bucket
-        words = (
-            f"InfluxDB 2 says so too when the token may only write: reading back needs a token that"
-            f" may read bucket {settings.bucket!r}, which must be what its database {name!r} is"
-            " mapped to"
-        )
-    return Readback(open_influxql(settings), DAYS[settings.version], words)
+    return Readback(open_queries(settings), DAYS[settings.version])
 
 
 KIND = SinkKind(InfluxSettings, open_sink, doubts, open_readback)

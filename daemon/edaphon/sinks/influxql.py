@@ -1,9 +1,6 @@
-"""What an InfluxDB server is asked besides writes, and what each of its answers means.
+"""What each answer of an InfluxDB means, and what is read back and deleted by InfluxQL (1, 3)."""
 
-InfluxDB 2 needs a mapping of the bucket to a database name (DBRP); 3 has one for every database.
-"""
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -12,20 +9,19 @@ import numpy as np
 import orjson
 
 from edaphon.clock import DAY_NS
-from edaphon.model import Channel, Float, Int
+from edaphon.model import Channel, Float, Int, Observations
 from edaphon.network.requests import Answer, Secrets
+from edaphon.series import BlockHead, Series
 from edaphon.sinks.lines import (
     WITHDRAWN,
     AskLess,
     DatabaseWire,
     LineWriter,
-    TooLarge,
-    judge,
     judge_read,
     tag_text,
     withdrawn_lines,
 )
-from edaphon.sinks.sink import Later, Never, PointWithdrawal
+from edaphon.sinks.sink import Later, PointWithdrawal
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -55,6 +51,22 @@ class Influxql:
                 f"got {answer.words(100)!r}",
                 blocked=True,
             ) from None
+
+    def counts(self, channel: Channel, start_ns: int, end_ns: int) -> list[list[int]]:
+        query = (
+            f'SELECT count("flag") {rows(channel, start_ns, end_ns - 1)}'
+            f" AND \"derivation\" != '{WITHDRAWN}' GROUP BY time(1d) fill(none)"
+        )
+        return [row for one in self.ask(query)[0] for row in one["values"]]
+
+    def page(self, channel: Channel, start_ns: int, end_ns: int) -> list[list[Any]]:
+        fields = ", ".join(f'"{field}"' for field in (*NUMBERS, "derivation"))
+        chosen = rows(channel, start_ns, end_ns - 1)
+        query = f"SELECT {fields} {chosen} ORDER BY time LIMIT {PAGE}"
+        return [row for one in self.ask(query)[0] for row in one["values"]]
+
+    def why_refused(self) -> str:
+        return ""
 
 
 def _series(result: dict[str, Any], secrets: Secrets) -> list[dict[str, Any]]:
@@ -105,14 +117,31 @@ class Rows(NamedTuple):
     derivation: tuple[str, ...]
 
 
+class Queries(Protocol):
+    """The two questions about a span of time [start, end) of a channel; Later, or AskLess."""
+
+    def counts(self, channel: Channel, start_ns: int, end_ns: int) -> list[list[int]]:
+        """(a time of the day, points with a flag on it), without those laid over as withdrawn."""
+        ...
+
+    def page(self, channel: Channel, start_ns: int, end_ns: int) -> list[list[Any]]:
+        """Time, NUMBERS and derivation of the first PAGE points, by time."""
+        ...
+
+    def why_refused(self) -> str:
+        """What a person should know when nothing can be read."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Readback:
     """What one database holds of a channel; Later when it can't be asked."""
 
-    def __init__(self, influxql: Influxql, days: int = 366, words: str = "") -> None:
-        """`days`: the longest question; `words`: what else to say when nothing can be read."""
-        self._influxql = influxql
+    def __init__(self, queries: Queries, days: int = 366) -> None:
+        """`days`: the longest question."""
+        self._queries = queries
         self._longest_ns = days * DAY_NS
-        self._words = words
 
     def counts(self, channel: Channel, days: Iterable[date]) -> dict[date, int]:
         """Points with a flag on each UTC day; points laid over as withdrawn don't count."""
@@ -126,48 +155,45 @@ class Readback:
 
     def rows(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[Rows]:
         """Pages of the points in [start, end), by time; memory is bounded by the page."""
-        fields = ", ".join(f'"{field}"' for field in (*NUMBERS, "derivation"))
         while start_ns < end_ns:
             stop_ns = min(end_ns, start_ns + self._longest_ns)
-            chosen = rows(channel, start_ns, stop_ns - 1)
-            query = f"SELECT {fields} {chosen} ORDER BY time LIMIT {PAGE}"
-            try:
-                page = [row for one in self._ask(query) for row in one["values"]]
-            except AskLess:
-                self._ask_less(stop_ns - start_ns)
+            page = self._asked(self._queries.page, channel, start_ns, stop_ns)
+            if page is None:
                 continue
             if page:
                 yield _rows(page)
             start_ns = stop_ns if len(page) < PAGE else page[-1][0] + 1
 
     def close(self) -> None:
-        self._influxql.close()
+        self._queries.close()
 
     def _counted(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[tuple[date, int]]:
         """(day, points) of parts of [start, end); a day may come in several parts."""
         while start_ns < end_ns:
             stop_ns = min(end_ns, start_ns + self._longest_ns)
-            query = (
-                f'SELECT count("flag") {rows(channel, start_ns, stop_ns - 1)}'
-                f" AND \"derivation\" != '{WITHDRAWN}' GROUP BY time(1d) fill(none)"
-            )
-            try:
-                found = [row for one in self._ask(query) for row in one["values"]]
-            except AskLess:
-                self._ask_less(stop_ns - start_ns)
+            found = self._asked(self._queries.counts, channel, start_ns, stop_ns)
+            if found is None:
                 continue
             for time_ns, n in found:
                 yield datetime.fromtimestamp(time_ns // 10**9, UTC).date(), int(n)
             start_ns = stop_ns
 
-    def _ask(self, query: str) -> list[dict[str, Any]]:
+    def _asked(
+        self,
+        ask: Callable[[Channel, int, int], list[list[Any]]],
+        channel: Channel,
+        start_ns: int,
+        end_ns: int,
+    ) -> list[list[Any]] | None:
+        """The answer; None where less is to be asked from now on."""
         try:
-            return self._influxql.ask(query)[0]
+            return ask(channel, start_ns, end_ns)
         except AskLess:
-            raise
+            self._ask_less(end_ns - start_ns)
+            return None
         except Later as later:
-            if self._words and later.blocked:
-                raise Later(f"{later.why}; {self._words}", blocked=True) from None
+            if later.blocked and (words := self._queries.why_refused()):
+                raise Later(f"{later.why}; {words}", blocked=True) from None
             raise
 
     def _ask_less(self, span_ns: int) -> None:
@@ -233,36 +259,6 @@ class ByInfluxql:
         self._influxql.close()
 
 
-class ByDelete:
-    """InfluxDB 2: POST /api/v2/delete; both ends of its range are deleted.
-
-    Reference: influxdb v2, storage/engine.go, DeleteBucketRangePredicate: [min, max].
-    """
-
-    notice = ""
-
-    def __init__(self, wire: DatabaseWire, org: str, bucket: str) -> None:
-        self._wire = wire
-        self._query = {"org": org, "bucket": bucket}
-
-    def erase(self, withdrawal: PointWithdrawal) -> bytes:
-        for first, last in withdrawal.spans:
-            self._delete(withdrawal.channel, first, last)
-        return b""
-
-    def _delete(self, channel: Channel, first_ns: int, last_ns: int) -> None:
-        body = {"start": _rfc3339(first_ns), "stop": _rfc3339(last_ns), "predicate": _all(channel)}
-        headers = {"Content-Type": "application/json"}
-        answer = self._wire.post("/api/v2/delete", self._query, orjson.dumps(body), headers)
-        try:
-            judge(answer, 1)
-        except (Never, TooLarge) as error:
-            raise Later(f"the server refuses to delete: {error}", blocked=True) from None
-
-    def close(self) -> None:
-        self._wire.close()
-
-
 class ByFlag:
     """InfluxDB 3 has no delete: flag 9 and the derivation "withdrawn" overwrite the point."""
 
@@ -292,17 +288,37 @@ def spans(times_ns: Int, kept_ns: Int) -> list[tuple[int, int]]:
     return list(zip(wanted[starts].tolist(), wanted[ends].tolist(), strict=True))
 
 
-def _all(channel: Channel) -> str:
-    """The delete predicate of a channel."""
-    texts = {"_measurement": channel.quantity, "channel": channel.id, "site": channel.site}
-    kept = {key: tag_text(text) for key, text in texts.items() if text}
-    return " AND ".join(f"{key}={_quoted(text)}" for key, text in kept.items())
+ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def same_numbers(
+    series: Series,
+    readback: Readback,
+    channel: Channel,
+    head: BlockHead,
+    aside: set[tuple[str, int]],
+) -> bool:
+    start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
+    own = [row for row in _own_numbers(series.read(channel.id, start, end))]
+    own = [row for row in own if (channel.id, row[0]) not in aside]
+    theirs = [row for page in readback.rows(channel, start, end) for row in _their_numbers(page)]
+    return own == theirs
 
 
-def _rfc3339(time_ns: int) -> str:
-    seconds, rest = divmod(time_ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+def _own_numbers(runs: list[Observations]) -> Iterator[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for run in runs:
+        columns = (run.value, run.raw, run.u_random, run.u_systematic)
+        numbers = [
+            np.where(np.isfinite(column), column, -0.125e-300).tolist() for column in columns
+        ]
+        names = [run.derivation] * len(run)
+        rows.extend(zip(run.time_ns.tolist(), *numbers, run.flag.tolist(), names, strict=True))
+    return iter(sorted(rows))
+
+
+def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
+    columns = (page.value, page.raw, page.u_random, page.u_systematic)
+    numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
+    flags = page.flag.astype(int).tolist()
+    return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)

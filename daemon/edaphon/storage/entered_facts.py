@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from edaphon.config import Configuration
-from edaphon.config.reading import read_codec
+from edaphon.config.model import Configuration
 from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.plan import Plan, plan_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
@@ -110,6 +109,7 @@ def _fact_log(journal: JournalReader, path: Path) -> list[Item]:
 
 def _sources_of_file(config: "Configuration") -> "Sources":
     """Those of the file, for a journal that no daemon has written its configuration into yet."""
+    from edaphon.config.reading import read_codec
     from edaphon.derive.decode import Sources
 
     files: dict[str, str] = {}

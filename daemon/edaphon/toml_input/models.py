@@ -22,7 +22,7 @@ from edaphon.toml_input.lines import (
 from edaphon.toml_input.values import SECRET_PLACE, Secret
 
 MOST_ERRORS = 100  # of one table; who made more mends these first
-_TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "heard", "file", "lorawan", "json"))
+_TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "pushed", "file", "lorawan", "json"))
 _URL_USER = re.compile(r"//.*@", re.DOTALL)  # may hold a password, and a password any character
 _MEANING = {
     "string_type": "text in quotes",
@@ -103,7 +103,7 @@ def _complaint(
 
 
 def _secret_at(kind: Any, inside: Place, row: Any) -> Place:
-    """The key of a secret that an error lies in: what stands there is shown to nobody."""
+    """The key of a secret that an error lies in: its value is shown to nobody."""
     for at, part in enumerate(inside):
         model = _model_of(kind, inside[:at], row)
         info = next((f for name, f in _fields(model) if name == part), None)

@@ -277,7 +277,7 @@ class ControlView:
 
 
 def _observations(channel_id: str, answer: Answer) -> Observations:
-    """What the socket doesn't send (raw number, doubt, sequence, derivation) stays empty."""
+    """What the socket doesn't send (raw number, source flag, sequence, derivation) stays empty."""
     time_ns = np.array(answer["time_ns"], np.int64)
     flag = np.array(answer["flag"], np.int16).astype(np.int8)
     value, u_random, u_systematic = (
@@ -289,9 +289,9 @@ def _observations(channel_id: str, answer: Answer) -> Observations:
         raise ValueError(f"columns differ in length: {shapes}")
     nothing = np.full(len(time_ns), np.nan)
     none = np.zeros(len(time_ns), np.int64)
-    doubt = np.zeros(len(time_ns), np.int8)
+    source_flag = np.zeros(len(time_ns), np.int8)
     reported = (value, u_random, u_systematic, flag)
-    return Observations(channel_id, "", time_ns, time_ns, nothing, *reported, doubt, none)
+    return Observations(channel_id, "", time_ns, time_ns, nothing, *reported, source_flag, none)
 
 
 def _floats(answer: Answer, name: str) -> Float:

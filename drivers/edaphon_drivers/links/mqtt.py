@@ -142,6 +142,10 @@ class MqttState:
     client_id: str = ""
 
 
+class HookGone(Exception):
+    """The installed paho-mqtt connects without our stream: no message would be received."""
+
+
 class MqttLink:
     """One connection to one broker, in one thread of its own.
 
@@ -170,7 +174,7 @@ class MqttLink:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._beat = time.monotonic()
-        self._is_reported = False
+        self._is_reported = self._is_deaf = False
         self._short = ShortConnections()
         self._thread = threading.Thread(target=self._run, name=f"mqtt {self.name}", daemon=True)
 
@@ -187,9 +191,9 @@ class MqttLink:
         self._wake_out.close()
 
     def alive(self) -> bool:
-        """Whether the thread runs and turns; a lost connection alone is no reason to worry."""
+        """Whether it runs, turns and can receive; a lost connection alone is no reason to worry."""
         fresh = time.monotonic() - self._beat < FROZEN_AFTER_S
-        return self._thread.is_alive() and fresh
+        return self._thread.is_alive() and fresh and not self._is_deaf
 
     def acknowledge(self, acknowledgements: Iterable[Acknowledgement]) -> None:
         """Send these soon, from any thread; those of an earlier connection are dropped.
@@ -208,9 +212,9 @@ class MqttLink:
         """
         self._client.subscribe([(topic, 1) for topic in self._options.topics])
 
-    def _make_client(self) -> "_Client":
+    def _make_client(self) -> Client:
         options = self._options
-        client = _Client(
+        client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id,
             clean_session=False,
@@ -220,8 +224,8 @@ class MqttLink:
         )
         if options.username is not None:
             client.username_pw_set(options.username, options.password)
-        if options.tls:
-            client.tls_set_context(_tls_context(options))
+        streams: Any = _Streams(_tls_context(options) if options.tls else None)
+        client.tls_set_context(streams)
         client.on_connect = self._guarded(self._connected)
         client.on_subscribe = self._guarded(self._subscribed)
         client.on_disconnect = self._guarded(self._disconnected)
@@ -273,6 +277,10 @@ class MqttLink:
         """Connect and hear until the connection is gone or stop() is called."""
         self.state.generation += 1
         self._client.reconnect()
+        self._is_deaf = self._stream() is None and self._client.socket() is not None
+        if self._is_deaf:
+            self._client.disconnect()
+            raise HookGone("paho-mqtt takes no stream of ours: install the version edaphon names")
         while self._turn():
             if self._stop.is_set():
                 self._client.disconnect()
@@ -282,7 +290,7 @@ class MqttLink:
     def _turn(self) -> bool:
         """Read, acknowledge, write, keep alive; False when the connection is gone."""
         self._beat = time.monotonic()
-        client, stream = self._client, self._client.stream()
+        client, stream = self._client, self._stream()
         if stream is None:
             return False
         to_read: list[Any] = [stream, self._wake_in]
@@ -301,6 +309,11 @@ class MqttLink:
         alive = client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
         stream.flush()
         return alive
+
+    def _stream(self) -> Stream | None:
+        """The open connection, if there is one."""
+        found: Any = self._client.socket()
+        return found if isinstance(found, Stream) else None
 
     def _read(self, stream: Stream) -> bool:
         hear = self._guarded(self._received)
@@ -412,16 +425,18 @@ class MqttLink:
             )
 
 
-class _Client(Client):
-    """paho's client over a Stream in the place of its socket."""
+class _Streams:
+    """What paho wraps connections with, by `tls_set_context`: TLS where there is, then a Stream."""
 
-    def _create_socket(self) -> Stream:
-        return Stream(super()._create_socket())
+    check_hostname = True  # is the context's part; nothing is left for paho to check
 
-    def stream(self) -> Stream | None:
-        """The open connection, if there is one."""
-        found = self.socket()
-        return found if isinstance(found, Stream) else None
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
+
+    def wrap_socket(self, connection: socket.socket, **words: Any) -> Stream:
+        if self._tls is None:
+            return Stream(connection)
+        return Stream(self._tls.wrap_socket(connection, **words))
 
 
 def _tls_context(options: MqttOptions) -> ssl.SSLContext:

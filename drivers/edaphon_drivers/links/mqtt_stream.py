@@ -189,6 +189,13 @@ class Stream:
         number: int = self._connection.fileno()
         return number
 
+    def settimeout(self, wait_s: float | None) -> None:
+        self._connection.settimeout(wait_s)
+
+    def do_handshake(self) -> None:
+        if isinstance(self._connection, ssl.SSLSocket):
+            self._connection.do_handshake()
+
     def setblocking(self, flag: bool) -> None:
         self._connection.setblocking(flag)
 

@@ -1,5 +1,7 @@
 """SDI-12 on a plain serial port: RS-232 or a UART with a diode, no adapter that knows the protocol.
 
+The port may be one of a serial server (`rfc2217://`) less than 40 ms away: the break goes there.
+
 The break, its timing and the removal of the echo are ours (specification v1.4, 4.1 and 7). The
 bytes on the wire are 7E1: they are made of 8N1 with a parity bit computed here, since the small
 UART of a Raspberry Pi knows no parity, and since binary packets come as 8N1.
@@ -14,6 +16,7 @@ from edaphon_drivers.links.serial import SerialLink, SerialOptions
 _BREAK_S = 0.0125  # at least 12 ms
 _MARKING_S = 0.0085  # at least 8.33 ms
 _AWAKE_S = 0.087  # after that much marking a probe may be asleep
+_BYTE_S = 10 / 1200
 _PACKET = re.compile(rb"[0-9A-Za-z]DB[0-9]{1,3}!")
 _EVEN = bytes(value | (0x80 if bin(value).count("1") % 2 else 0) for value in range(128))
 
@@ -46,7 +49,9 @@ class Sdi12UartLink(SerialLink):
             self._echo = bytes(_EVEN[byte & 0x7F] for byte in data)
             self._held = b""
             self._port.write(self._echo)
-            self._port.flush()
+            self._port.flush()  # a port of this machine waits here
+            if self.is_remote:
+                self._sleep(len(data) * _BYTE_S)
         self._address = data[:1]
         self._binary = bool(_PACKET.fullmatch(data))
         self._quiet_since_s = self._now_s()
@@ -61,10 +66,10 @@ class Sdi12UartLink(SerialLink):
 
     def _wake(self) -> None:
         """The break, received on the same wire as a NUL, and the marking after it."""
-        self._port.break_condition = True
-        self._sleep(_BREAK_S)
-        self._port.break_condition = False
-        self._sleep(_MARKING_S)
+        for state, wait_s in ((True, _BREAK_S), (False, _MARKING_S)):
+            self._port.break_condition = state
+            if not self.is_remote:  # else pyserial has waited 50 ms for the server's answer
+                self._sleep(wait_s)
         super().read(0)
 
     def _without_echo(self, came: bytes) -> bytes:

@@ -1,12 +1,17 @@
-"""A serial port as a link: exclusive, opened by path, and every problem with it is a LinkDown."""
+"""A serial port as a link: of this machine by its path, or of a serial server by `rfc2217://`.
+
+Every problem with it is a LinkDown. A port of this machine is opened for nobody else.
+"""
 
 import errno
 import os
 import select
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import serial
 
@@ -22,7 +27,11 @@ _REMEDIES = {
     errno.ENOTTY: "name a serial port, this is none",
 }
 _REMEDY = "check plug, cable and power of the adapter"
+_SERVER_REMEDY = "check power, cable and address of the serial server, and that it speaks RFC 2217"
 _CHUNK_BYTES = 4096
+_FLOOD_BYTES = 1_000_000  # that nobody asked for
+_SLICE_S = 0.02  # pyserial gives what a server sent within this time
+_QUIET_S = 20.0  # then a serial server is asked whether it is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +54,59 @@ class SerialLink:
 
     def __init__(self, path: str, options: SerialOptions = _USUAL) -> None:
         self.name = path
+        self.is_remote = path.startswith("rfc2217://")
+        self._heard_s = time.monotonic()
         with self._down_if("a port that opens"):
-            self._port = serial.Serial(
-                baudrate=options.baud,
-                bytesize=options.bytesize,
-                parity=options.parity,
-                stopbits=options.stopbits,
-                timeout=0,
-                write_timeout=2,
-                exclusive=True,
-            )
-            self._port.port = path
+            self._port = self._made(options)
             if options.rts is not None:
                 self._port.rts = options.rts
             if options.dtr is not None:
                 self._port.dtr = options.dtr
             self._port.open()
 
+    def _made(self, options: SerialOptions) -> Any:
+        settings: dict[str, Any] = {
+            "baudrate": options.baud,
+            "bytesize": options.bytesize,
+            "parity": options.parity,
+            "stopbits": options.stopbits,
+        }
+        if self.is_remote:
+            return serial.serial_for_url(self.name, do_not_open=True, timeout=_SLICE_S, **settings)
+        port = serial.Serial(timeout=0, write_timeout=2, exclusive=True, **settings)
+        port.port = self.name
+        return port
+
     def write(self, data: bytes) -> None:
         with self._down_if("a port that takes bytes"):
+            self._ask_server()
             self._port.write(data)
 
     def read(self, wait_s: float) -> bytes:
         """What has come, as soon as anything has; b"" when nothing came in `wait_s` [s]."""
         with self._down_if("a port that can be read"):
+            if self.is_remote:
+                return self._read_server(time.monotonic() + wait_s)
             ready, _, _ = select.select([self._port.fileno()], [], [], max(0.0, wait_s))
             return bytes(self._port.read(_CHUNK_BYTES)) if ready else b""
+
+    def _read_server(self, until_s: float) -> bytes:
+        while True:
+            waiting = self._port.in_waiting
+            if waiting > _FLOOD_BYTES:
+                raise ValueError(f"{waiting} bytes that nobody asked for")
+            if came := self._port.read(min(max(1, waiting), _CHUNK_BYTES)):
+                self._heard_s = time.monotonic()
+                return bytes(came)
+            if time.monotonic() >= until_s:
+                self._ask_server()
+                return b""
+
+    def _ask_server(self) -> None:
+        """One that lost its power ends no connection: it has to acknowledge that no break is on."""
+        if self.is_remote and time.monotonic() - self._heard_s > _QUIET_S:
+            self._port.break_condition = False
+            self._heard_s = time.monotonic()
 
     def close(self) -> None:
         with suppress(OSError, termios.error):
@@ -82,9 +118,11 @@ class SerialLink:
             yield
         except (OSError, ValueError, TypeError, termios.error) as error:
             number = _number(error)
-            remedy = _REMEDY if number is None else _REMEDIES.get(number, _REMEDY)
+            usual = _SERVER_REMEDY if self.is_remote else _REMEDY
+            remedy = usual if number is None else _REMEDIES.get(number, usual)
             # pyserial's own words hold the path twice, or guesses in brackets: Fault would cut them
-            came = str(error).partition(" (")[0] if number is None else os.strerror(number)
+            words = str(error).removeprefix(f"Could not open port {self.name}: ")
+            came = words.partition(" (")[0] if number is None else os.strerror(number)
             raise LinkDown(f"{expected}; {remedy}", came, self.name) from error
 
 

@@ -313,3 +313,23 @@ def test_the_shipped_broker_configuration_keeps_what_waits() -> None:
         "listener 1883 127.0.0.1",
     } <= lines
     assert any(line.startswith("message_size_limit ") for line in lines)
+
+
+def test_a_client_that_takes_no_stream_of_ours_is_reported_and_is_not_alive(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it connects, subscribes, and no message is ever received."""
+    monkeypatch.setattr(Client, "tls_set_context", lambda self, context: None)
+    with Ears(broker.port) as ears:
+        wait_until(lambda: not ears.link.alive(), "the report")
+        assert "install the version edaphon names" in ears.link.state.problem
+        wait_until(lambda: bool(ears.states), "the report to people")
+        assert ears.states[0][0] is False
+        assert not ears.link.state.connected
+
+
+def test_no_private_name_of_paho_is_used() -> None:
+    """So that another version of it breaks nothing unseen."""
+    text = Path(takeover.__file__).read_text("utf-8")
+    names = {name for name in dir(Client) if name.startswith("_") and not name.startswith("__")}
+    assert not {name for name in names if f"client.{name}(" in text or f"def {name}(" in text}

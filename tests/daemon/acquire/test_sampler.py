@@ -68,7 +68,17 @@ def journal(tmp_path: Path):
         yield journal
 
 
-def sample(journal, fates, slots, account=None, alive_until=0, start_ns=1000, steps=(), takes=None):
+def sample(
+    journal,
+    fates,
+    slots,
+    account=None,
+    alive_until=0,
+    start_ns=1000,
+    steps=(),
+    takes=None,
+    begin=None,
+):
     clock = JumpingClock(start_ns, steps)
     bus = ScriptedBus(fates)
     source = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants(slots), 5.0)
@@ -76,6 +86,8 @@ def sample(journal, fates, slots, account=None, alive_until=0, start_ns=1000, st
     own = {"takes": takes} if takes else {}
     sampler = Sampler(bus, [source], accounts, journal, Timekeeper(clock, "boot"), **own)
     sampler.account_for_absence(alive_until)
+    if begin is not None:
+        begin(sampler)
     stop = threading.Event()
     thread = threading.Thread(target=sampler.run, args=(stop,))
     thread.start()
@@ -120,6 +132,21 @@ def test_an_instrument_that_answers_with_too_many_bytes_misses_its_slots(journal
 def test_the_probe_is_asked_who_it_is_once_at_the_start_and_after_silence(journal):
     fates = [None, None, NoAnswer("data"), None]
     _, bus, entries = sample(journal, fates, [2000, 3000, 4000, 5000])
+    assert bus.commands.count(b"aI!") == 2
+    assert len(of_kind(entries, Kind.IDENTITY)) == 2
+
+
+def test_the_daily_job_has_it_asked_again_after_its_next_record(journal):
+    made, asked = [], []
+
+    def takes(path, size):
+        asked.append(path)
+        if len(asked) == 3:
+            made[0].identify_again()
+        return True
+
+    slots = [2000, 3000, 4000, 5000]
+    _, bus, entries = sample(journal, 4 * [None], slots, takes=takes, begin=made.append)
     assert bus.commands.count(b"aI!") == 2
     assert len(of_kind(entries, Kind.IDENTITY)) == 2
 

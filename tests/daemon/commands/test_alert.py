@@ -144,7 +144,7 @@ def test_status_shows_an_incident_in_the_words_of_its_message_and_exits_with_1(
         assert (incident["cause"], incident["wrong"]) == ("disk", True)
 
 
-def test_a_problem_is_said_once_by_its_incident_or_by_its_own_sentence(tmp_path: Path) -> None:
+def test_a_problem_is_reported_once_by_its_incident_or_by_its_own_sentence(tmp_path: Path) -> None:
     station = station_of(tmp_path)
     with running(station.file, QUICK) as service:
         until(lambda: service.sources.buses["line"].lost)
@@ -278,7 +278,7 @@ def test_a_rehearsal_of_what_the_plot_has_not_names_what_it_has(tmp_path: Path) 
     assert "F01" in wrong
 
 
-def test_the_daemon_off_is_said_with_how_to_start_it(tmp_path: Path) -> None:
+def test_the_daemon_off_is_shown_with_how_to_start_it(tmp_path: Path) -> None:
     station = station_of(tmp_path)
     _, wrong = call(station, "alert", "list", codes=(75,))
     assert "edaphon run" in wrong

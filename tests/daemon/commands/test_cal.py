@@ -235,7 +235,7 @@ def _units(text: str) -> tuple[str, ...]:
         (("--curve", "cs616_temperature", *CHANNEL), 1, "takes two"),
     ],
 )  # fmt: skip
-def test_what_was_asked_for_wrongly_is_said_before_anything_is_written(
+def test_what_was_asked_for_wrongly_is_reported_before_anything_is_written(
     fit, tmp_path, words, code, stated
 ):
     file = tmp_path / "never.toml"
@@ -244,7 +244,7 @@ def test_what_was_asked_for_wrongly_is_said_before_anything_is_written(
     assert stated in err
 
 
-def test_repeated_measurements_may_be_equal_when_it_is_said(fit):
+def test_repeated_measurements_may_be_equal_when_it_is_stated(fit):
     text = "raw,reference\n0.12,0\n0.10,0\n0.12,0\n"
     words = ("--curve", "offset", "--from-unit", "degC", "--to-unit", "degC", "--repeats")
     code, out, _ = fit(text, *words, "--u-reference", "0.01", *CHANNEL)
@@ -252,7 +252,7 @@ def test_repeated_measurements_may_be_equal_when_it_is_said(fit):
     assert row_of(out)["parameters"]["offset"] == pytest.approx(-0.34 / 3)
 
 
-def test_as_json_the_residuals_and_the_files_are_told_too(fit, tmp_path):
+def test_as_json_the_residuals_and_the_files_are_shown_too(fit, tmp_path):
     plot = tmp_path / "fit.svg"
     words = ("--curve", "polynomial", "--degree", "1", *UNITS, *CHANNEL, "--plot", str(plot))
     code, out, _ = fit(LINE, *words, "--json")

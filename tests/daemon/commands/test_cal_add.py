@@ -24,7 +24,7 @@ def plot(tmp_path) -> Station:
     return Station(tmp_path, TABLES, FACTS)
 
 
-def test_a_calibration_is_written_with_all_that_was_said_and_passes_check(plot):
+def test_a_calibration_is_written_with_all_that_was_given_and_passes_check(plot):
     paper = plot.folder / "PTB 7.pdf"
     paper.write_bytes(b"%PDF")
     words = (*SOIL, *M3, "--parameter", "c0=-0.01", "--u", "c1=0.02", "--u", "c0=0.005")
@@ -73,7 +73,7 @@ def test_a_line_is_given_by_offset_and_slope_in_any_order(plot):
     assert examine([plot.file]).config_errors == ()
 
 
-def test_a_calibration_without_uncertainty_is_said_to_count_as_exact(plot):
+def test_a_calibration_without_uncertainty_is_shown_to_count_as_exact(plot):
     assert (
         "so it counts as exact; --u or --covariance says it"
         in call(plot, "cal", "add", *SOIL, *M3)[0]
@@ -82,7 +82,7 @@ def test_a_calibration_without_uncertainty_is_said_to_count_as_exact(plot):
     assert "counts as exact" not in call(plot, "cal", "add", *words)[0], "it has its own"
 
 
-def test_a_covariance_a_second_input_and_the_sensor_are_said_as_they_stand(plot):
+def test_a_covariance_a_second_input_and_the_sensor_are_shown_as_written(plot):
     words = ("--sensor", "T12-1", "--output", "bulk_electrical_conductivity")
     words += ("--curve", "conductivity_at_25", "--parameter", "alpha=0.019")
     words += ("--covariance", "[[4e-6]]", "--second-channel", "p-temp", "--max-age", "30min")
@@ -154,7 +154,7 @@ def test_a_check_widens_the_uncertainty_of_what_comes_after_it(tmp_path):
         ((*VISIT[:3], "--state", "left"), '--state: "left"; one of "as found" or "as left"'),
     ],
 )  # fmt: skip
-def test_what_was_said_wrongly_is_told_by_the_options_and_nothing_is_written(plot, words, stated):
+def test_what_was_given_wrongly_is_shown_by_the_options_and_nothing_is_written(plot, words, stated):
     before = sorted(plot.inbox.iterdir())
     out, err = call(plot, "cal", "add", *words, codes=(2,))
     assert (out, sorted(plot.inbox.iterdir())) == ("", before)
@@ -172,7 +172,7 @@ def test_a_file_or_paper_that_is_there_is_left_alone(plot):
     stated = call(plot, "cal", "add", *SOIL, *M3, *words, codes=(1,))[1]
     assert "is there already with other content" in stated
     assert not (plot.inbox / "second.toml").exists()
-    other = plot.folder / "papers"
+    other = plot.folder / "certificates"
     other.mkdir()
     (other / "d.pdf").write_bytes(b"1")
     (plot.folder / "d.pdf").write_bytes(b"2")

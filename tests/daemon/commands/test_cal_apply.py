@@ -1,4 +1,4 @@
-"""What a preview told is what happens, by the daemon or without it; and it can be taken back."""
+"""What a preview shows is what happens, by the daemon or without it; and it can be taken back."""
 
 import hashlib
 import sys
@@ -41,13 +41,13 @@ def plot(request, tmp_path):
 
 
 def reported(station: Station, channel: str) -> list[float | None]:
-    """The values as people are told them."""
+    """The values as people are shown them."""
     out, _ = call(station, "query", channel, "--format", "csv")
     cells = [line.split(",")[2] for line in out.splitlines()[1:]]
     return [float(cell) if cell else None for cell in cells]
 
 
-def test_what_was_previewed_happens_and_how_many_rows_differ_is_told(plot):
+def test_what_was_previewed_happens_and_how_many_rows_differ_is_shown(plot):
     before = reported(plot, "p-vwc")
     found = call_json(plot, "cal", "apply", str(written(plot, "soil", FROM)), "--who", "K. Berg")
     (one,) = found["channels"]
@@ -62,7 +62,7 @@ def test_what_was_previewed_happens_and_how_many_rows_differ_is_told(plot):
     assert (row["id"], row["who"], row["from"]) == ("soil", "K. Berg", minute(20))
 
 
-def test_for_people_the_change_is_told_first_and_what_differs_last(plot):
+def test_for_people_the_change_is_shown_first_and_what_differs_last(plot):
     out, _ = call(plot, "cal", "apply", str(written(plot, "soil", FROM)))
     lines = out.splitlines()
     assert lines[0].startswith("new: calibration soil   (")
@@ -83,7 +83,7 @@ def test_what_a_calibration_rests_on_is_in_the_journal_and_comes_out_again(plot,
     row = with_evidence(plot, b"%PDF \x00\xff")
     call(plot, "cal", "apply", str(written(plot, "soil", row)))
     (plot.folder / "cores.pdf").unlink()
-    out = tmp_path / "papers"
+    out = tmp_path / "evidence"
     call(plot, "cal", "show", "soil", "--evidence", str(out))
     assert (out / "cores.pdf").read_bytes() == b"%PDF \x00\xff"
     words = call(plot, "cal", "show", "soil", "--evidence", str(out), codes=(1,))[1]
@@ -186,7 +186,7 @@ def test_only_what_is_in_force_and_with_a_reason_is_revoked(plot):
     assert err == "first is not in force: superseded by second\n"
 
 
-def test_a_revocation_that_was_taken_back_can_be_said_again(tmp_path):
+def test_a_revocation_that_was_taken_back_can_be_stated_again(tmp_path):
     plot = station_in(tmp_path)
     call(plot, "apply", str(written(plot, "soil")))
     call(plot, "cal", "revoke", "soil", "--why", "first", "--no-wait")
@@ -197,7 +197,7 @@ def test_a_revocation_that_was_taken_back_can_be_said_again(tmp_path):
     assert found["new"][0]["id"] == "revocation-of-soil-2"
 
 
-def test_a_terminal_is_told_what_is_still_derived(tmp_path, monkeypatch, capsys):
+def test_a_terminal_is_shown_what_is_still_derived(tmp_path, monkeypatch, capsys):
     class Terminal:
         """What is asked of the daemon, in order of its answers."""
 

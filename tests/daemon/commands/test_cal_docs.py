@@ -1,4 +1,4 @@
-"""The commands that the papers show for calibrations do what is said there, one after the other."""
+"""The commands that the guides show for calibrations do what they say, one after the other."""
 
 import re
 import shlex

@@ -145,7 +145,7 @@ def test_all_of_one_calibration_is_shown(plot):
         assert words in text
 
 
-def test_evidence_that_was_changed_or_is_gone_is_told(plot):
+def test_evidence_that_was_changed_or_is_gone_is_shown(plot):
     points = plot.folder / "cores.csv"
     text = points.read_text()
     points.write_text(text + "1,2\n")

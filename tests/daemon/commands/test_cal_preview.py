@@ -1,4 +1,4 @@
-"""What a calibration would change is told before it is in force, and is what then happens."""
+"""What a calibration would change is shown before it is in force, and is what then happens."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_a_line_for_all_time_changes_every_value_as_computed_here(plot):
     assert [p for p in plot.storage.iterdir() if p.name.startswith("preview-")] == []
 
 
-def test_a_begin_of_validity_costs_the_values_before_it_and_it_is_said_how_to_keep_them(plot):
+def test_a_begin_of_validity_costs_the_values_before_it_and_it_is_shown_how_to_keep_them(plot):
     file = written(plot, "soil", "from = 2026-04-01T12:20:00Z\n")
     (one,) = call_json(plot, "cal", "preview", str(file))["channels"]
     assert (one["moved"], one["lost"]) == (4, 2)
@@ -119,7 +119,7 @@ def test_an_end_of_validity_is_named_where_it_is_the_reason(plot):
     assert "leave out `to` of soil" in call(plot, "cal", "preview", str(file))[1]
 
 
-def test_what_keeps_its_value_is_told_apart(plot):
+def test_what_keeps_its_value_is_shown_apart(plot):
     call(plot, "cal", "apply", str(written(plot, "first")))
     text = LINE.format(id="second", more="covariance = [[1e-4, 0.0], [0.0, 1e-4]]\n")
     file = plot.folder / "second.toml"
@@ -170,7 +170,7 @@ def test_nothing_new_changes_nothing(plot):
     assert call(plot, "cal", "apply")[0] == "nothing new\n"
 
 
-def test_values_that_are_not_derived_yet_are_told(plot, monkeypatch):
+def test_values_that_are_not_derived_yet_are_shown(plot, monkeypatch):
     # as while a daemon derives; with none the command derives the rest first
     monkeypatch.setattr(offline, "derive_the_rest", lambda _: None)
     call(plot, "apply", str(written(plot, "first")))
@@ -179,7 +179,7 @@ def test_values_that_are_not_derived_yet_are_told(plot, monkeypatch):
     assert "p-vwc: not all values are derived by what is known already" in err
 
 
-def test_before_there_is_any_value_the_times_are_told(tmp_path):
+def test_before_there_is_any_value_the_times_are_shown(tmp_path):
     station = Station(tmp_path, TABLES, FACTS)
     out, err = call(station, "cal", "preview")
     assert out.startswith("channel\tunit\tfirst")

@@ -198,7 +198,7 @@ def test_answers_of_two_sdi12_probes_are_not_mixed():
 def test_a_modbus_answer_that_fits_two_reads_needs_its_request():
     frame = with_crc(bytes.fromhex("01 03 02 00 41"))
     config_error = decode("--model", TWO_READS, "--payload", frame.hex(), code=2)
-    requests = re.findall(r"01 03(?: [0-9A-F]{2}){6}", config_error.partition("beside")[0])
+    requests = re.findall(r"01 03(?: [0-9A-F]{2}){6}", config_error.partition("with this")[0])
     assert len(requests) == 2
     first, second = (values(TWO_READS, frame.hex(), "--request", r) for r in requests)
     assert len(first) == len(second) == 1
@@ -331,7 +331,7 @@ def test_a_file_without_one_row_shows_its_lines_up_to_a_number_of_them(capsys):
     assert "and 10 more lines refused" in account
 
 
-def test_what_is_missing_is_said_with_what_to_type(own: str):
+def test_what_is_missing_is_shown_with_what_to_type(own: str):
     sourceless = ("--source", "file/cr100", "--payload", "x", "--config", own)
     assert "did you mean file/cr1000" in decode(*sourceless, code=2)
     assert "either --model or --source" in decode("--payload", "x", code=2)
@@ -344,7 +344,7 @@ def test_what_is_missing_is_said_with_what_to_type(own: str):
     assert "did you mean" in decode("--model", "meter.teros1", "--payload", "00", code=2)
 
 
-def test_bytes_that_mean_nothing_are_told_by_what_was_expected():
+def test_bytes_that_mean_nothing_are_shown_by_what_was_expected():
     typed = ("--model", "dragino.lse01-1.1.4", "--payload", "00", "--port", "2")
     assert "expected" in decode(*typed, code=1)
     assert "expected" in decode("--model", "tuya.ts0601-soil", "--payload", "[", code=1)

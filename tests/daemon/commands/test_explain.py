@@ -125,7 +125,7 @@ def minute(n: float) -> str:
     return f"2026-04-01T12:{n:02d}:00Z"
 
 
-def test_a_factory_curve_is_told_from_the_bytes_to_the_value(plot):
+def test_a_factory_curve_is_distinguished_from_the_bytes_to_the_value(plot):
     way = call_json(plot, "explain", "p-vwc", NOON)
     assert way["agrees"]
     assert not way["nearest"]
@@ -145,7 +145,7 @@ def test_a_factory_curve_is_told_from_the_bytes_to_the_value(plot):
     assert way["derivation"] in text
 
 
-def test_sensor_and_channel_step_show_the_number_between_and_what_was_taken_beside(plot):
+def test_sensor_and_channel_step_show_the_number_between_and_what_was_taken_as_second_input(plot):
     way = call_json(plot, "explain", "ec25", "2026-04-01T12:01:02Z")
     cell, warm = way["steps"]
     assert (cell["step_of"], cell["id"], cell["operator"]) == ("sensor", "cell", "K. Berg")
@@ -163,7 +163,7 @@ def test_sensor_and_channel_step_show_the_number_between_and_what_was_taken_besi
     assert "σ_25 = σ / (1 + α (T - 25))" in text
 
 
-def test_a_flag_is_told_with_the_limits_that_were_passed(plot):
+def test_a_flag_is_shown_with_the_limits_that_were_passed(plot):
     way = call_json(plot, "explain", "ec25", "2026-04-01T12:11:02Z")
     assert way["flag"] == 3
     assert [r["why"] for r in way["reasons"]] == ["check range failed (lowest = 0, highest = 900)"]
@@ -175,10 +175,10 @@ def test_a_flag_is_told_with_the_limits_that_were_passed(plot):
     assert "mark dug by K. Berg: a badger" in call(plot, "explain", "p-temp", minute(30))[0]
 
 
-def test_another_serial_number_and_an_expired_calibration_are_told_as_reasons(plot):
+def test_another_serial_number_and_an_expired_calibration_are_shown_as_reasons(plot):
     swapped = call_json(plot, "explain", "p-temp", "2026-04-01T13:00:00Z")
     assert (swapped["flag"], swapped["agrees"]) == (3, True)
-    assert "the instrument said serial T12-2, deployed is T12-1" in str(swapped["reasons"])
+    assert "the instrument reports serial T12-2, deployed is T12-1" in str(swapped["reasons"])
     before = call_json(plot, "explain", "p-temp", NOON)
     assert before["reasons"] == []
     expired = call_json(plot, "explain", "ec25", "2026-04-01T13:01:02Z")
@@ -207,7 +207,7 @@ def test_the_nearest_observation_stands_for_a_time_between(plot):
     assert f"p-temp at {minute(10)} (nearest to 2026-04-01T12:07:00Z" in text
 
 
-def test_a_slot_without_a_record_is_told_by_its_gap(plot):
+def test_a_slot_without_a_record_is_shown_by_its_gap(plot):
     _, why = call(plot, "explain", "p-temp", minute(41), codes=(1,))
     assert f"gap of sdi12/a: no answer, from {minute(40)} to {minute(50)}, 2 slots" in why
     assert f"the nearest before: {minute(30)}" in why
@@ -216,7 +216,7 @@ def test_a_slot_without_a_record_is_told_by_its_gap(plot):
     assert "gap of sdi12/a" in found["why"][1]
 
 
-def test_bytes_without_sense_a_clock_and_a_time_without_deployment_are_told(plot):
+def test_bytes_without_sense_a_clock_and_a_time_without_deployment_are_shown(plot):
     dead = call(plot, "explain", "p-temp", "2026-04-01T13:10:00Z", codes=(1,))[1]
     assert "of sdi12/a is a dead letter: expected" in dead
     held = call(plot, "explain", "p-temp", "2026-04-01T22:00:00Z", codes=(1,))[1]

@@ -1,4 +1,4 @@
-"""What trust rests on is told: pairs, checks, pinned curves, and why there is no value."""
+"""What trust rests on is shown: pairs, checks, pinned curves, and why there is no value."""
 
 import hashlib
 from math import sqrt
@@ -123,7 +123,7 @@ def in_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_a_pair_is_told_with_both_calibrations_and_how_far_along_the_value_lies(plot):
+def test_a_pair_is_shown_with_both_calibrations_and_how_far_along_the_value_lies(plot):
     way, text = reported(plot, "pair", 45)
     (step,) = way["steps"]
     share = (45 * 60 + 2) / 3600
@@ -144,14 +144,14 @@ def test_a_pair_is_told_with_both_calibrations_and_how_far_along_the_value_lies(
     assert "certificate PTB-2" in text
 
 
-def test_the_files_that_a_calibration_rests_on_are_told_with_their_hashes(plot):
+def test_the_files_that_a_calibration_rests_on_are_shown_with_their_hashes(plot):
     way, text = reported(plot, "pair", 45)
     assert way["steps"][0]["evidence"] == {"bath.txt": SHA256}
     assert way["steps"][0]["drifts_from"]["evidence"] == {}
     assert text.count(f"evidence bath.txt, sha256 {SHA256}") == 2, "of the calibration and a check"
 
 
-def test_a_domain_of_a_calibration_is_told_where_the_value_lies_outside(plot):
+def test_a_domain_of_a_calibration_is_shown_where_the_value_lies_outside(plot):
     way, text = reported(plot, "pair", 45)
     why = "20 degC is outside the domain of calibration s-2025, 5 to 19"
     assert (way["flag"], [r["why"] for r in way["reasons"]]) == (3, [why])
@@ -163,7 +163,7 @@ def test_a_domain_of_a_calibration_is_told_where_the_value_lies_outside(plot):
     assert (way["steps"][0]["domain"], way["steps"][0]["own_domain"]) == ([0.0, 19.5], True)
 
 
-def test_each_check_in_the_field_is_told_with_what_it_made_of_the_uncertainty(plot):
+def test_each_check_in_the_field_is_shown_with_what_it_made_of_the_uncertainty(plot):
     way, text = reported(plot, "pair", 45)
     of_sensor, of_channel, of_counts = way["field_checks"]
     assert (of_counts["id"], of_counts["result"]) == ("k-count", "left out")
@@ -189,7 +189,7 @@ def test_each_check_in_the_field_is_told_with_what_it_made_of_the_uncertainty(pl
     assert "within 0.2235 degC, 2 u of both: it confirms u_systematic 0.0498" in text
 
 
-def test_a_curve_of_the_calendar_is_told_with_its_share(plot):
+def test_a_curve_of_the_calendar_is_shown_with_its_share(plot):
     way, text = reported(plot, "drift", 25)
     (step,) = way["steps"]
     share = (25 * 60 + 2) / 3000
@@ -230,7 +230,7 @@ def test_a_pair_whose_earlier_one_was_taken_back_says_by_whom_and_why(plot):
     assert "the bath was at -1 degC" in in_one_line(text)
 
 
-def test_a_pinned_curve_is_told_with_the_fact_that_keeps_it(plot):
+def test_a_pinned_curve_is_shown_with_the_fact_that_keeps_it(plot):
     way = call_json(plot, "explain", "p-vwc", NOON)
     (step,) = way["steps"]
     assert (step["step_of"], step["id"], step["curve"]) == ("factory", "mineral", "teros12_mineral")
@@ -242,7 +242,7 @@ def test_a_pinned_curve_is_told_with_the_fact_that_keeps_it(plot):
     assert "the sheet of meter.teros12 says the same now" in text
 
 
-def test_a_pinned_curve_that_was_put_right_is_told_beside_what_the_sheet_says(plot):
+def test_a_pinned_curve_that_was_put_right_is_shown_with_what_the_sheet_says(plot):
     """Last of all: the facts of the other tests stay as they are, but one."""
     right = (
         '[[factory]]\nid = "right"\nsupersedes = "factory:meter.teros12:water_content_counts:'

@@ -1,4 +1,4 @@
-"""A program beside edaphon that ends early shows its own last words to the person."""
+"""A program next to edaphon that ends early shows its own last words to the person."""
 
 import os
 import signal
@@ -79,7 +79,9 @@ def test_only_the_words_of_this_start_are_shown(tmp_path: Path) -> None:
         second.check()
 
 
-def test_a_program_that_does_not_answer_in_time_is_told_from_one_that_ended(tmp_path: Path) -> None:
+def test_a_program_that_does_not_answer_in_time_differs_from_one_that_ended(
+    tmp_path: Path,
+) -> None:
     silent = shell(tmp_path, "echo waiting; exec sleep 30")
     try:
         with pytest.raises(ProgramEnded, match=r"answer within 0\.3 s.*\n  waiting"):
@@ -110,7 +112,9 @@ def test_the_watch_ends_with_the_first_program_that_ends(tmp_path: Path) -> None
         watch(stop, [short], 20)
 
 
-def test_the_watch_ends_in_time_and_quietly_when_everything_is_told_to_stop(tmp_path: Path) -> None:
+def test_the_watch_ends_in_time_and_quietly_when_everything_is_to_stop(
+    tmp_path: Path,
+) -> None:
     begun = time.monotonic()
     watch(threading.Event(), [], 0.3)
     assert 0.3 <= time.monotonic() - begun < 2

@@ -31,7 +31,7 @@ def plot(settled: Path, tmp_path: Path) -> Station:
     return station
 
 
-def test_units_are_told_as_ucum_codes(plot: Station) -> None:
+def test_units_are_shown_as_ucum_codes(plot: Station) -> None:
     def units(*words: str) -> set[str]:
         rows = call(plot, "query", "p-temp", *words)[0].splitlines()[1:]
         return {row.split(",")[3] for row in rows}

@@ -44,7 +44,7 @@ def counts(found: dict) -> dict[str, tuple[int, int]]:
     return {row["channel"]: (row["rows"], row["differing"]) for row in found["channels"]}
 
 
-def test_where_nothing_differs_none_is_told_for_each_channel(begin):
+def test_where_nothing_differs_none_is_shown_for_each_channel(begin):
     plot = begin()
     found = call_json(plot, "recalibrate")
     assert counts(found) == {"p-temp": (6, 0), "p-vwc": (6, 0)}

@@ -79,7 +79,7 @@ def test_a_whole_line_is_recorded_through_the_daemon_one_file_each(tmp_path: Pat
     assert played.fault is not None
 
 
-def test_a_source_that_is_none_is_told_with_those_that_are(tmp_path: Path):
+def test_a_source_that_is_none_is_shown_with_those_that_are(tmp_path: Path):
     station = Station(tmp_path, tables("/dev/none", "a"), [])
     call(station, "record", "sdi12/b", codes=(2,))
     call(station, "record", "sdi12/a", codes=(1,))

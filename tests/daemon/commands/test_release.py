@@ -112,13 +112,13 @@ def test_the_journal_knows_a_release_and_up_to_where_it_knew(plot):
 def test_a_release_is_made_while_the_service_runs(plot):
     alone = call_json(plot, "release", "alone")
     with running(plot.file) as service:
-        made = call_json(plot, "release", "beside", "--note", "b")
+        made = call_json(plot, "release", "between", "--note", "b")
         assert notes(plot)[-1]["digest"] == made["digest"] == alone["digest"]
         correct(plot)
         until(lambda: not service.deriver.reworking)
         assert call_json(plot, "release", "after")["digest"] != made["digest"]
         assert len(call_json(plot, "release")) == 3
-    assert [note["name"] for note in notes(plot)] == ["alone", "beside", "after"]
+    assert [note["name"] for note in notes(plot)] == ["alone", "between", "after"]
 
 
 def test_channels_and_times_can_be_chosen(plot):
@@ -149,7 +149,7 @@ def test_a_release_is_never_changed_and_wrong_words_are_refused(plot):
     assert len(notes(plot)) == 1
 
 
-def test_a_release_that_was_altered_is_said_so(plot):
+def test_a_release_that_was_altered_is_shown_as_such(plot):
     for name in ("blob", "text", "unit", "gone", "good", "cut"):
         call(plot, "release", name)
     folder = plot.storage / "releases"

@@ -1,4 +1,4 @@
-"""Who is on a line: real ports and probes that are simulated, beside a daemon that records."""
+"""Who is on a line: real ports and probes that are simulated, next to a daemon that records."""
 
 import time
 from collections.abc import Iterator
@@ -102,8 +102,8 @@ def test_crossed_probes_are_explained_by_scan_and_by_status(tmp_path: Path):
             (problem,) = station.ask("status")["trouble"]
             assert not service.problem
         assert [row["state"] for row in found["buses"][0]["rows"]] == ["contradicted"] * 2
-        assert "tell each other's serial numbers" in found["explanations"][0]
-        assert "sdi12/a and sdi12/b tell each other's serial" in problem
+        assert "report each other's serial numbers" in found["explanations"][0]
+        assert "sdi12/a and sdi12/b report each other's serial" in problem
 
 
 def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):
@@ -193,7 +193,7 @@ def test_a_journal_that_another_program_writes_is_left_alone(tmp_path: Path):
             call(station, "scan", codes=(75,))
 
 
-def test_a_bus_that_is_none_and_addresses_that_are_none_are_told(tmp_path: Path):
+def test_a_bus_that_is_none_and_addresses_that_are_none_are_shown(tmp_path: Path):
     station = Station(tmp_path, tables("/dev/serial/by-id/none", "a"), [])
     call(station, "scan", "sdi", codes=(2,))
     call(station, "scan", "--addresses", "1-?", codes=(2,))
@@ -207,7 +207,7 @@ def message(source: str, topic: str, data: bytes) -> Entry:
     return Entry(Kind.RECORD, time.time_ns(), 0, "boot", source, payload)
 
 
-def test_devices_and_topics_heard_lately_are_proposed(tmp_path: Path):
+def test_devices_and_topics_received_lately_are_proposed(tmp_path: Path):
     brokers = (
         '[broker.ttn]\nhost = "127.0.0.1"\ntopics = ["v3/#"]\nenvelope = "tts-v3"\n'
         '[broker.home]\nhost = "127.0.0.1"\ntopics = ["#"]\n'
@@ -265,7 +265,7 @@ def test_all_addresses_of_a_protocol_are_asked_the_configured_ones_first():
     assert _addresses(config, "s", config.buses["s"], "0-2,b") == ["0", "1", "2", "b"]
 
 
-def test_ports_are_told_with_the_bus_that_uses_them(tmp_path: Path):
+def test_ports_are_shown_with_the_bus_that_uses_them(tmp_path: Path):
     text = (
         '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "/nowhere"\n'
         f'[bus.gone]\nkind = "sdi12"\nport = "{tmp_path}/gone"\n'
@@ -294,7 +294,7 @@ I_B = b"a13METER   TER12 411T12-0002\r\n"
         ((b"a\r\n", b"a\r\n" + I_A, I_A, I_A), ANSWERS),  # a service request in front
     ],
 )
-def test_two_probes_at_one_address_are_told_from_one_and_from_noise(answers, state):
+def test_two_probes_at_one_address_are_distinguished_from_one_and_from_noise(answers, state):
     turns: list[Turn] = []
     for n, came in enumerate(answers):
         turns += [Turn(0, True, b"aI!" if n else b"a!"), Turn(0, False, came)]

@@ -27,7 +27,7 @@ class Obedient(SimulatedBus):
         return super()._spoken(probe, kind, fault)
 
 
-def test_an_address_is_changed_through_the_daemon_and_what_must_follow_is_told(tmp_path: Path):
+def test_an_address_is_changed_through_the_daemon_and_what_must_follow_is_shown(tmp_path: Path):
     line = Obedient([probe("a", "T12-A"), probe("b")], second_s=0.01)
     station = Station(tmp_path, tables(line.start(), "a", answer_s=0.15), [deployed("a", "T12-A")])
     words = ("sensor", "address", "sdi12", "a")

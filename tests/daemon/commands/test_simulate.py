@@ -107,7 +107,7 @@ def simulating(station: Station, folder: Path, *words: str):
 
 
 def read_until(process, start: str) -> str:
-    """The line that begins so; fails at the end of what is said."""
+    """The line that begins so; fails at the end of the output."""
     for line in process.stdout:
         if line.startswith(start):
             return line
@@ -239,7 +239,7 @@ def test_what_a_simulated_plot_lacks_is_printed_at_its_start(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["a file/plot", "file/plot"])
-def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, name: str, capsys):
+def test_a_folder_that_cannot_be_used_is_shown(tmp_path: Path, name: str, capsys):
     (tmp_path / "file").write_text("")
     with pytest.raises(typer.Exit) as ended:
         _home(tmp_path / name)
@@ -371,7 +371,7 @@ def test_waves_stay_between_their_limits_and_off_failure_codes():
                 assert output.highest is None or number <= output.highest + slack
 
 
-def test_a_cell_turns_its_words_and_bytes_as_told():
+def test_a_cell_turns_its_words_and_bytes_as_ordered():
     def number() -> float:
         return 12.5
 

@@ -65,7 +65,7 @@ def test_a_line_that_talks_by_itself_shows_what_comes_before_it_has_a_source(
     assert "nobody is asked there" in refused
 
 
-def test_a_bus_that_is_none_is_told(tmp_path: Path):
+def test_a_bus_that_is_none_is_shown(tmp_path: Path):
     station = Station(tmp_path, tables("/dev/none"), [])
     call(station, "term", "rs", "--send", "a", codes=(2,))
     call(station, "term", "sdi12", "--send", "a", codes=(1,))
@@ -86,6 +86,6 @@ def test_what_is_typed_stands_for_these_bytes(line, hexadecimal, is_sdi12, data)
 
 
 @pytest.mark.parametrize(("line", "hexadecimal"), [("0", True), ("é€", False), ("0x", True)])
-def test_what_cannot_be_sent_is_told(line, hexadecimal):
+def test_what_cannot_be_sent_is_shown(line, hexadecimal):
     with pytest.raises(Untypable, match="expected"):
         typed_bytes(line, hexadecimal, is_sdi12=False)

@@ -13,8 +13,8 @@ from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.stories.station import Station
 
 from edaphon.commands import main
+from edaphon.people import account_name
 from edaphon.printer import LogLine
-from edaphon.service.prerequisites import account_name
 from edaphon.service.process import running
 
 TIME = 'utc_offset = "+00:00"'

@@ -9,7 +9,7 @@ from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, tol
 from tests.daemon.derive.test_pipeline import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
-from edaphon.derive import projection as another
+from edaphon.derive import projection
 from edaphon.derive.projection import known_as_of, values_then
 from edaphon.journal import Entry
 
@@ -34,7 +34,7 @@ def then(life: Life, journal: Any, n: int, folder: Any) -> dict[tuple[str, int],
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(another, "ROWS", 3)
+    monkeypatch.setattr(projection, "ROWS", 3)
 
 
 @pytest.mark.timeout(300)
@@ -82,7 +82,7 @@ def test_what_was_known_before_a_correction_is_answered_without_the_journal(
         life.settle()
         life.flush()
         assert life.rows().keys() > old.keys()
-        monkeypatch.setattr(another, "Replay", None)
+        monkeypatch.setattr(projection, "Replay", None)
         assert then(life, journal, before, folder) == old
         life.close()
 

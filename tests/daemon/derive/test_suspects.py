@@ -1,6 +1,5 @@
 """Entries that end the deriver: each is found, wherever it is read, and no neighbour is blamed."""
 
-import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tests.daemon.derive.lives import (
 )
 from tests.daemon.derive.test_pipeline import first, streams
 
+from edaphon.derive import rederive
 from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import known_facts
@@ -187,15 +187,14 @@ def test_a_fact_that_ends_the_start_is_passed_over(
     for number in range(20):
         stream.hear("a", float(number), 1, True)
     bad = stream.entries[place - 1]
-    meanings = importlib.import_module("edaphon.derive.fact_log")  # not the function of that name
-    read = meanings.from_payload
+    read = rederive.from_payload
 
     def harmed(payload: bytes) -> Any:
         if payload == bad.payload:
             raise End
         return read(payload)
 
-    monkeypatch.setattr(meanings, "from_payload", harmed)
+    monkeypatch.setattr(rederive, "from_payload", harmed)
     with folders() as folder:
         journal: Any = MemoryJournal(stream.entries)
         journal.shown = len(stream.entries)

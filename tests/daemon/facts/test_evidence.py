@@ -36,7 +36,7 @@ def rows(file: Path) -> tuple[FactRow, ...]:
     return found
 
 
-def test_a_file_with_its_hash_is_right_and_is_told_to_who_copies_it(tmp_path):
+def test_a_file_with_its_hash_is_right_and_is_shown_to_who_copies_it(tmp_path):
     file = written(tmp_path, f'{{ "scans/c.pdf" = "{HASH}" }}')
     assert evidence_complaints(rows(file), Knowledge()) == []
     (named,) = evidence_files(rows(file))
@@ -45,7 +45,7 @@ def test_a_file_with_its_hash_is_right_and_is_told_to_who_copies_it(tmp_path):
 
 
 @pytest.mark.parametrize("placeholder", ["?", ""])
-def test_a_hash_that_is_still_to_be_written_is_told_once(tmp_path, placeholder):
+def test_a_hash_that_is_still_to_be_written_is_reported_once(tmp_path, placeholder):
     file = written(tmp_path, f'{{ "scans/c.pdf" = "{placeholder}" }}')
     (only,) = examine([file]).config_errors
     assert (only.line, only.came) == (6, '"scans/c.pdf" has no hash yet')
@@ -63,7 +63,7 @@ def test_of_another_content_the_actual_hash_is_what_is_right(tmp_path):
     ("name", "came"),
     [("c.pdf", '"c.pdf" is not there'), ("scans", '"scans" can\'t be read (a folder)')],
 )
-def test_a_missing_file_is_told_with_the_folder_that_was_looked_in(tmp_path, name, came):
+def test_a_missing_file_is_shown_with_the_folder_that_was_looked_in(tmp_path, name, came):
     file = written(tmp_path, f'{{ "{name}" = "{HASH}" }}')
     (only,) = examine([file]).config_errors
     assert only.came == came

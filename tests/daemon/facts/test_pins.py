@@ -65,7 +65,7 @@ def test_only_new_deployments_that_name_a_curve_which_is_there_need_one():
     assert needed(rows(deployment("d1")), known(deployment("d1"))) == []
 
 
-def test_a_curve_that_is_kept_already_or_written_beside_needs_none():
+def test_a_curve_that_is_kept_already_or_written_next_to_it_needs_none():
     own = {**table_of(PIN), "id": "mine", "parameters": {"c0": -0.7, "c1": 4e-4}}
     assert needed(rows(deployment("d1")), known(table_of(PIN))) == []
     assert needed(rows(own, deployment("d1")), Knowledge()) == []

@@ -40,12 +40,12 @@ def test_probes_that_tell_what_is_deployed_contradict_nothing():
     assert reported(known(s_a="A", s_b="B"), s_a="A", s_b="", s_c="new") == ()
 
 
-def test_what_was_told_before_a_deployment_began_says_nothing_of_it():
+def test_what_was_reported_before_a_deployment_began_says_nothing_of_it():
     (rows, begin) = (known(s_a="A"), NOW - 3600 * 10**9)
     fact = rows.deployments[0].model_copy(update={"from_ns": begin, "id": "d2"})
     knowledge = rows.learn(EntryId(2, 1), fact.model_copy(update={"supersedes": "d-s_a"}))
-    for told_ns, expected in ((begin - 1, 0), (begin, 1)):
-        found = contradictions({"s/a": "N"}, knowledge, NOW, {"s/a": told_ns})
+    for reported_ns, expected in ((begin - 1, 0), (begin, 1)):
+        found = contradictions({"s/a": "N"}, knowledge, NOW, {"s/a": reported_ns})
         assert len(found) == expected
     assert len(contradictions({"s/a": "N"}, knowledge, NOW)) == 1, "of unknown time it counts"
 
@@ -59,17 +59,17 @@ def test_two_probes_that_were_swapped_are_one_swap():
 
 def test_three_probes_in_a_ring_are_one_swap():
     (words,) = reported(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="C", s_c="A")
-    assert "s/a, s/b and s/c tell each other's serial numbers" in words
+    assert "s/a, s/b and s/c report each other's serial numbers" in words
 
 
 def test_an_unknown_serial_number_is_a_new_sensor():
     (words,) = reported(known(s_a="A"), s_a="N")
-    assert "a new sensor N stands where A was; enter [[sensor]] and [[deployment]] from" in words
+    assert "a new sensor N is where A was; enter [[sensor]] and [[deployment]] from" in words
 
 
 def test_a_spare_sensor_needs_only_its_deployment():
     (words,) = reported(known(s_a="A"), s_a="X")
-    assert "X, which is deployed nowhere, stands where A was; enter [[deployment]] from" in words
+    assert "X, which is deployed nowhere, is where A was; enter [[deployment]] from" in words
 
 
 def test_a_probe_at_the_place_of_another_that_is_silent_was_moved():
@@ -77,7 +77,7 @@ def test_a_probe_at_the_place_of_another_that_is_silent_was_moved():
     assert "B belongs at s/b, where nobody answers: it was moved" in words
 
 
-def test_one_probe_behind_two_sources_is_told_as_that():
+def test_one_probe_behind_two_sources_is_shown_as_that():
     (words,) = reported(known(s_a="A", s_b="B"), s_a="B", s_b="B")
     assert "B answers at s/a and s/b: one probe is asked through two sources" in words
 
@@ -85,7 +85,7 @@ def test_one_probe_behind_two_sources_is_told_as_that():
 def test_a_chain_that_does_not_close_is_no_swap():
     found = reported(known(s_a="A", s_b="B"), s_a="B", s_b="N")
     assert "B belongs at s/b, where N answers" in found[0]
-    assert "a new sensor N stands where B was" in found[1]
+    assert "a new sensor N is where B was" in found[1]
 
 
 def test_a_deployment_that_has_ended_expects_nothing():
@@ -111,7 +111,7 @@ def test_a_deployment_that_has_ended_expects_nothing():
 
 
 @given(st.permutations("ABCDE"))
-def test_any_shuffle_is_told_for_each_place_that_changed(shuffled):
+def test_any_shuffle_is_shown_for_each_place_that_changed(shuffled):
     knowledge = known(**{f"s_{sensor.lower()}": sensor for sensor in "ABCDE"})
     paths = {f"s/{home.lower()}": sensor for home, sensor in zip("ABCDE", shuffled, strict=True)}
     found = contradictions(paths, knowledge, NOW)

@@ -6,8 +6,7 @@ from typing import Literal
 import pytest
 from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, run, withdrawal
 
-from edaphon.sinks.influxdb import InfluxSettings, open_influxql, open_sink
-from edaphon.sinks.influxql import rows
+from edaphon.sinks.influxdb import InfluxSettings, open_readback, open_sink
 
 
 def _settings(version: Literal[2, 3]) -> InfluxSettings:
@@ -35,6 +34,5 @@ def test_a_real_server_takes_a_batch_and_a_withdrawal(
     for _ in range(2):
         sink.write([run(n=3)])
     sink.withdraw(withdrawal(SWC, T0 + MINUTE_NS))
-    chosen = rows(SWC, T0, T0 + 10 * MINUTE_NS)
-    [series] = open_influxql(made).ask(f'SELECT "flag" {chosen}')[0]
-    assert [row[1] for row in series["values"]] == left
+    pages = list(open_readback(made).rows(SWC, T0, T0 + 10 * MINUTE_NS))
+    assert [flag for page in pages for flag in page.flag.tolist()] == left

@@ -4,10 +4,8 @@ import logging
 import time
 import traceback
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -25,7 +23,7 @@ from tests.daemon.sinks.samples import (
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
-from edaphon.sinks.influxdb import InfluxSettings, InfluxSink, open_readback, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, InfluxSink, open_sink
 from edaphon.sinks.influxql import spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, SinkError
@@ -332,25 +330,3 @@ def test_many_points_are_withdrawn_in_bulk_by_a_token_that_may_only_write() -> N
         assert [request.path for request in fake.requests].count("/api/v2/delete") == 1
         assert "/query" not in {request.path for request in fake.requests}
         sink.close()
-
-
-@pytest.mark.parametrize(
-    ("more", "asked"),
-    [
-        ({"bucket": "soil/autogen"}, {"db": "soil", "rp": "autogen"}),
-        ({"bucket": "soil"}, {"db": "soil"}),
-        ({"bucket": "b", "database": "soil/x"}, {"db": "soil/x"}),
-    ],
-)
-def test_a_bucket_named_as_database_and_policy_is_read_back_by_both(
-    more: dict[str, str], asked: dict[str, str]
-) -> None:
-    with FakeInflux(2) as fake:
-        words = b'{"results":[{"statement_id":0,"error":"database not found: soil"}]}'
-        fake.script = [Play(200, body=words)]
-        back = open_readback(settings(2, fake.url, **more))
-        with pytest.raises(Later, match="database not found.* token that may read bucket"):
-            back.counts(SWC, [date(2026, 1, 1)])
-        form = dict(parse_qsl(fake.requests[0].body.decode()))
-        assert {name: form[name] for name in ("db", "rp") if name in form} == asked
-        back.close()

@@ -31,7 +31,7 @@ from edaphon.sinks.delivery import Batch, Delivery
 from edaphon.sinks.influxdb import (
     InfluxSettings,
     InfluxSink,
-    open_influxql,
+    open_queries,
     open_readback,
     open_sink,
 )
@@ -52,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx1]:
 def settings(server: Influx1, request: pytest.FixtureRequest) -> InfluxSettings:
     """An empty database of the test's own."""
     made = InfluxSettings(url=server.url, version=1, database=f"d{abs(hash(request.node.name))}")
-    open_influxql(made).ask(f'CREATE DATABASE "{made.database}"')
+    open_queries(made).ask(f'CREATE DATABASE "{made.database}"')
     return made
 
 
@@ -72,7 +72,7 @@ def back(settings: InfluxSettings) -> Iterator[Readback]:
 
 @pytest.fixture
 def influxql(settings: InfluxSettings) -> Influxql:
-    return open_influxql(settings)
+    return open_queries(settings)
 
 
 def total(back: Readback, channel: Channel, days: Sequence[date] = (DAY,)) -> int:
@@ -257,7 +257,7 @@ def test_a_batch_gets_through_a_server_with_a_small_request_limit(
 ) -> None:
     with Influx1(tmp_path_factory.mktemp("small"), {"http": "max-body-size = 20000"}) as program:
         made = InfluxSettings(url=program.url, version=1, database="d")
-        open_influxql(made).ask("CREATE DATABASE d")
+        open_queries(made).ask("CREATE DATABASE d")
         sink = open_sink(made, CHANNELS)
         sink.write([run(n=1000)])
         assert total(open_readback(made), SWC) == 1000

@@ -19,15 +19,15 @@ from edaphon.service.check import Configured, configured, usual_file
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import ConfigError, read_document
-from edaphon.toml_input.lines import read_bytes, toml_row
+from edaphon.toml_input.lines import ConfigError, read_document, toml_row
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import UnknownCurve, suggestion
 from edaphon_calibration.fit import FitResult
 
 Said = Mapping[str, Any]
 _PLAIN = ("supersedes", "channel", "sensor", "output")
-_PAPERS = ("operator", "method", "reference", "certificate")
+_MADE_BY = ("operator", "method", "reference", "certificate")
 _OF_CALIBRATION = (
     "curve", "parameter", "u", "covariance", "step", "second_output", "second_channel", "max_age",
     "from_unit", "to_unit", "domain", "drifts_from", "expires", "drift_per_year",
@@ -57,14 +57,14 @@ def calibration_row(stated: Said) -> dict[str, Any]:
     row |= {key: stated[key] for key in ("from_unit", "to_unit")}
     row["domain"] = _domain(stated["domain"])
     row |= _period(stated) | {k: stated[k] for k in ("drifts_from", "expires", "drift_per_year")}
-    return _stated(row | {key: stated[key] for key in _PAPERS})
+    return _stated(row | {key: stated[key] for key in _MADE_BY})
 
 
 def check_row(stated: Said) -> dict[str, Any]:
     """Keys and values in the order in which they are written."""
     _none_of(stated, _OF_CALIBRATION, "belongs to a calibration: leave it out, or --check")
     row = _begin(stated, "check") | {key: stated[key] for key in _OF_CHECK} | _period(stated)
-    return _stated(row | {key: stated[key] for key in _PAPERS})
+    return _stated(row | {key: stated[key] for key in _MADE_BY})
 
 
 def as_options(config_error: ConfigError) -> str:
@@ -236,7 +236,7 @@ class Fitted:
 
 
 def as_table(fitted: Fitted, stated: Mapping[str, str]) -> dict[str, Any]:
-    """The calibration as keys and values; `said` are the texts that people gave, "" left out.
+    """The calibration as keys and values; `stated` are the texts that people gave, "" left out.
 
     Parameters and covariance stand in the curve's order, which a calibration asks for.
     """
@@ -268,7 +268,7 @@ def as_toml(fitted: Fitted, table: Mapping[str, Any]) -> str:
         words.append("No covariance: the points are too few to show their scatter.")
     if "from" not in table:
         words.append("Without `from` it counts for all times.")
-    words.append(f"Keep {_line(fitted.file)} beside this file: it goes into the journal with it.")
+    words.append(f"Keep {_line(fitted.file)} in the folder of this file: both go into the journal.")
     return toml_row("calibration", table, words)
 
 
@@ -282,8 +282,8 @@ def _line(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
-class Paper(NamedTuple):
-    """A file under its name beside the TOML file; `place` is where it is to be put, if it is not
+class EvidenceCopy(NamedTuple):
+    """A file under its name next to the TOML file; `place` is where it is to be put, if it is not
     there yet."""
 
     name: str
@@ -292,27 +292,27 @@ class Paper(NamedTuple):
     place: Path | None
 
 
-def papers_beside(files: Iterable[Path], toml: Path) -> list[Paper]:
+def evidence_next_to(files: Iterable[Path], toml: Path) -> list[EvidenceCopy]:
     """Each file once; ends with words for one that can't be read or put there."""
     found = [_paper(path, toml.parent) for path in dict.fromkeys(files)]
-    named: dict[str, Paper] = {}
-    for paper in found:
-        other = named.setdefault(paper.name, paper)
-        if other.sha256 != paper.sha256:
-            raise fail(f"expected files of different names, got two of {paper.name}", USAGE)
+    named: dict[str, EvidenceCopy] = {}
+    for one in found:
+        other = named.setdefault(one.name, one)
+        if other.sha256 != one.sha256:
+            raise fail(f"expected files of different names, got two of {one.name}", USAGE)
     return list(named.values())
 
 
-def put(evidence: Iterable[Paper]) -> list[Path]:
+def put(evidence: Iterable[EvidenceCopy]) -> list[Path]:
     """Write those that are not there yet; which these are."""
-    new = [(paper.place, paper.data) for paper in evidence if paper.place is not None]
+    new = [(one.place, one.data) for one in evidence if one.place is not None]
     for place, data in new:
-        with place.open("xb") as file:  # never through a link that stands there
+        with place.open("xb") as file:  # never through a link that is there
             file.write(data)
     return [place for place, _ in new]
 
 
-def _paper(path: Path, folder: Path) -> Paper:
+def _paper(path: Path, folder: Path) -> EvidenceCopy:
     try:
         data = read_bytes(path)
     except OSError as error:
@@ -321,13 +321,13 @@ def _paper(path: Path, folder: Path) -> Paper:
     sha256 = hashlib.sha256(data).hexdigest()
     if path.resolve().is_relative_to(folder.resolve()):
         name = path.resolve().relative_to(folder.resolve()).as_posix()
-        return Paper(name, sha256, data, None)
+        return EvidenceCopy(name, sha256, data, None)
     place = folder / path.name
     if not os.path.lexists(place):
-        return Paper(path.name, sha256, data, place)
+        return EvidenceCopy(path.name, sha256, data, place)
     if not _holds(place, data):
         raise fail(f"{place} is there already with other content; give {path.name} another name")
-    return Paper(path.name, sha256, data, None)
+    return EvidenceCopy(path.name, sha256, data, None)
 
 
 def _holds(place: Path, data: bytes) -> bool:
@@ -342,9 +342,7 @@ EACH = "as NAME=VALUE, as often as needed"
 
 
 def add(
-    channel: Annotated[
-        str, typer.Option(help="channel of the calibration (soil or site step)")
-    ] = "",
+    channel: Annotated[str, typer.Option(help="its channel (soil or site step)")] = "",
     sensor: Annotated[str, typer.Option(help="or the serial number of the sensor")] = "",
     output: Annotated[str, typer.Option(help="with --sensor: output of the sensor")] = "",
     curve: Annotated[str, typer.Option(help="name of a curve, such as linear")] = "",
@@ -358,21 +356,15 @@ def add(
     since: Annotated[str, typer.Option("--from", help="valid from this time on")] = "",
     to: Annotated[str, typer.Option(help="valid until just before this time")] = "",
     step: Annotated[int | None, typer.Option(help="number of the step: 1 to 3")] = None,
-    second_output: Annotated[
-        str, typer.Option(help="second input: an output of the same record")
-    ] = "",
+    second_output: Annotated[str, typer.Option(help="second input: output of the record")] = "",
     second_channel: Annotated[str, typer.Option(help="second input: another channel")] = "",
     max_age: Annotated[str, typer.Option(help="maximum age of that value, such as 30min")] = "",
     from_unit: Annotated[str, typer.Option(help="unit of the input")] = "",
     to_unit: Annotated[str, typer.Option(help="unit of the result")] = "",
     domain: Annotated[str, typer.Option(help="LOW,HIGH: valid range, in --from-unit")] = "",
-    drifts_from: Annotated[
-        str, typer.Option(help="id of the calibration made before deployment")
-    ] = "",
+    drifts_from: Annotated[str, typer.Option(help="id of the one before deployment")] = "",
     expires: Annotated[str, typer.Option(help="values after this time are suspect")] = "",
-    drift_per_year: Annotated[
-        float | None, typer.Option(help="uncertainty per year, in --to-unit")
-    ] = None,
+    drift_per_year: Annotated[float | None, typer.Option(help="each year, in --to-unit")] = None,
     check: Annotated[bool, typer.Option("--check", help="write a field check instead")] = False,
     state: Annotated[str, typer.Option(help='field check: "as found" or "as left"')] = "",
     reading: Annotated[float | None, typer.Option(help="field check: mean of the channel")] = None,
@@ -383,12 +375,8 @@ def add(
         float | None, typer.Option(help="field check: standard uncertainty of the reference")
     ] = None,
     unit: Annotated[str, typer.Option(help="field check: unit, if not that of the channel")] = "",
-    id: Annotated[
-        str, typer.Option("--id", help="name; default: made from the other options")
-    ] = "",
-    supersedes: Annotated[
-        str, typer.Option(help="id of the calibration or check it corrects")
-    ] = "",
+    id: Annotated[str, typer.Option("--id", help="name; default: made of the rest")] = "",
+    supersedes: Annotated[str, typer.Option(help="id of the one that it corrects")] = "",
     operator: Annotated[str, typer.Option(help="person who made it")] = "",
     method: Annotated[str, typer.Option(help="method")] = "",
     reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
@@ -416,15 +404,15 @@ def _add(
     file: Path | None,
     json: bool,
 ) -> None:
-    """`said` are the options by their names."""
+    """`stated` are the options by their names."""
     place, kind = _place(file, write), "check" if stated["check"] else "calibration"
     row = check_row(stated) if stated["check"] else calibration_row(stated)
     target = write or _inbox(place) / f"{row['id']}.toml"
     if os.path.lexists(target):
         raise fail(f"{target} is there already; choose another --id, or another file with -o")
-    certificates = papers_beside(evidence, target)
+    certificates = evidence_next_to(evidence, target)
     if certificates:
-        row["evidence"] = {paper.name: paper.sha256 for paper in certificates}
+        row["evidence"] = {one.name: one.sha256 for one in certificates}
     text = toml_row(kind, row)
     config_errors = _complaints(text, str(target), place)
     if config_errors:
@@ -446,7 +434,7 @@ class _AddPlace(NamedTuple):
 
 
 def _place(file: Path | None, write: Path | None) -> _AddPlace:
-    """Without a configuration where none is there and the file is said."""
+    """Without a configuration where there is none and the file to write is given."""
     if file is None and write is not None and not usual_file().exists():
         return _AddPlace(None, Knowledge(), None)
     own = configured(file or usual_file())
@@ -478,7 +466,7 @@ def _complaints(text: str, file: str, place: _AddPlace) -> list[ConfigError]:
     return [*wrong, *(c for c in found if c.file == file)]
 
 
-def _written(target: Path, text: str, certificates: list[Paper]) -> list[Path]:
+def _written(target: Path, text: str, certificates: list[EvidenceCopy]) -> list[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     copied = put(certificates)
     write_new(target, text)
@@ -492,8 +480,8 @@ def _counts_as_exact(row: Mapping[str, Any]) -> bool:
 
 
 def _next(target: Path, place: _AddPlace, exact: bool) -> Iterator[str]:
-    yield f"{target} is written; nothing is in force by it yet"
-    yield f"  edaphon cal preview {target}    tells what it would change"
+    yield f"{target} is written; nothing is changed yet"
+    yield f"  edaphon cal preview {target}    shows what it would change"
     yield f"  edaphon cal apply {target}      puts it in force"
     if place.inbox is not None and target.parent.resolve() == place.inbox.resolve():
         yield "It lies in the inbox, which the daemon takes over at its next start."

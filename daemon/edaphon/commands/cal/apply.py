@@ -34,8 +34,7 @@ from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.svg import (
     PICTURE,
 )
-from edaphon.toml_input import read_document
-from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.lines import read_document, toml_row
 
 
 def put_in_force(
@@ -71,7 +70,7 @@ def preview(
     found = preview_of(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
-        show_json(_told(new, found, pictures))
+        show_json(_as_json(new, found, pictures))
     elif sys.stdout.isatty():
         _show(new, found, pictures)
     else:
@@ -80,7 +79,7 @@ def preview(
             show_error(line.strip())
 
 
-def _told(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
+def _as_json(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
     return {"new": news(new), **as_json(found), "written": [str(path) for path in pictures]}
 
 

@@ -15,13 +15,13 @@ import numpy as np
 import typer
 
 from edaphon.commands.cal.add import (
+    EvidenceCopy,
     Fitted,
-    Paper,
     as_table,
     as_toml,
     config_errors,
+    evidence_next_to,
     numbers_given,
-    papers_beside,
     put,
 )
 from edaphon.commands.check import write_new, write_own
@@ -44,7 +44,7 @@ from edaphon.svg import (
     words_at,
 )
 from edaphon.toml_input import did_you_mean
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.curves import Curve, find_curve
 from edaphon_calibration.errors import (
@@ -74,7 +74,7 @@ class Points:
     """Readings x and true values y, in the order of the file.
 
     `common` is for each point its share of the reference's error, which all points have together,
-    `u_point` what one has beside the others; `unit` that of y where the columns say it, else "".
+    `u_point` that of each single point; `unit` that of y where the columns say it, else "".
     """
 
     x: tuple[float, ...]
@@ -125,7 +125,7 @@ def read_points(
     if not repeats:
         _expect_different(lines)
     truth, by_mass = _truth(header, y)
-    true = [_told(truth, line) for line in lines]
+    true = [_true_value(truth, line) for line in lines]
     common = [_reference(line, u_reference) for line in lines]
     if by_mass:
         shares = [t * u_density / _density(line) for t, line in zip(true, lines, strict=True)]
@@ -222,7 +222,7 @@ def _truth(header: Sequence[str], y: str) -> tuple[Callable[[_Line], float], boo
     raise _lacking(y, header)
 
 
-def _told(truth: Callable[[_Line], float], line: _Line) -> float:
+def _true_value(truth: Callable[[_Line], float], line: _Line) -> float:
     try:
         return truth(line)
     except ParameterError as error:
@@ -308,9 +308,7 @@ class _Wish:
 def fit(
     points: Annotated[Path, typer.Argument(help="CSV file with a header and a line per point")],
     curve: Annotated[str, typer.Option(help="name of a curve, such as linear or two_point")],
-    degree: Annotated[
-        int | None, typer.Option(help="degree of the curve polynomial: 1 to 6")
-    ] = None,
+    degree: Annotated[int | None, typer.Option(help="of a polynomial: 1 to 6")] = None,
     fixed: Annotated[list[str] | None, typer.Option(help=f"known {EACH}")] = None,
     start: Annotated[list[str] | None, typer.Option(help=f"where to begin: {EACH}")] = None,
     x: Annotated[str, typer.Option("--x", help="column of the readings")] = "raw",
@@ -329,18 +327,12 @@ def fit(
     repeats: Annotated[
         bool, typer.Option("--repeats", help="treat equal lines as repeated measurements")
     ] = False,
-    channel: Annotated[
-        str, typer.Option(help="channel of the calibration (soil or site step)")
-    ] = "",
+    channel: Annotated[str, typer.Option(help="its channel (soil or site step)")] = "",
     sensor: Annotated[str, typer.Option(help="or the serial number of the sensor")] = "",
     output: Annotated[str, typer.Option(help="with --sensor: output of the sensor")] = "",
     since: Annotated[str, typer.Option("--from", help="valid from this time on")] = "",
-    id: Annotated[
-        str, typer.Option("--id", help="name; default: made from the other options")
-    ] = "",
-    supersedes: Annotated[
-        str, typer.Option(help="id of the calibration or check it corrects")
-    ] = "",
+    id: Annotated[str, typer.Option("--id", help="name; default: made of the rest")] = "",
+    supersedes: Annotated[str, typer.Option(help="id of the one that it corrects")] = "",
     operator: Annotated[str, typer.Option(help="person who made it")] = "",
     method: Annotated[str, typer.Option(help="method")] = "",
     reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
@@ -368,7 +360,7 @@ def fit(
     except OSError as error:
         words = f"expected a file that can be read, got {points} ({error.strerror})"
         raise fail(words, USAGE) from None
-    certificates = papers_beside([points], write or points)
+    certificates = evidence_next_to([points], write or points)
     free = len(result.parameters) - len(wish.fixed)
     fitted = Fitted(result, free, units, certificates[0].name, read.sha256)
     _deliver(fitted, as_table(fitted, answered), read, certificates, write, plot, json)
@@ -378,7 +370,7 @@ def _deliver(
     fitted: Fitted,
     table: Mapping[str, object],
     read: Points,
-    certificates: list[Paper],
+    certificates: list[EvidenceCopy],
     write: Path | None,
     plot: Path | None,
     json: bool,

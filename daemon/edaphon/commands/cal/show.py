@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import indent
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -14,7 +14,6 @@ import typer
 from edaphon import __version__
 from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
-from edaphon.derive.calibrate import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.instants import instant_text
@@ -22,14 +21,17 @@ from edaphon.journal import read_only
 from edaphon.model import ALWAYS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
-from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
-from edaphon.toml_input.lines import read_bytes, toml_row
+from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.sheets import Sheets
+
+if TYPE_CHECKING:  # it imports the drivers
+    from edaphon.derive.calibrate import Segment
 
 KINDS = (Calibration, FieldCheck, FactoryCurve)
 HEADER = ("id", "kind", "subject", "step", "curve", "from", "to", "known_since", "who", "state")
@@ -54,8 +56,8 @@ def listed(
     all: Annotated[bool, typer.Option("--all", help="also superseded and revoked ones")] = False,
     as_known_at: Annotated[str, typer.Option(help="as known at this time")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     folder: Folder = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """List the calibrations, field checks and makers' curves that are in force."""
     storage = open_folder(file, folder)
@@ -157,7 +159,7 @@ def sheet_says(pinned: FactoryCurve, sheets: Sheets) -> str:
 
 
 _Row = Mapping[str, Any]
-PAPERS = {
+MADE_BY = {
     "operator": "by",
     "method": "method",
     "reference": "against",
@@ -186,13 +188,13 @@ def lines_of(reported: _Row) -> Iterator[str]:
         yield f"superseded by {', '.join(reported['superseded_by'])}"
     yield from _curve_lines(reported["curve"]) if reported["curve"] else _compared(fact)
     if second := fact.get("second"):
-        yield f"beside it     {', '.join(f'{key} {value}' for key, value in second.items())}"
-    for key, words in PAPERS.items():
+        yield f"second input  {', '.join(f'{key} {value}' for key, value in second.items())}"
+    for key, words in MADE_BY.items():
         if fact.get(key):
             yield f"{words:<13} {fact[key]}"
-    for paper in reported["evidence"]:
-        kept = "the journal has it" if paper["journal"] else "not in the journal"
-        yield f"evidence      {paper['name']}: {paper['file']}; {kept}; sha256 {paper['sha256']}"
+    for file in reported["evidence"]:
+        kept = "the journal has it" if file["journal"] else "not in the journal"
+        yield f"evidence      {file['name']}: {file['file']}; {kept}; sha256 {file['sha256']}"
     if reported["sheet"]:
         yield f"model sheet   {reported['sheet']['says']}"
         yield indent(reported["sheet"]["row"].rstrip(), "    ")
@@ -297,7 +299,7 @@ def found_in(reported: EnteredFacts, id: str) -> Entered:
         raise fail(f"expected the id of a calibration, check or maker's curve, got {id!r}{near}")
     fact = found[-1].reported.fact
     if not isinstance(fact, KINDS):
-        words = "calibrations, checks and makers' curves are told here"
+        words = "calibrations, checks and makers' curves are shown here"
         raise fail(f"{id} is a {fact.table}; {words}, see `edaphon cal list --all`")
     return found[-1]
 
@@ -349,7 +351,7 @@ def _curve(fact: Calibration | FactoryCurve) -> dict[str, Any]:
 
 
 def _correlation(covariance: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:
-    """0 beside a parameter that is held."""
+    """0 for a parameter that is held."""
     spread = np.sqrt(np.diag(covariance))
     spread[spread == 0.0] = np.inf
     return covariance / spread / spread[:, None]
@@ -374,7 +376,7 @@ def _places(reported: EnteredFacts, fact: Fact) -> Iterator[dict[str, Any]]:
             }
 
 
-def _rests_on(reported: EnteredFacts, segment: Segment, fact: Fact) -> bool:
+def _rests_on(reported: EnteredFacts, segment: "Segment", fact: Fact) -> bool:
     basis = orjson.loads(reported.plan.texts[segment.derivation])
     if isinstance(fact, FactoryCurve):
         same = (reported.sources.models.get(basis["source"]), basis["output"][0]) == fact.key[:2]
@@ -386,7 +388,9 @@ def _rests_on(reported: EnteredFacts, segment: Segment, fact: Fact) -> bool:
 
 
 def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
-    """Each file with what lies beside the row's file now, and whether the journal has it."""
+    """Each file with its state next to the row's file now, and whether the journal has it."""
+    from edaphon.service.submit import kept_evidence  # it imports the drivers
+
     fact = one.reported.fact
     named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
     journal = read_only(storage.layout.journal) if named else None
@@ -398,6 +402,8 @@ def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
 
 def _write_evidence(storage: Storage, fact: Fact, folder: Path) -> None:
     """From the journal, as they were when the fact was entered; none that is there is replaced."""
+    from edaphon.service.submit import kept_evidence  # it imports the drivers
+
     journal = read_only(storage.layout.journal)
     named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
     if not named:
@@ -409,7 +415,7 @@ def _write_evidence(storage: Storage, fact: Fact, folder: Path) -> None:
         if os.path.lexists(path):
             raise fail(f"expected a folder without {path.name}, got {path}: choose another one")
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:  # never through a link that stands there
+        with path.open("xb") as file:  # never through a link that is there
             file.write(kept.data)
 
 

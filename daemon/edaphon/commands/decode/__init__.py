@@ -40,7 +40,7 @@ _MOST_REFUSED = 20
 _ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE: the whole answer"
 
 
-class _Said(NamedTuple):
+class _Decoded(NamedTuple):
     """Readings, and the sheet whose factory curves go on from them; None of a maker's codec.
 
     `unread` says what of the bytes is in none of them.
@@ -116,13 +116,13 @@ def _sheet(model: str, file: Path | None) -> Sheet:
         raise fail(f"{words} (looked among those of this package; {looked}){near}", USAGE) from None
 
 
-def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:
+def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Decoded:
     """With an address, what another instrument answered is refused."""
     payload, port, topic, request = typed
     what = held(payload, sheet.engine, port, topic, request)
     if sheet.engine == "file":
         lines = lines_of(sheet, what)
-        return _Said(lines.readings, sheet, lines)
+        return _Decoded(lines.readings, sheet, lines)
     unread = ""
     try:
         readings = readings_of(sheet, what)
@@ -130,18 +130,18 @@ def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:
         readings, unread = fault.readings, fault.detail
     if address is not None:
         expect_address(address, sheet, what.data)
-    return _Said(readings, sheet, unread=unread)
+    return _Decoded(readings, sheet, unread=unread)
 
 
-def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
+def _by_source(path: str, file: Path | None, typed: _Typed) -> _Decoded:
 
     config, found = named_source(path, file)
     if found.model is not None:
         return _by_model(config.sheet(found), typed, getattr(found, "address", None))
-    return _Said(own_readings(config, found, *typed[:2]), None)
+    return _Decoded(own_readings(config, found, *typed[:2]), None)
 
 
-def _rows(stated: _Said) -> Iterator[dict[str, Any]]:
+def _rows(stated: _Decoded) -> Iterator[dict[str, Any]]:
     """Each reading, then what the factory curves of its output make of it."""
     for received, reading in zip(stated.readings, within_physics(stated.readings), strict=True):
         row = {"output": reading.output, **_number(received)}

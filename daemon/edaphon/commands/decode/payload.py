@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import read_bytes
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
@@ -42,7 +42,7 @@ class Unclear(ValueError):
 
 
 def plain_bytes(payload: str, spoken: str) -> bytes:
-    """The bytes of a payload; @ stands before the name of a file that holds it.
+    """The bytes of a payload; @ before the name of a file that holds it.
 
     Raises Unclear, and OSError for a file that can't be read.
     """
@@ -149,7 +149,7 @@ _ANY_ADDRESS = 8  # of I2C; what is asked there says the command, not the addres
 
 
 class Held(NamedTuple):
-    """The bytes, and what is known beside them; `request` is Modbus, `port` LoRaWAN."""
+    """The bytes, and what else is known; `request` is Modbus, `port` LoRaWAN."""
 
     data: bytes
     port: int | None = None
@@ -167,7 +167,7 @@ def held(payload: str, spoken: str, port: int | None, topic: str, request: str) 
 
 
 def readings_of(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    """What the bytes say by the sheet; raises Fault, and Unclear where something must be told."""
+    """What the bytes say by the sheet; raises Fault, and Unclear where an option is missing."""
     if not what.data:
         raise Unclear(f"expected {TEXTS.get(sheet.engine, 'bytes')}, got nothing")
     return _READERS[sheet.engine](sheet, what)
@@ -219,7 +219,7 @@ def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
         if len(requests) > 1:
             them = " or ".join(request.hex(" ").upper() for request in requests)
             raise Unclear(
-                f"expected --request {them} beside this answer, got {frame.hex(' ').upper()} alone"
+                f"expected --request {them} with this answer, got {frame.hex(' ').upper()} alone"
             )
         pairs += [(requests[0], frame)] * 2  # an answer like another's counts when it came twice
     return _asked("modbus", sheet, pairs)

@@ -124,7 +124,7 @@ def _source(row: Mapping[str, Any], places: Places) -> dict[str, Any]:
 
 
 def toml_text(table: Mapping[str, Any]) -> str:
-    """A table of tables as TOML; what lies deeper stands in one line."""
+    """A table of tables as TOML; what lies deeper is in one line."""
     return "".join(_tables(table))
 
 
@@ -187,8 +187,10 @@ def simulate(
                 show_line(order(text.replace("=", " ", 1), plot, senders))
             except BadOrder as wrong:
                 raise fail(str(wrong), USAGE) from None
-        _tell(found, plot, senders, home)
-        threading.Thread(target=_hear, args=(plot, senders), name="orders", daemon=True).start()
+        _show_home(found, plot, senders, home)
+        threading.Thread(
+            target=_take_orders, args=(plot, senders), name="orders", daemon=True
+        ).start()
         _serve(plot, stop, programs)
 
 
@@ -278,7 +280,7 @@ def _nodes(found: Configured, broker: str) -> list[JsonSource]:
     return [source for source in own if source.broker == broker]
 
 
-def _tell(
+def _show_home(
     found: Configured, plot: SimulatedPlot, senders: dict[str, SimulatedSender], home: Path
 ) -> None:
     served = sorted({*plot.instruments, *senders})
@@ -293,7 +295,7 @@ def _tell(
     sys.stdout.flush()
 
 
-def _hear(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> None:
+def _take_orders(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> None:
     """Orders on stdin, until it ends."""
     for line in sys.stdin:
         if line.strip():
@@ -305,7 +307,7 @@ def _hear(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> None:
 
 
 def order(line: str, plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> str:
-    """Carries out one order and tells what is so now; raises BadOrder."""
+    """Carries out one order and says what is so now; raises BadOrder."""
     place, _, words = line.strip().partition(" ")
     if place == "help":
         return HELP.format(faults=", ".join(sorted(_FAULTS)))
@@ -314,7 +316,7 @@ def order(line: str, plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -
     targets: dict[str, Any] = {**plot.instruments, **senders}
     if place not in targets:
         known = ", ".join([*targets, *plot.lines])
-        raise BadOrder(f"expected one of {known}, got {place!r}; `help` tells more")
+        raise BadOrder(f"expected one of {known}, got {place!r}; `help` shows more")
     fault, _, times = words.strip().rpartition(" ") if words[-1:].isdecimal() else (words, "", "")
     if fault == "ok":
         _well(targets[place])
@@ -340,7 +342,7 @@ def _plugged(name: str, words: str, plot: SimulatedPlot) -> str:
 
 
 def _always(target: Any, fault: str) -> None:
-    target.fail(fault, 0)  # which tells whether it knows that fault
+    target.fail(fault, 0)  # raises for a fault that it does not know
     if not hasattr(target, "fault"):
         raise ValueError(f"expected how often, such as {fault} 3")
     target.fault = lambda _: fault

@@ -207,7 +207,7 @@ def _probe(source: ScheduledSource, sheet: Sheet, serial: str) -> sdi12.Probe:
         asked = measurement(command.send)
         if asked is None or asked.letters not in {"M", "C"}:
             raise _NotSimulated(f"{sheet.model} is asked with {command.send}")
-        commands[asked.number] = partial(_said, command.outputs, numbers)
+        commands[asked.number] = partial(_reported, command.outputs, numbers)
     maker, _, model = sheet.model.upper().partition(".")
     extra = serial if len(serial) <= _IDENTITY_EXTRA and serial.isascii() else ""
     identity = f"13{maker[:8]:8}{model[:6]:6}100{extra}"
@@ -215,7 +215,7 @@ def _probe(source: ScheduledSource, sheet: Sheet, serial: str) -> sdi12.Probe:
     return sdi12.Probe(source.address, identity, commands.get("", ()), more=more)
 
 
-def _said(
+def _reported(
     outputs: tuple[str, ...], numbers: Mapping[str, Callable[[], float]]
 ) -> list[float | str]:
     return [numbers[name]() if name in numbers else 0.0 for name in outputs]
@@ -237,7 +237,7 @@ def _unit(source: ScheduledSource, sheet: Sheet, serial: str) -> modbus.Unit:
             _fill(read, numbers, cells, fixed)
     for read in plan.identity:
         if read.function in tables and read.address is not None:
-            tables[read.function][1].update(_told(read, serial))
+            tables[read.function][1].update(_registers_of(read, serial))
     return modbus.Unit(
         int(source.address),
         holding=partial(registers, *tables[3]),
@@ -275,7 +275,7 @@ def _cell(item: Item, address: int, number: Callable[[], float]) -> Cell:
     )
 
 
-def _told(read: Read, serial: str) -> dict[int, int]:
+def _registers_of(read: Read, serial: str) -> dict[int, int]:
     """The registers of an identity with the deployed sensor's serial number, if they can hold it.
 
     Nothing for one that can't: the unit refuses the read, as those do that know no identity.
@@ -348,7 +348,7 @@ class _Thermometer:
 
 
 class _Thermometers:
-    """The kernel's folder, shown anew every few seconds by `show`."""
+    """The kernel's folder, shown again every few seconds by `show`."""
 
     def __init__(self, folder: Path, thermometers: tuple[_Thermometer, ...]) -> None:
         self._folder = w1.SimulatedThermometers(folder)

@@ -70,20 +70,20 @@ def test_windows_line_ends_do_not_shift_lines() -> None:
 
 
 @pytest.mark.parametrize("value", ["A84041B2C1D5E6F7", "0004123400001234", "10min", "abc def"])
-def test_a_value_without_quotes_is_told_and_read_as_text(value: str) -> None:
+def test_a_value_without_quotes_is_reported_and_read_as_text(value: str) -> None:
     document = read_document("f.toml", f"x = 1\ny = {value}  # note\nz = 3\n")
     assert document.table == {"x": 1, "y": value, "z": 3}
     assert [(c.line, c.key) for c in document.config_errors] == [(2, "y")]
     assert document.repaired == {2}
 
 
-def test_what_cannot_be_mended_is_told_once_with_its_line() -> None:
+def test_what_cannot_be_mended_is_reported_once_with_its_line() -> None:
     document = read_document("f.toml", "x = 1\n[a\ny = 2\n")
     assert not document.readable
     assert [c.line for c in document.config_errors] == [2]
 
 
-def test_a_list_nested_a_hundred_thousand_times_is_told() -> None:
+def test_a_list_nested_a_hundred_thousand_times_is_shown() -> None:
     document = read_document("f.toml", "x = " + "[" * 100_000)
     assert [c.came for c in document.config_errors] == ["lists nested too deep"]
 
