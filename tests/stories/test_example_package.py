@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,11 @@ def thermometer() -> Iterator[int]:
         server.shutdown()
 
 
-def install(scratch: Path, target: Path) -> None:
+def install(scratch: Path, target: Path, version: str = "1.0") -> None:
     """Without a network; the folder of the source stays as it is."""
     source = shutil.copytree(SOURCE, scratch / "source", dirs_exist_ok=True)
+    text = (source / "pyproject.toml").read_text()
+    (source / "pyproject.toml").write_text(text.replace('"1.0"', f'"{version}"'))
     words = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     words += ["--disable-pip-version-check", "--upgrade", "--target", str(target), str(source)]
     subprocess.run([sys.executable, "-m", *words], check=True)
@@ -95,6 +98,15 @@ def rows(station: Station, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
+@contextmanager
+def running(station: Station) -> Iterator[None]:
+    station.start()
+    try:
+        yield
+    finally:
+        station.stop()
+
+
 def refused(station: Station) -> str:
     """What `check` says of the errors."""
     words = [sys.executable, "-m", "edaphon", "check", str(station.file)]
@@ -111,48 +123,62 @@ def send(broker: Mosquitto, count: int) -> None:
 def test_a_package_is_installed_used_removed_and_installed_again(
     tmp_path: Path, thermometer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = tmp_path / "packages"
+    target, removed = tmp_path / "packages", tmp_path / "removed"
     install(tmp_path, target)
     monkeypatch.setenv("PYTHONPATH", str(target))
     with Mosquitto(tmp_path / "broker") as broker:
         station = station_of(tmp_path / "station", thermometer, broker)
-        station.command("check", str(station.file))
-        station.start()
-        try:
+        assert PACKAGE in station.command("check", str(station.file))
+        with running(station):
             wait_until(lambda: bool(rows(station, "asked")), "an answer", 30)
             send(broker, 1)
             wait_until(lambda: all(rows(station, name) for name in CHANNELS), "values", 60)
-            print(station.json("status")["packages"])
-            before = {name: rows(station, name) for name in CHANNELS}
-        finally:
-            station.stop()
-            print(station.log())
-        print(before)
-        target.rename(tmp_path / "removed")
-        print(refused(station))
-        station.start()
-        try:
+            assert set(station.json("status")["packages"].values()) == {PACKAGE}
+        before = {name: rows(station, name) for name in CHANNELS}
+        assert before["bent"][0]["value"] == "20.4"
+        assert {row["flag"] for row in before["asked"]} == {"3"}  # by the check
+        for name in CHANNELS:
+            words = ("explain", name, before[name][0]["time"], "--config", str(station.file))
+            assert (PACKAGE in station.command(*words)) == (name != "plain")
+        assert PACKAGE in station.command("cal", "show", "c", "--config", str(station.file))
+        verified = station.json("verify")["sinks"]
+        assert verified["csv"]["read_back"] is None
+        assert verified["csv"]["notes"] == ["a sink of kind example-csv can't be read back"]
+        assert verified["lines"]["read_back"] == sum(map(len, before.values()))
+
+        target.rename(removed)
+        assert refused(station).count(f"install {PACKAGE} again") == 5
+        with running(station):
             send(broker, 2)
-            wait_until(lambda: len(rows(station, "plain")) > 1, "a value without the package", 60)
-            status = station.json("status", codes=(1,))
-            print(status["trouble"], status["ledgers"])
-            after = {name: rows(station, name) for name in CHANNELS}
-        finally:
-            station.stop()
-            print(station.log())
-        print({n: (len(before[n]), len(after[n])) for n in CHANNELS})
-        for name in ("bent", "sent"):
-            assert after[name] == before[name]
-        assert after["asked"][: len(before["asked"])] == before["asked"]
-        (tmp_path / "removed").rename(target)
-        station.start()
-        try:
+            wait_until(lambda: len(rows(station, "plain")) == 2, "a value without the package", 60)
+            trouble = "".join(station.json("status", codes=(1,))["trouble"])
+            assert trouble.count(f"install {PACKAGE} again") == 3
+        after = {name: rows(station, name) for name in CHANNELS}
+        assert {n: after[n] for n in CHANNELS if n != "plain"} == {
+            n: before[n] for n in CHANNELS if n != "plain"
+        }
+
+        removed.rename(target)
+        with running(station):
             wait_until(lambda: len(rows(station, "bent")) == 2, "what was kept", 60)
             wait_until(lambda: len(rows(station, "sent")) == 2, "what was kept", 60)
-            print(station.json("status")["ledgers"])
-            print({n: len(rows(station, n)) for n in CHANNELS})
-            print((tmp_path / "station" / "kept.csv").read_text())
-        finally:
-            station.stop()
-            print(station.log())
-    assert False
+            wait_until(lambda: len(rows(station, "asked")) > len(before["asked"]), "more", 60)
+            assert station.json("status")["ledgers"]["gaps"]
+        assert station.json("verify")["good"]
+        for name in CHANNELS:
+            assert rows(station, name)[: len(before[name])] == before[name]
+
+        shutil.rmtree(target)
+        install(tmp_path, target, "1.1")
+        with running(station):
+            wait_until(
+                lambda: moved(station, before) == {"asked", "bent", "sent"}, "a new name", 60
+            )
+        points = (tmp_path / "station" / "kept.csv").read_text().splitlines()
+        assert {line.partition(",")[0] for line in points} == set(CHANNELS)
+
+
+def moved(station: Station, before: dict[str, list[dict[str, str]]]) -> set[str]:
+    """The channels whose first value has another derivation now."""
+    now = {name: rows(station, name)[0]["derivation"] for name in CHANNELS}
+    return {name for name in CHANNELS if now[name] != before[name][0]["derivation"]}
