@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import Distribution, distributions
 from typing import Generic, Protocol, TypeVar
 
 OWN = "edaphon"
@@ -79,8 +80,19 @@ def known_of(families: list[Family[T]]) -> Known[T]:
     return Known(dict(sorted(found.items())), of_others, tuple(problems))
 
 
+@cache
+def _packages() -> Mapping[str, Distribution]:
+    """By name, the installed packages that give any part; read once in a process."""
+    found: dict[str, Distribution] = {}
+    for one in distributions():
+        if "[edaphon." in (one.read_text("entry_points.txt") or ""):
+            found.setdefault(one.name, one)
+    return found
+
+
 def _families(group: str) -> Iterator[Family[T]]:
-    for part in entry_points(group=group):
+    parts = [part for one in _packages().values() for part in one.entry_points.select(group=group)]
+    for part in parts:
         package = f"{part.dist.name} {part.dist.version}" if part.dist is not None else part.value
         if part.dist is not None and part.dist.name == OWN:
             yield Family("", tuple(part.load()))
