@@ -284,7 +284,11 @@ def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:
 
 def _row(key: str, info: FieldInfo) -> str:
     example = f"`{toml_text(info.examples[0])}`" if info.examples else ""
-    choices = ", ".join(f"`{toml_text(c)}`" for c in _choices(info.annotation))
+    more = info.json_schema_extra
+    given = more["choices"] if isinstance(more, dict) else ()
+    known = given if isinstance(given, list) else list(_choices(info.annotation))
+    choices = ", ".join(f"`{toml_text(choice)}`" for choice in known)
+    choices += ", or that of a package" if given else ""
     stated = (info.description or "") + (f" ({choices})" if choices else "")
     return f"| `{key}` | {_need(info)} | {stated} | {example} |".replace("  ", " ")
 

@@ -276,4 +276,4 @@ def test_the_guide_shows_the_entry_points_of_the_example_package() -> None:
         assert (package / "edaphon_example" / file).is_file()
     built_in = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     listed = set(re.findall(r"^\| `(edaphon\.\w+)` \|", part, re.MULTILINE))
-    assert listed == built_in["entry-points"].keys() - {"edaphon.links"}
+    assert listed == built_in["entry-points"].keys()

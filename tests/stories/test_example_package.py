@@ -63,7 +63,7 @@ def channel(id: str, source: str, output: str, checks: str = "") -> str:
 def station_of(folder: Path, port: int, broker: Mosquitto) -> Station:
     kept = folder / "kept.csv"
     tables = [
-        f'[bus.line]\nkind = "serial"\nport = "tcp://127.0.0.1:{port}"\n',
+        f'[bus.line]\nkind = "example-line"\nport = "example://127.0.0.1:{port}"\n',
         '[[source]]\nbus = "line"\nmodel = "example.thermometer"\ninterval = "1s"\n',
         broker_table(broker, "net", "up/#", "example-server"),
         f'[[source]]\nbroker = "net"\ndev_eui = "{EUI}"\nmodel = "decentlab.dl-trs12"\n',
@@ -147,7 +147,7 @@ def test_a_package_is_installed_used_removed_and_installed_again(
         assert verified["lines"]["read_back"] == sum(map(len, before.values()))
 
         target.rename(removed)
-        assert refused(station).count(f"install {PACKAGE} again") == 5
+        assert refused(station).count(f"install {PACKAGE} again") == 6
         with running(station):
             send(broker, 2)
             wait_until(lambda: len(rows(station, "plain")) == 2, "a value without the package", 60)

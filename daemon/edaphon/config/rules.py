@@ -17,6 +17,7 @@ from edaphon.config.model import (
     secret_files,
 )
 from edaphon.config.sources import (
+    BUS_KINDS,
     FILES,
     Broker,
     Bus,
@@ -33,7 +34,15 @@ from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
-from edaphon_drivers.registry import ENGINES, ENVELOPES, completed, engine, sheet_errors
+from edaphon_drivers.registry import (
+    ASKED,
+    ENGINES,
+    ENVELOPES,
+    LINKS,
+    completed,
+    engine,
+    sheet_errors,
+)
 from edaphon_drivers.sheets import Output, Sheet, Sheets, model_names, table_errors
 
 Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
@@ -212,7 +221,9 @@ def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
     """None where that is not known."""
     if isinstance(source, ScheduledSource):
         bus = parts.buses.get(source.bus)
-        return _SPOKEN[bus.kind] if bus else None
+        if bus is not None and LINKS.package(bus.kind):
+            return ASKED
+        return _SPOKEN.get(bus.kind) if bus else None
     if isinstance(source, HeardSource):
         return ("ascii",)
     if isinstance(source, FileSource):
@@ -263,6 +274,7 @@ instrument_rules: tuple[Rule, ...] = (_own_models, _models, _lines)
 def rule_complaints(document: Document, parts: Parts) -> list[ConfigError]:
     rules: tuple[Callable[[Document, Parts], Found], ...] = (
         _names,
+        _links,
         _ports,
         _clients,
         *instrument_rules,
@@ -375,6 +387,16 @@ def _own_name(source: Source) -> tuple[str, str]:
     if isinstance(source, FileSource):
         return "name", source.name
     return ("topic", source.topic) if isinstance(source, JsonSource) else ("bus", source.bus)
+
+
+def _links(document: Document, parts: Parts) -> Found:
+    *first, last = BUS_KINDS
+    choices = ", ".join(f'"{kind}"' for kind in first)
+    for name, bus in parts.buses.items():
+        if bus.kind not in _SPOKEN and not LINKS.package(bus.kind):
+            yield ("bus", name, "kind"), f'"{bus.kind}"', f'one of {choices} or "{last}"'
+        elif bus.kind not in _SPOKEN and (problem := LINKS.problem(bus.kind)):
+            yield ("bus", name, "kind"), f'"{bus.kind}"', problem
 
 
 def _envelopes(document: Document, parts: Parts) -> Found:

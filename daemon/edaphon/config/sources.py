@@ -355,6 +355,8 @@ _PORTS = {
     "w1": (r"/\S+", '"/sys/bus/w1/devices"'),
     "i2c": (r"/\S+", '"/dev/i2c-1"'),
 }
+# Those of edaphon; others are links of packages.
+BUS_KINDS = "sdi12", "sdi12-uart", "serial", "stream", "modbus-tcp", "w1", "i2c"
 
 
 class Multiplexer(Table):
@@ -395,9 +397,10 @@ class SupplyTable(Table):
 
 
 class Bus(Table):
-    kind: Literal["sdi12", "sdi12-uart", "serial", "stream", "modbus-tcp", "w1", "i2c"] = Field(
+    kind: Id = Field(
         description="what is at the port, and how it talks",
         examples=["sdi12"],
+        json_schema_extra={"choices": [*BUS_KINDS]},
     )
     port: str = Field(
         min_length=1,
@@ -441,7 +444,7 @@ class Bus(Table):
     @field_validator("port")
     @classmethod
     def _port(cls, text: str, info: ValidationInfo) -> str:
-        shape, right = _PORTS[info.data.get("kind", "serial")]
+        shape, right = _PORTS.get(info.data.get("kind", "serial"), (r"\S+", "text without blanks"))
         found = re.fullmatch(shape, text)
         number = found.groupdict().get("port") if found else None
         if not found or (number is not None and not 1 <= int(number) <= 65535):
@@ -486,7 +489,9 @@ class Broker(Table):
     )
     envelope: Id = Field(
         default="json",
-        description="how the network server wraps a device's bytes: tts-v3, chirpstack-v4,"
-        " chirpstack-v3, helium, or that of a package; json for plain messages",
+        description="how the network server wraps a device's bytes; json for plain messages",
         examples=["tts-v3"],
+        json_schema_extra={
+            "choices": ["tts-v3", "chirpstack-v4", "chirpstack-v3", "helium", "json"]
+        },
     )

@@ -80,6 +80,8 @@ def lacking_part(error: ConfigError, recorded: Mapping[str, str]) -> str:
     kind = _KINDS.get(error.key, "")
     if error.key.startswith("broker.") and error.key.endswith(".envelope"):
         kind = "envelope"
+    elif error.key.startswith("bus.") and error.key.endswith(".kind"):
+        kind = "link"
     elif error.key.startswith("channel.checks"):
         kind = "check"
     name = _NAME.search(error.came)

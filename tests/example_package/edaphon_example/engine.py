@@ -9,7 +9,7 @@ from edaphon_drivers.readings import Identity, Reading, reported
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk
 
-BUS_KINDS = ("serial",)  # the kinds of [bus.NAME] on which it is spoken
+BUS_KINDS = ("serial", "example-line")  # the kinds of [bus.NAME] on which it is spoken
 _QUESTION, _END = b"R\r\n", b"\r\n"
 _ANSWER = re.compile(rb"T=(-?\d{1,4}\.\d{1,4})\r\n")
 
