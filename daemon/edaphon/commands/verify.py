@@ -12,7 +12,6 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import orjson
 import typer
 
@@ -29,7 +28,7 @@ from edaphon.journal.copies import acknowledged_places
 from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
-from edaphon.model import Channel, EntryId, Observations
+from edaphon.model import Channel, EntryId
 from edaphon.printer import show_error, show_json, show_line, working
 from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import (
@@ -48,7 +47,7 @@ from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text, line_rows
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
-from edaphon.sinks.influxql import Readback, Rows
+from edaphon.sinks.influxql import same_numbers
 from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
@@ -58,10 +57,9 @@ from edaphon_drivers.files.lines import LineCounts
 
 POLL_S = 0.2
 NOT_PROMISED = (
-    "InfluxDB 3 does not promise that the later of two writes of a point stands: counts prove that"
+    "InfluxDB 3 does not promise that the later of two writes of a point wins: counts prove that"
     " a point is there, not which of its values"
 )
-ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 
 def verify(
@@ -368,7 +366,7 @@ def _read_back(
                         f"{id} {_date(head)}: expected {head.n - refused} points,"
                         f" the server has {counted[_date(head)]}"
                     )
-                elif deep and not _same(series, readback, channel, head, aside):
+                elif deep and not same_numbers(series, readback, channel, head, aside):
                     differs.append(f"{id} {_date(head)}: the server has other numbers")
         differs += _too_many(storage, more)
         return {"read_back": total, "differs": differs, "closes": not differs}
@@ -388,39 +386,6 @@ def _too_many(storage: Storage, more: Mapping[tuple[str, int], int]) -> Iterator
             if found is None or n > found.n:
                 rows = found.n if found else 0
                 yield f"{channel} day {day}: expected {rows} points, the server has {n}"
-
-
-def _same(
-    series: Series,
-    readback: Readback,
-    channel: Channel,
-    head: BlockHead,
-    aside: set[tuple[str, int]],
-) -> bool:
-    start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
-    own = [row for row in _numbers(series.read(channel.id, start, end))]
-    own = [row for row in own if (channel.id, row[0]) not in aside]
-    theirs = [row for page in readback.rows(channel, start, end) for row in _their_numbers(page)]
-    return own == theirs
-
-
-def _numbers(runs: list[Observations]) -> Iterator[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    for run in runs:
-        columns = (run.value, run.raw, run.u_random, run.u_systematic)
-        numbers = [
-            np.where(np.isfinite(column), column, -0.125e-300).tolist() for column in columns
-        ]
-        names = [run.derivation] * len(run)
-        rows.extend(zip(run.time_ns.tolist(), *numbers, run.flag.tolist(), names, strict=True))
-    return iter(sorted(rows))
-
-
-def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
-    columns = (page.value, page.raw, page.u_random, page.u_systematic)
-    numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
-    flags = page.flag.astype(int).tolist()
-    return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)
 
 
 def _channels(storage: Storage, series: Series) -> dict[str, Channel]:
