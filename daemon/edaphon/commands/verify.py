@@ -5,7 +5,7 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from functools import partial, reduce
@@ -30,7 +30,7 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
-from edaphon.printer import show_error, show_json, show_line, working
+from edaphon.printer import show_error, show_json, show_line, show_lines, working
 from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
@@ -102,8 +102,7 @@ def verify(
     if json:
         show_json({"good": good, **found})
     else:
-        for line in _lines(found):
-            show_line(line)
+        show_lines(_lines(found))
         if good:
             show_line("all records accounted for")
         else:
@@ -398,29 +397,20 @@ def _same(
     aside: set[tuple[str, int]],
 ) -> bool:
     start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
-    own = [row for row in _numbers(series.read(channel.id, start, end))]
-    own = [row for row in own if (channel.id, row[0]) not in aside]
-    theirs = [row for page in readback.rows(channel, start, end) for row in _their_numbers(page)]
-    return own == theirs
+    stored = sorted(_numbers(series.read(channel.id, start, end)))
+    own = [row for row in stored if (channel.id, row[0]) not in aside]
+    return own == list(_numbers(readback.rows(channel, start, end)))
 
 
-def _numbers(runs: list[Observations]) -> Iterator[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
+def _numbers(runs: Iterable[Observations | Rows]) -> Iterator[tuple[Any, ...]]:
+    """Times, numbers, flags and derivations, to be compared: a missing number is ABSENT."""
     for run in runs:
         columns = (run.value, run.raw, run.u_random, run.u_systematic)
-        numbers = [
-            np.where(np.isfinite(column), column, -0.125e-300).tolist() for column in columns
-        ]
-        names = [run.derivation] * len(run)
-        rows.extend(zip(run.time_ns.tolist(), *numbers, run.flag.tolist(), names, strict=True))
-    return iter(sorted(rows))
-
-
-def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
-    columns = (page.value, page.raw, page.u_random, page.u_systematic)
-    numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
-    flags = page.flag.astype(int).tolist()
-    return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)
+        numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
+        own = run.derivation  # one of a stored run, one of each point of a server's page
+        names = [own] * len(run.time_ns) if isinstance(own, str) else own
+        flags = run.flag.astype(int).tolist()
+        yield from zip(run.time_ns.tolist(), *numbers, flags, names, strict=True)
 
 
 def _channels(storage: Storage, series: Series) -> dict[str, Channel]:
@@ -434,14 +424,10 @@ def _date(head: BlockHead) -> date:
 
 
 def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield found["entries"]
-    yield found["observations"]
-    yield found["file_lines"]
-    yield found["losses"]
-    yield found["releases"]
+    for name in ("entries", "observations", "file_lines", "losses", "releases", "summaries"):
+        if name in found:
+            yield found[name]
     yield from found["slots"].values()
-    if "summaries" in found:
-        yield found["summaries"]
     yield from found["sinks"].values()
 
 
@@ -499,8 +485,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
     for row in files["files"]:
-        good = _equal(row, files["noted"])
-        yield f"{account_text(row)}   {'ok' if good else 'OPEN'}"
+        yield f"{account_text(row)}   {'ok' if _equal(row, files['noted']) else 'OPEN'}"
     for path in files["differs"]:
         yield f"{path}: the account kept while running differs from that of the journal   OPEN"
 
