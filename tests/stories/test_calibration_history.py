@@ -209,7 +209,7 @@ def test_the_swap_is_doubted_until_it_is_reported(story: Story) -> None:
     words = f"the instrument reports serial {SERIALS['C']}, deployed is {SERIALS['A']}"
     assert before["reasons"] == [{"flag": 3, "why": words}]
     [problem] = story.moments[Belief.FIRST].problem
-    assert f"a new sensor {SERIALS['C']} stands where {SERIALS['A']} was" in problem
+    assert f"a new sensor {SERIALS['C']} is where {SERIALS['A']} was" in problem
     for n in (SWAPPED + 1, SWAPPED + 4):
         after = story.ways[Belief.SWAP, "P1-vwc-5", n]
         assert (after["flag"], after["reasons"]) == (1, [])

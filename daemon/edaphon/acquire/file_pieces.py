@@ -33,7 +33,7 @@ from edaphon.acquire.file_state import (
 from edaphon.clock import SECOND_NS
 from edaphon.config.model import is_secret_file
 from edaphon.journal import Entry
-from edaphon.toml_input.lines import is_text
+from edaphon.toml_input.values import is_text
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest

@@ -199,7 +199,7 @@ def rehearse(
 
 
 def _knowledge(storage: Storage, rows: list[FactRow]) -> Knowledge:
-    """What the journal has, and what stands in the configuration and waits in the inbox."""
+    """What the journal has, and what is in the configuration and waits in the inbox."""
     known = told_in(storage).knowledge
     last = max((one.sequence for one in known.entered), default=EntryId(0, 0))
     for n, row in enumerate(new_rows(rows, known), 1):

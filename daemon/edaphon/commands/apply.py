@@ -2,8 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -27,8 +26,7 @@ from edaphon.service.submit import (
 from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
-from edaphon.toml_input import ConfigError, read_document
-from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import duration_ns
 
 # Of a longer journal none is read where nobody asked by how much values change.
@@ -49,7 +47,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 class Way(NamedTuple):
-    """How facts are put in force; `wait` until all is derived again, and tell how much differs."""
+    """How facts are put in force; `wait` until all is derived again, and show how much differs."""
 
     who: str = ""
     dry_run: bool = False
@@ -74,7 +72,7 @@ def apply(
 
 
 def new_facts(
-    storage: Storage, reported: EnteredFacts, files: Rows[Path], file: Path | None
+    storage: Storage, reported: EnteredFacts, files: Sequence[Path], file: Path | None
 ) -> tuple[FactRow, ...]:
     """Those of the files, else of the configuration and its inbox; exit 3 where one is wrong."""
     found = examine([file or usual_file(), *files], reported.knowledge)
@@ -83,7 +81,7 @@ def new_facts(
         given = {str(path) for place in files for path in _toml_files(place)}
         rows = tuple(row for row in rows if row.file in given)
         config_errors = tuple(c for c in config_errors if c.file in given)
-        if not config_errors:  # of what stands in the inbox alone they can't speak yet
+        if not config_errors:  # they say nothing yet of what is only in the inbox
             config_errors = tuple(_alone(storage, reported, rows))
     for config_error in config_errors:
         show_error(str(config_error))
@@ -97,12 +95,12 @@ def _toml_files(place: Path) -> Iterable[Path]:
     return place.glob("*.toml") if place.is_dir() else [place]
 
 
-def _alone(storage: Storage, reported: EnteredFacts, rows: Rows[FactRow]) -> list[ConfigError]:
+def _alone(storage: Storage, reported: EnteredFacts, rows: Sequence[FactRow]) -> list[ConfigError]:
     config = storage.config
     return knowledge_conflicts(rows, reported.knowledge, config.outputs(), sheets=config.sheets)
 
 
-def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way) -> None:
+def enter(storage: Storage, reported: EnteredFacts, new: Sequence[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
     found = preview_of(storage, reported, new, way.most_entries)
     replaced = replaced_copies(storage, new)
@@ -130,7 +128,7 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
         show_json(stated)
 
 
-def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[FactRow]) -> None:
+def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Sequence[FactRow]) -> None:
     """A running service takes facts by the configuration that it was started with."""
     named = {row.fact.source for row in new if isinstance(row.fact, Deployment)}
     if not (missing := named - reported.sources.outputs.keys()):
@@ -147,7 +145,7 @@ def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[Fa
         )
 
 
-def show(new: Rows[FactRow], found: Preview) -> None:
+def show(new: Sequence[FactRow], found: Preview) -> None:
     """What is new and what it would change, for a person."""
     for row in new:
         show_line(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
@@ -157,7 +155,7 @@ def show(new: Rows[FactRow], found: Preview) -> None:
         show_line("nothing new")
 
 
-def news(new: Rows[FactRow]) -> list[dict[str, Any]]:
+def news(new: Sequence[FactRow]) -> list[dict[str, Any]]:
     return [{"kind": r.fact.table, "id": r.fact.id, "file": r.file, "line": r.line} for r in new]
 
 

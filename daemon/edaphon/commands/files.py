@@ -1,4 +1,4 @@
-"""`edaphon files`: the files that are followed, and copies that were put right."""
+"""`edaphon files`: the files that are followed, and corrected copies."""
 
 import os
 import re
@@ -19,8 +19,8 @@ from edaphon.service.submit import copies_in
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
-from edaphon.toml_input import read_document
-from edaphon.toml_input.lines import is_text, toml_row
+from edaphon.toml_input.lines import read_document, toml_row
+from edaphon.toml_input.values import is_text
 from edaphon_calibration.errors import suggestion
 
 USAGE = 2

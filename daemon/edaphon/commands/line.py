@@ -293,7 +293,7 @@ def _lines(bus: str) -> Iterator[str]:
 
 
 def typed_bytes(line: str, hex: bool, is_sdi12: bool) -> bytes:
-    """The bytes that a typed line stands for; raises Untypable."""
+    """The bytes that a typed line means; raises Untypable."""
     if hex:
         try:
             return bytes.fromhex(line)
@@ -368,7 +368,7 @@ def _look(ask: Any, bus: str, old: str, new: str) -> None:
         stated = next((row["words"] or row["state"] for row in rows if row["address"] == old), "")
         raise fail(f"expected a probe at {bus}/{old}, got: {stated}")
     if there[0]["identity"] is None:
-        raise fail(f"expected an identity from {bus}/{old}, it tells none")
+        raise fail(f"expected an identity from {bus}/{old}, it gives none")
     if taken:
         raise fail(f"somebody answers at {bus}/{new} already; choose a free address")
     stated = " ".join(

@@ -215,7 +215,7 @@ def _head(name: str, topic: str) -> list[str]:
 
 
 def _numbers(data: bytes) -> Iterator[tuple[str, str]]:
-    """The paths of a message that lead to numbers, with what stands there."""
+    """The paths of a message that lead to numbers, with the value there."""
     try:
         found = parse_object(data)
     except Fault:
@@ -451,7 +451,7 @@ def _proposals(config: Configuration, found: dict[str, Any]) -> Iterator[str]:
 
 
 def _proposal(bus: str, row: Row) -> str:
-    stated = " ".join(filter(None, _identity_words(row["identity"]))) or "it tells no identity"
+    stated = " ".join(filter(None, _identity_words(row["identity"]))) or "it gives no identity"
     guess = row.get("guess") or ""
     doubt = f"guessed from: {stated}" if guess and row["identity"] else stated
     branch = row["path"].partition("@")[2]

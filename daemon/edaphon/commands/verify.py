@@ -5,14 +5,13 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import orjson
 import typer
 
@@ -29,7 +28,7 @@ from edaphon.journal.copies import acknowledged_places
 from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
-from edaphon.model import Channel, EntryId, Observations
+from edaphon.model import Channel, EntryId
 from edaphon.printer import show_error, show_json, show_line, show_lines, working
 from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import (
@@ -48,7 +47,7 @@ from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text, line_rows
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
-from edaphon.sinks.influxql import Readback, Rows
+from edaphon.sinks.influxql import same_numbers
 from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
@@ -58,10 +57,9 @@ from edaphon_drivers.files.lines import LineCounts
 
 POLL_S = 0.2
 NOT_PROMISED = (
-    "InfluxDB 3 does not promise that the later of two writes of a point stands: counts prove that"
+    "InfluxDB 3 does not promise that the later of two writes of a point wins: counts prove that"
     " a point is there, not which of its values"
 )
-ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 
 def verify(
@@ -367,7 +365,7 @@ def _read_back(
                         f"{id} {_date(head)}: expected {head.n - refused} points,"
                         f" the server has {counted[_date(head)]}"
                     )
-                elif deep and not _same(series, readback, channel, head, aside):
+                elif deep and not same_numbers(series, readback, channel, head, aside):
                     differs.append(f"{id} {_date(head)}: the server has other numbers")
         differs += _too_many(storage, more)
         return {"read_back": total, "differs": differs, "closes": not differs}
@@ -387,30 +385,6 @@ def _too_many(storage: Storage, more: Mapping[tuple[str, int], int]) -> Iterator
             if found is None or n > found.n:
                 rows = found.n if found else 0
                 yield f"{channel} day {day}: expected {rows} points, the server has {n}"
-
-
-def _same(
-    series: Series,
-    readback: Readback,
-    channel: Channel,
-    head: BlockHead,
-    aside: set[tuple[str, int]],
-) -> bool:
-    start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
-    stored = sorted(_numbers(series.read(channel.id, start, end)))
-    own = [row for row in stored if (channel.id, row[0]) not in aside]
-    return own == list(_numbers(readback.rows(channel, start, end)))
-
-
-def _numbers(runs: Iterable[Observations | Rows]) -> Iterator[tuple[Any, ...]]:
-    """Times, numbers, flags and derivations, to be compared: a missing number is ABSENT."""
-    for run in runs:
-        columns = (run.value, run.raw, run.u_random, run.u_systematic)
-        numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
-        own = run.derivation  # one of a stored run, one of each point of a server's page
-        names = [own] * len(run.time_ns) if isinstance(own, str) else own
-        flags = run.flag.astype(int).tolist()
-        yield from zip(run.time_ns.tolist(), *numbers, flags, names, strict=True)
 
 
 def _channels(storage: Storage, series: Series) -> dict[str, Channel]:

@@ -1,4 +1,4 @@
-"""The tables of edaphon.toml as frozen types; what each key means stands in its description."""
+"""The tables of edaphon.toml as frozen types; the description of a key says what it means."""
 
 import os
 import re

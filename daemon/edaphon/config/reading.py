@@ -16,8 +16,7 @@ from pydantic.fields import FieldInfo
 from edaphon.config.model import Configuration
 from edaphon.config.rules import Parts, rule_complaints
 from edaphon.config.sources import outputs_of
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
-from edaphon.toml_input.lines import Place, read_text
+from edaphon.toml_input.lines import FACT_TABLES, ConfigError, Document, Place, did_you_mean
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
@@ -26,7 +25,7 @@ from edaphon.toml_input.models import (
     toml_text,
     validated,
 )
-from edaphon.toml_input.values import Secret
+from edaphon.toml_input.values import Secret, read_text
 from edaphon_drivers.outside import SYSFS, read_certificates, switch_error
 from edaphon_drivers.sheets import Output, UnknownModel
 

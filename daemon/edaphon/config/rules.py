@@ -20,8 +20,7 @@ from edaphon.config.sources import (
     Source,
     SupplyTable,
 )
-from edaphon.toml_input import ConfigError, Document, did_you_mean, expected_only
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import ConfigError, Document, Place, did_you_mean, expected_only
 from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -284,7 +283,7 @@ def _names(document: Document, parts: Parts) -> Found:
         if FILES in (names[key] or ()):
             yield (
                 (key, FILES),
-                f'"{FILES}" stands for followed files',
+                f'"{FILES}" is the name for followed files',
                 f"another name for the {key}",
             )
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
@@ -340,7 +339,7 @@ def _paths(document: Document, parts: Parts) -> Found:
         key, value = _own_name(source)
         if source.path in paths:
             line = document.line(("source", paths[source.path]))
-            came = f'"{value}" is used twice: {source.path} stands in line {line} already'
+            came = f'"{value}" is used twice: {source.path} is in line {line} already'
             yield ("source", number, key), came, f"each {key} once"
         elif isinstance(source, LorawanSource) and source.dev_eui in devices:
             line = document.line(("source", devices[source.dev_eui]))

@@ -122,7 +122,7 @@ _TIME_FORMATS = {
 class JsonTime(Table):
     path: str = Field(
         min_length=1,
-        description="where the sender's time stands, keys and list positions joined by dots",
+        description="place of the sender's time, keys and list positions joined by dots",
         examples=["t"],
     )
     format: Literal["epoch_s", "epoch_ms", "epoch_ns", "rfc3339"] = Field(
@@ -134,7 +134,7 @@ class JsonField(Table):
     name: Id = Field(description="name of the output", examples=["vwc"])
     path: str = Field(
         min_length=1,
-        description="where the number stands, keys and list positions joined by dots",
+        description="place of the number, keys and list positions joined by dots",
         examples=["soil.vwc"],
     )
     quantity: str = Field(

@@ -224,7 +224,7 @@ def levels_of(knowledge: Knowledge) -> dict[str, int]:
     for deployment in knowledge.deployments:
         for calibration in knowledge.calibrations:
             second = calibration.second
-            if second and second.channel and _concerns(calibration, deployment):
+            if second and second.channel and calibration.is_for(deployment):
                 takes.setdefault(deployment.channel, set()).add(second.channel)
     return {id: _depth(id, takes, frozenset()) for id in {*takes, *knowledge.channels}}
 
@@ -240,8 +240,8 @@ def segments_of(
 ) -> Iterator[Segment]:
     deployment, channel = place.deployment, place.fact.id
     start, end = bounds_of(deployment)
-    mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
-    reported = [c for c in knowledge.field_checks if _concerns(c, deployment)]
+    mine = list(knowledge.calibrations_of(deployment))
+    reported = knowledge.field_checks_of(deployment)
     checks = [c for c in reported if says_of(c, place.fact.unit)]
     marks = [m for m in knowledge.marks if channel in m.channels]
     own = {t for c in (*mine, *checks) for t in bounds_of(c)}
@@ -253,13 +253,6 @@ def segments_of(
         chosen = _chosen(mine, place, begin)
         found = _checked(checks, begin)
         yield _segment(place, chosen, found, marks, (begin, stop), texts)
-
-
-def _concerns(about: Calibration | FieldCheck, deployment: Deployment) -> bool:
-    if about.channel is not None:
-        return about.channel == deployment.channel
-    own = (deployment.sensor, deployment.output)
-    return (about.sensor, about.output) == own
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Builds the explanation of one observation: record, reading, deployment, checks, reasons."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
 
 import numpy as np
 import orjson
 
-from edaphon import __version__
 from edaphon.config import why_impossible, within_physics
 from edaphon.explain.explanation import (
     CheckResult,
@@ -85,7 +85,7 @@ def _stored(case: Case) -> StoredValue:
         row.rank,
         row.derivation,
         orjson.loads(case.series.derivation_text(row.derivation) or "{}"),
-        __version__,
+        version("edaphon"),
     )
 
 
@@ -223,13 +223,13 @@ def _of_the_record(case: Case, again: Again) -> Iterator[Reason]:
     if stated and again.segment.contradicted_by(stated, stated_ns):
         yield Reason(_SUSPECT, f"the instrument reports serial {stated}, deployed is {deployed}")
     if file := _replaced_file(case):
-        yield Reason(
-            _FAIL, f"a later copy of {file} replaces the one that it stands in, without it"
-        )
+        yield Reason(_FAIL, f"a later copy of {file} replaces the one that has it, and lacks it")
     reading, row = case.reading, again.row
     if reading is not None and reading.time_ns not in {None, row.time_ns}:
         own = instant_text(reading.time_ns or 0)
-        yield Reason(_SUSPECT, f"the sender's own time {own} is not plausible: when it came stands")
+        yield Reason(
+            _SUSPECT, f"the sender's own time {own} is not plausible: the time of receipt is used"
+        )
 
 
 def _replaced_file(case: Case) -> str:

@@ -58,7 +58,7 @@ class RestsOn:
 
 @dataclass(frozen=True)
 class ShownRecord:
-    """Where a record stands, when it came, and its bytes, cut when there are many."""
+    """Where a record is, when it came, and its bytes, cut when there are many."""
 
     place: str
     received: str

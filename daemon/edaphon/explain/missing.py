@@ -120,7 +120,7 @@ def _gap_words(source: str, place: EntryId, gap: Gap) -> str:
 
 
 def _names(deployed: Sequence[Deployment]) -> set[str]:
-    """What stands in entries: the path, or for a broker the first part of it."""
+    """The source of entries: the path, or for a broker the first part of it."""
     paths = {d.source for d in deployed}
     return paths | {path.partition("/")[0] for path in paths}
 

@@ -20,7 +20,7 @@ def number(x: float) -> float | None:
 
 
 class FoundRow(NamedTuple):
-    """The observation that stands for a time that was asked; the channel's usual interval [ns]."""
+    """The observation shown for the time that was asked; the channel's usual interval [ns]."""
 
     channel: str
     time_ns: int

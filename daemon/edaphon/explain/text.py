@@ -69,7 +69,7 @@ def _reading(way: Explanation) -> Iterator[str]:
     own = f", own time {reading.own_time}" if reading.own_time else ""
     yield f"              time from {reading.time_from}{own}"
     if way.support_s:
-        yield f"              stands for the {way.support_s:g} s before"
+        yield f"              covers the {way.support_s:g} s before"
 
 
 def _deployment(deployment: ShownDeployment | None) -> Iterator[str]:

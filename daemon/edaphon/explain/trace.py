@@ -1,7 +1,7 @@
 """One observation derived again from the journal, with all that was seen on the way.
 
 The line itself does it, over a stretch of the journal before and after the record; a chain that
-remembers what goes through it stands in the place of the channel's own.
+remembers what goes through it replaces the channel's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -188,7 +188,7 @@ class Calibration(OfSubject):
 
     @property
     def place(self) -> int:
-        """Where it stands among the steps of its subject."""
+        """Its number among the steps of its subject."""
         return self.step or 1
 
     @property
@@ -298,7 +298,7 @@ def open_steps(
 ) -> Iterator[list[Calibration]]:
     """The calibrations of each step that has some, and none that covers the time.
 
-    Where the `maker`'s curve counts, it stands in the place of all steps of the sensor.
+    Where the `maker`'s curve counts, it replaces all steps of the sensor.
     """
     steps: dict[tuple[bool, int], list[Calibration]] = {}
     for calibration in calibrations:

@@ -1,7 +1,6 @@
 """Where new facts contradict what is known: names used again, overlaps, what must not change."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ _PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})
 
 
 def knowledge_conflicts(
-    rows: Rows[FactRow],
+    rows: Sequence[FactRow],
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]] | None = None,
     doubtful: frozenset[str] = frozenset(),
@@ -51,7 +50,7 @@ def _hidden(new: NewFacts) -> Iterator[Found]:
                 yield row.fact, key, came, RIGHT
 
 
-def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
+def _identity(rows: Sequence[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
     earlier: dict[str, list[Fact]] = {id: list(f) for id, f in knowledge.ever.items()}
     places: dict[str, str] = {}
     for row in rows:
@@ -123,13 +122,13 @@ def _superseding(fact: Fact, earlier: Mapping[str, list[Fact]]) -> Iterator[tupl
 
 
 def _taken_back(id: str, earlier: Mapping[str, list[Fact]]) -> bool:
-    """Whether a revocation of it stands, which one of its own may take back, and so on."""
+    """Whether a revocation of it is in force, which one of its own may take back, and so on."""
     by: dict[str, list[str]] = {}
     for fact in chain.from_iterable(earlier.values()):
         if isinstance(fact, Revocation):
             by.setdefault(fact.of, []).append(fact.id)
     known: dict[str, bool] = {}
-    way = dict.fromkeys([id])  # of revocations that take each other back in a circle none stands
+    way = dict.fromkeys([id])  # of revocations that take each other back in a circle none counts
     while way:
         one = next(reversed(way))
         open_ones = [r for r in by.get(one, ()) if r not in known and r not in way]
@@ -301,7 +300,7 @@ def _explained(
         first = ring.index(min(ring))
         places = _listed(ring[first:] + ring[:first])
         return (
-            f"{places} tell each other's serial numbers: the probes or their addresses are "
+            f"{places} report each other's serial numbers: the probes or their addresses are "
             f"swapped; swap them back, or enter deployments from the time of the swap "
             f"({latest} at the latest)"
         )
@@ -319,7 +318,7 @@ def _exchanged(serial: str, before: str, knowledge: Knowledge, latest: str) -> s
     what = f"{serial}, which is deployed nowhere," if known else f"a new sensor {serial}"
     enter = "[[deployment]]" if known else "[[sensor]] and [[deployment]]"
     return (
-        f"{what} stands where {before} was; enter {enter} from the time of the exchange "
+        f"{what} is where {before} was; enter {enter} from the time of the exchange "
         f"({latest} at the latest)"
     )
 

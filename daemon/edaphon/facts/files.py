@@ -3,8 +3,7 @@
 import hashlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
@@ -25,8 +24,14 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.people import person
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean, read_document
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import (
+    FACT_TABLES,
+    ConfigError,
+    Document,
+    Place,
+    did_you_mean,
+    read_document,
+)
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
@@ -92,7 +97,7 @@ def read_facts(
         fact, found = validated(document, place, KINDS[str(place[0])], row)
         config_errors += found
         if fact is not None and (times := ids[fact.id] + 1) > MOST_OF_ONE_ID:
-            came = f'"{fact.id}" stands in {times} rows'
+            came = f'"{fact.id}" is the id of {times} rows'
             right = f"at most {MOST_OF_ONE_ID} rows of one id in a file"
             line = document.line((*place, "id"))
             config_errors.append(ConfigError(document.file, line, f"{place[0]}.id", came, right))
@@ -233,7 +238,7 @@ def from_payload(payload: bytes) -> FactPayload:
     )
 
 
-def in_order(rows: Rows[FactRow]) -> list[FactRow]:
+def in_order(rows: Sequence[FactRow]) -> list[FactRow]:
     """What a row supersedes comes before it, else the rows stay as they are read: by file name."""
     by_id: dict[str, list[int]] = {}
     for at, row in enumerate(rows):
@@ -248,7 +253,7 @@ def in_order(rows: Rows[FactRow]) -> list[FactRow]:
     return [rows[at] for at in placed]
 
 
-def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) -> int:
+def _superseded(rows: Sequence[FactRow], by_id: Mapping[str, list[int]], at: int) -> int:
     """The last row that this one supersedes, itself if none; renewals keep their order."""
     fact = rows[at].fact
     found = [n for n in by_id.get(fact.supersedes or "", ()) if n != at]
@@ -257,7 +262,7 @@ def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) ->
     return found[-1] if found else at
 
 
-def documents_of(rows: Rows[FactRow]) -> list[dict[str, Any]]:
+def documents_of(rows: Sequence[FactRow]) -> list[dict[str, Any]]:
     """Each text once, with the line and id of every row of it that is meant."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:

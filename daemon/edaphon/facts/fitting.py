@@ -193,7 +193,7 @@ def own_complaints(new: NewFacts) -> Iterator[Found]:
     for fact in _on_subjects(new):
         for name, reported in (fact.evidence or {}).items():
             if not is_hash(reported):
-                right = f"the SHA-256 of the file, as `sha256sum {name}` tells it"
+                right = f"the SHA-256 of the file, as `sha256sum {name}` shows it"
                 yield fact, "evidence", f'"{name}" has no hash yet', right
     for calibration in new.new(Calibration):
         yield from _drift(calibration)
@@ -284,7 +284,7 @@ def _gives(step: Calibration) -> str:
     unit = step.to_unit or own[0] or step.from_unit or own[1] or ""
     try:
         return canonical(unit) if unit else ""
-    except CalibrationError:  # complained of where it stands
+    except CalibrationError:  # reported at its own place
         return unit
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
@@ -201,7 +200,7 @@ class Knowledge:
         return found
 
 
-def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
+def new_rows(rows: Sequence[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
     """The rows that are not known yet, word for word the same facts left out."""
     return tuple(r for r in rows if r.fact not in knowledge.ever.get(r.fact.id, ()))
 
@@ -240,7 +239,7 @@ def _written_out(factory: Factory) -> dict[str, float]:
 
 
 def pins_needed(
-    rows: Rows[FactRow],
+    rows: Sequence[FactRow],
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]],
     models: Mapping[str, str],

@@ -91,7 +91,7 @@ class Sensor(Fact):
     id: Id = Field(description="serial number of the instrument", examples=["T12-00041873"])
     model: str = Field(description="name of a model sheet", examples=["meter.teros12"])
     firmware: str = Field(
-        default="", description="firmware as the instrument tells it", examples=["4.11"]
+        default="", description="firmware as the instrument reports it", examples=["4.11"]
     )
     on: Id | None = Field(
         default=None,
@@ -134,7 +134,10 @@ class ChannelFact(Fact):
         default=None, alias="interval", description="interval of the statistic", examples=["30min"]
     )
     replicate: int = Field(
-        default=1, ge=1, description="tells equal channels at one place apart", examples=[1]
+        default=1,
+        ge=1,
+        description="number of this channel among equal ones at one place",
+        examples=[1],
     )
     checks: Mapping[str, Mapping[str, float | tuple[float, float]]] = Field(
         default_factory=dict,
@@ -270,7 +273,7 @@ class Pause(_Ending):
 
 
 class Replacement(Fact):
-    """A copy of a followed file was put right by a person: it replaces the earlier copies."""
+    """A person corrected a copy of a followed file: it replaces the earlier copies."""
 
     table: ClassVar[str] = "replacement"
 
@@ -294,7 +297,7 @@ class Replacement(Fact):
 
 
 class Revocation(Fact):
-    """Takes a fact back as though never entered; what that one superseded stands again."""
+    """Takes a fact back as though never entered; what that one superseded counts again."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["of", "why"]})  # id is made of `of`
     table: ClassVar[str] = "revocation"

@@ -1,8 +1,7 @@
 """Whether all that new facts name is there: plots, channels, sources, outputs, models, curves."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from errno import EFBIG, ESTALE
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +22,7 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.toml_input import ConfigError, expected_only
-from edaphon.toml_input.lines import read_bytes
-from edaphon.toml_input.values import is_hash
+from edaphon.toml_input.values import is_hash, read_bytes
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.checks import find_check, prepare_check
 from edaphon_calibration.curves import curve_names, find_curve
@@ -217,7 +215,7 @@ def _channel(channel: ChannelFact) -> Iterator[Found]:
         try:
             if not find_check(name).of_person:
                 came = f"{name} has limits of its own kind"
-                yield channel, "checks", came, "leave it out: it stands for every channel"
+                yield channel, "checks", came, "leave it out: it counts for every channel"
                 continue
             prepare_check(find_check(name), limits)
         except CalibrationError as error:
@@ -250,7 +248,7 @@ class NamedFile(NamedTuple):
         return read_bytes(self.path, LARGEST_BYTES, self.folder)
 
     def read_known(self) -> bytes:
-        """As `read`, once it was checked; OSError if another file stands there by now."""
+        """As `read`, once it was checked; OSError if another file is there by now."""
         data = self.read()
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise OSError(ESTALE, "another file than when it was checked", str(self.path))
@@ -258,7 +256,7 @@ class NamedFile(NamedTuple):
 
 
 def evidence_complaints(
-    rows: Rows[FactRow],
+    rows: Sequence[FactRow],
     knowledge: Knowledge,
     is_secret: Callable[[Path], bool] = lambda _: False,
 ) -> list[ConfigError]:

@@ -187,7 +187,7 @@ def _too_long(
 
 
 def _of_the_journal(series: Series, plan: Plan, ranges: Ranges) -> Iterator[str]:
-    """Channels of which the series does not tell all that the line would see."""
+    """Channels of which the series lacks something that the pipeline would see."""
     derived = derived_by(series)
     for channel, own in whole_segments(ranges, derived.intervals, plan.intervals).items():
         if not readings_suffice(derived, plan, series, channel, own):

@@ -45,9 +45,16 @@ from edaphon.sinks.sink import sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
 from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
-from edaphon.toml_input.lines import MOST_BYTES, Place, is_text, read_text
+from edaphon.toml_input.lines import (
+    FACT_TABLES,
+    MOST_BYTES,
+    ConfigError,
+    Document,
+    Place,
+    read_document,
+)
 from edaphon.toml_input.models import configuration_complaints, validated
+from edaphon.toml_input.values import is_text, read_text
 
 CONFIG_NAME = "edaphon.toml"
 

@@ -21,8 +21,7 @@ from edaphon.config.sources import Broker, Bus
 from edaphon.facts import FactRow, evidence_files
 from edaphon.network.requests import is_loopback
 from edaphon.people import account_name
-from edaphon.toml_input import ConfigError, Document
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import ConfigError, Document, Place
 from edaphon.toml_input.values import Secret, secret_host
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.sheets import Sheet

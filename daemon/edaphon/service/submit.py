@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Sequence as Rows
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +54,7 @@ class Evidence(NamedTuple):
     data: bytes
 
 
-def keep(storage: Storage, rows: Rows[FactRow], who: str) -> int:
+def keep(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
     """How many facts were new: through the daemon, which derives again, or alone when it is off."""
     try:
         evidence = evidence_of(rows)
@@ -71,7 +70,7 @@ def keep(storage: Storage, rows: Rows[FactRow], who: str) -> int:
 
 
 def _keep_alone(
-    storage: Storage, rows: Rows[FactRow], evidence: Iterable[Evidence], who: str
+    storage: Storage, rows: Sequence[FactRow], evidence: Iterable[Evidence], who: str
 ) -> int:
     clock = SystemClock()
     keeper, account = Timekeeper(clock, boot_id()), own_account()
@@ -121,7 +120,7 @@ def kept_evidence(journal: JournalReader, sha256: str) -> Evidence | None:
 
 
 def fact_entries(
-    new: Rows[FactRow],
+    new: Sequence[FactRow],
     knowledge: Knowledge,
     config: Configuration,
     who: str,

@@ -9,8 +9,9 @@ import numpy as np
 import orjson
 
 from edaphon.clock import DAY_NS
-from edaphon.model import Channel, Float, Int
+from edaphon.model import Channel, Float, Int, Observations
 from edaphon.network.requests import Answer, Secrets
+from edaphon.series import BlockHead, Series
 from edaphon.sinks.lines import (
     WITHDRAWN,
     AskLess,
@@ -285,3 +286,39 @@ def spans(times_ns: Int, kept_ns: Int) -> list[tuple[int, int]]:
     starts = np.flatnonzero(np.diff(below, prepend=-1))
     ends = np.append(starts[1:], len(wanted)) - 1
     return list(zip(wanted[starts].tolist(), wanted[ends].tolist(), strict=True))
+
+
+ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
+
+
+def same_numbers(
+    series: Series,
+    readback: Readback,
+    channel: Channel,
+    head: BlockHead,
+    aside: set[tuple[str, int]],
+) -> bool:
+    start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
+    own = [row for row in _own_numbers(series.read(channel.id, start, end))]
+    own = [row for row in own if (channel.id, row[0]) not in aside]
+    theirs = [row for page in readback.rows(channel, start, end) for row in _their_numbers(page)]
+    return own == theirs
+
+
+def _own_numbers(runs: list[Observations]) -> Iterator[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for run in runs:
+        columns = (run.value, run.raw, run.u_random, run.u_systematic)
+        numbers = [
+            np.where(np.isfinite(column), column, -0.125e-300).tolist() for column in columns
+        ]
+        names = [run.derivation] * len(run)
+        rows.extend(zip(run.time_ns.tolist(), *numbers, run.flag.tolist(), names, strict=True))
+    return iter(sorted(rows))
+
+
+def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
+    columns = (page.value, page.raw, page.u_random, page.u_systematic)
+    numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
+    flags = page.flag.astype(int).tolist()
+    return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)

@@ -1,19 +1,15 @@
-"""A TOML text with the line of every key, since tomllib tells lines only of syntax errors."""
+"""A TOML text with the line of every key, since tomllib gives lines only for syntax errors."""
 
 import difflib
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
-from errno import EFBIG
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from edaphon.printer import visible
-from edaphon_drivers.outside import open_descriptor
 
 _LONG_WORD = 100  # nothing that is known is so long
 _LONGEST = 1000  # characters of a part of a complaint
@@ -99,7 +95,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def expected_only(error: Exception) -> str:
-    """An error's message without its `came ...`, which a complaint tells in its own place."""
+    """An error's message without its `came ...`, which a ConfigError shows in its own place."""
     return re.sub(r"; came [^;]*", "", str(error)).removeprefix("expected ")
 
 
@@ -212,8 +208,8 @@ _SECRET_KEY = re.compile(r"pass|token|secret|authori[sz]ation|\bpin$|key$", re.I
 _ENDLESS = re.compile(r"[0-9_]{4300}")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _SYNTAX = (
-    ("Cannot overwrite", "this key stands here twice", "each key once in its table"),
-    ("Cannot declare", "this table stands here twice", "each [table] once; [[table]] for a list"),
+    ("Cannot overwrite", "this key is here twice", "each key once in its table"),
+    ("Cannot declare", "this table is here twice", "each [table] once; [[table]] for a list"),
     ("Illegal character '\\n'", "text does not end on its line", "a quote at its end"),
     ("Expected '='", "this line is not TOML", "key = value, [table], [[table]] or # comment"),
 )
@@ -253,7 +249,7 @@ class Document:
 
     @property
     def readable(self) -> bool:
-        """False when nothing of it could be parsed, so that `table` tells nothing."""
+        """False when nothing of it could be parsed, so that `table` is empty."""
         return bool(self.table) or not self.config_errors
 
     def line(self, place: Place) -> int:
@@ -264,7 +260,7 @@ class Document:
 
 
 def read_document(file: str, text: str) -> Document:
-    """Never raises: what is not TOML stands in `complaints`, and `table` is then empty.
+    """Never raises: what is not TOML is in `config_errors`, and `table` is then empty.
 
     A value that only lacks its quotes is complained of and read as text, so that the rest of the
     file can still be checked.
@@ -314,7 +310,7 @@ def _bare_value(line: str) -> re.Match[str] | None:
 
 
 class _Hint(NamedTuple):
-    """What to tell a person whose value is no TOML, and the value to read on with."""
+    """What to write in place of a value that is no TOML, and the value to read on with."""
 
     right: str
     value: str
@@ -353,7 +349,7 @@ def written_instant(text: str) -> str:
 
 
 def _mended(text: str, number: int) -> str | None:
-    """The text with one mistake put right, so that the rest can be checked too."""
+    """The text with one error corrected, so that the rest can be checked too."""
     lines = text.split("\n")
     if name := _list_header(lines[number - 1]):
         return re.sub(rf"(?m)^[ \t]*\[{name}\][ \t]*(#.*)?$", f"[[{name}]]", text)
@@ -365,7 +361,7 @@ def _mended(text: str, number: int) -> str | None:
 
 
 def _list_header(line: str) -> str:
-    """The name in a `[name]` that stands for one of several, "" for any other line."""
+    """The name in a `[name]` that is one of several, "" for any other line."""
     found = _HEADER.fullmatch(line)
     return found[1] if found and found[1] in _LISTS else ""
 
@@ -469,73 +465,6 @@ def _inline_lists(statement: str, place: Place, number: int) -> Iterator[tuple[P
                 depth += (piece in "[{") - (piece in "]}")
                 index += piece == "," and depth == 1
         line += piece.count("\n")
-
-
-LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
-LARGEST_SECRET_BYTES = 64 << 10
-
-
-def read_bytes(
-    path: Path, most_bytes: int = LARGEST_BYTES, within: str | Path | None = None
-) -> bytes:
-    """Raises OSError, with the name of the file and in words what it is, for what is no file.
-
-    With `within`, a link that leaves that folder is refused.
-    """
-    descriptor = open_descriptor(path, within)
-    try:
-        return _all(descriptor, path, most_bytes)
-    finally:
-        os.close(descriptor)
-
-
-def read_secret(path: Path) -> tuple[str, bool]:
-    """The text, and whether others can read it; a link that leaves its folder is refused."""
-    descriptor = open_descriptor(path, path.parent)
-    try:
-        text = _all(descriptor, path, LARGEST_SECRET_BYTES).decode()
-        return text.rstrip("\r\n"), bool(os.fstat(descriptor).st_mode & 0o007)
-    finally:
-        os.close(descriptor)
-
-
-def is_text(name: str) -> bool:
-    """Whether a file's name is UTF-8; bytes that are not come as lone surrogates."""
-    return name.isprintable() or not any("\ud800" <= c <= "\udfff" for c in name)
-
-
-def read_text(
-    path: Path,
-    encoding: str = "utf-8",
-    errors: str = "strict",
-    within: str | Path | None = None,
-    most_bytes: int = LARGEST_BYTES,
-) -> str:
-    """As `read_bytes`; raises UnicodeDecodeError for another encoding."""
-    text = read_bytes(path, most_bytes, within).decode(encoding, errors)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _all(descriptor: int, path: Path, most_bytes: int) -> bytes:
-    too_large = OSError(EFBIG, f"larger than {_size(most_bytes)}", str(path))
-    if os.fstat(descriptor).st_size > most_bytes:
-        raise too_large
-    parts: list[bytes] = []
-    length = 0
-    while length <= most_bytes:
-        try:
-            part = os.read(descriptor, 1 << 20)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from None
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        length += len(part)
-    raise too_large
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes >> 20} MB" if n_bytes >> 20 else f"{n_bytes >> 10} kB"
 
 
 def toml_value(value: Any) -> str:

@@ -103,7 +103,7 @@ def _complaint(
 
 
 def _secret_at(kind: Any, inside: Place, row: Any) -> Place:
-    """The key of a secret that an error lies in: what stands there is shown to nobody."""
+    """The key of a secret that an error lies in: its value is shown to nobody."""
     for at, part in enumerate(inside):
         model = _model_of(kind, inside[:at], row)
         info = next((f for name, f in _fields(model) if name == part), None)

@@ -2,6 +2,7 @@
 
 import os
 import re
+from errno import EFBIG
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -21,7 +22,8 @@ from pydantic_core import PydanticCustomError
 
 from edaphon.errors import TimeError
 from edaphon.instants import INSTANT, instant_text, written_ns
-from edaphon.toml_input.lines import read_secret, written_instant
+from edaphon.toml_input.lines import written_instant
+from edaphon_drivers.outside import open_descriptor
 
 _UNITS_NS: Final = {
     "ms": 10**6,
@@ -124,7 +126,7 @@ def _relative_file(text: object) -> str:
 
 
 def is_hash(text: str) -> bool:
-    """False for the "?" that stands where a hash is still to be written."""
+    """False for the "?" in place of a hash that is still to be written."""
     return bool(_HASH.fullmatch(text))
 
 
@@ -175,7 +177,7 @@ AbsolutePath = Annotated[Path, BeforeValidator(absolute_path)]
 
 
 class Secret(Table):
-    """Where a secret is kept; its text never stands in a file of the configuration."""
+    """Where a secret is kept; its text is in no file of the configuration."""
 
     env: str | None = Field(
         default=None, pattern=_VARIABLE.pattern, description="name of an environment variable"
@@ -271,3 +273,72 @@ def http_place(url: str) -> str:
     if not url.isascii() or not url.isprintable() or " " in url:
         raise wrong("an address of ASCII characters without spaces; write others as %XX")
     return url
+
+
+LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
+
+
+LARGEST_SECRET_BYTES = 64 << 10
+
+
+def read_bytes(
+    path: Path, most_bytes: int = LARGEST_BYTES, within: str | Path | None = None
+) -> bytes:
+    """Raises OSError, with the name of the file and in words what it is, for what is no file.
+
+    With `within`, a link that leaves that folder is refused.
+    """
+    descriptor = open_descriptor(path, within)
+    try:
+        return _all(descriptor, path, most_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def read_secret(path: Path) -> tuple[str, bool]:
+    """The text, and whether others can read it; a link that leaves its folder is refused."""
+    descriptor = open_descriptor(path, path.parent)
+    try:
+        text = _all(descriptor, path, LARGEST_SECRET_BYTES).decode()
+        return text.rstrip("\r\n"), bool(os.fstat(descriptor).st_mode & 0o007)
+    finally:
+        os.close(descriptor)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; bytes that are not come as lone surrogates."""
+    return name.isprintable() or not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+def read_text(
+    path: Path,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    within: str | Path | None = None,
+    most_bytes: int = LARGEST_BYTES,
+) -> str:
+    """As `read_bytes`; raises UnicodeDecodeError for another encoding."""
+    text = read_bytes(path, most_bytes, within).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _all(descriptor: int, path: Path, most_bytes: int) -> bytes:
+    too_large = OSError(EFBIG, f"larger than {_size(most_bytes)}", str(path))
+    if os.fstat(descriptor).st_size > most_bytes:
+        raise too_large
+    parts: list[bytes] = []
+    length = 0
+    while length <= most_bytes:
+        try:
+            part = os.read(descriptor, 1 << 20)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        length += len(part)
+    raise too_large
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes >> 20} MB" if n_bytes >> 20 else f"{n_bytes >> 10} kB"

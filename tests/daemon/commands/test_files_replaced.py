@@ -105,7 +105,7 @@ def test_a_replacement_reaches_series_influx_explain_and_rebuild_and_can_be_take
     way = call_json(station, "explain", "x", "2026-04-01T12:20:00Z")
     assert (way["agrees"], way["flag"]) == (True, 4)
     assert [r["why"] for r in way["reasons"]] == [
-        f"a later copy of {station.data}/a.csv replaces the one that it stands in, without it"
+        f"a later copy of {station.data}/a.csv replaces the one that has it, and lacks it"
     ]
     assert call_json(station, "rebuild")["differing"] == 0
     expect(station, {0: 5.0, 10: 5.15, 20: 5.2, 25: 5.2})

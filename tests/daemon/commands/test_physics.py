@@ -176,7 +176,7 @@ def test_no_channel_states_limits_of_physics_of_its_own(tmp_path: Path) -> None:
     station = Station(tmp_path, TABLES, [channel("own", "t", TEMPERATURE, "degC", own)])
     _, err = call(station, "apply", "--who", "M. Moser", codes=(3,))
     assert "physics" in err
-    assert "leave it out: it stands for every channel" in err
+    assert "leave it out: it counts for every channel" in err
 
 
 def test_explain_takes_times_of_network_servers_to_the_nanosecond(plot: Station) -> None:

@@ -102,8 +102,8 @@ def test_crossed_probes_are_explained_by_scan_and_by_status(tmp_path: Path):
             (problem,) = station.ask("status")["trouble"]
             assert not service.problem
         assert [row["state"] for row in found["buses"][0]["rows"]] == ["contradicted"] * 2
-        assert "tell each other's serial numbers" in found["explanations"][0]
-        assert "sdi12/a and sdi12/b tell each other's serial" in problem
+        assert "report each other's serial numbers" in found["explanations"][0]
+        assert "sdi12/a and sdi12/b report each other's serial" in problem
 
 
 def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):

@@ -59,17 +59,17 @@ def test_two_probes_that_were_swapped_are_one_swap():
 
 def test_three_probes_in_a_ring_are_one_swap():
     (words,) = reported(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="C", s_c="A")
-    assert "s/a, s/b and s/c tell each other's serial numbers" in words
+    assert "s/a, s/b and s/c report each other's serial numbers" in words
 
 
 def test_an_unknown_serial_number_is_a_new_sensor():
     (words,) = reported(known(s_a="A"), s_a="N")
-    assert "a new sensor N stands where A was; enter [[sensor]] and [[deployment]] from" in words
+    assert "a new sensor N is where A was; enter [[sensor]] and [[deployment]] from" in words
 
 
 def test_a_spare_sensor_needs_only_its_deployment():
     (words,) = reported(known(s_a="A"), s_a="X")
-    assert "X, which is deployed nowhere, stands where A was; enter [[deployment]] from" in words
+    assert "X, which is deployed nowhere, is where A was; enter [[deployment]] from" in words
 
 
 def test_a_probe_at_the_place_of_another_that_is_silent_was_moved():
@@ -85,7 +85,7 @@ def test_one_probe_behind_two_sources_is_shown_as_that():
 def test_a_chain_that_does_not_close_is_no_swap():
     found = reported(known(s_a="A", s_b="B"), s_a="B", s_b="N")
     assert "B belongs at s/b, where N answers" in found[0]
-    assert "a new sensor N stands where B was" in found[1]
+    assert "a new sensor N is where B was" in found[1]
 
 
 def test_a_deployment_that_has_ended_expects_nothing():

@@ -19,8 +19,8 @@ from edaphon.service.check import Configured, configured, usual_file
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import ConfigError, read_document
-from edaphon.toml_input.lines import read_bytes, toml_row
+from edaphon.toml_input.lines import ConfigError, read_document, toml_row
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import UnknownCurve, suggestion
 from edaphon_calibration.fit import FitResult
@@ -307,7 +307,7 @@ def put(evidence: Iterable[EvidenceCopy]) -> list[Path]:
     """Write those that are not there yet; which these are."""
     new = [(one.place, one.data) for one in evidence if one.place is not None]
     for place, data in new:
-        with place.open("xb") as file:  # never through a link that stands there
+        with place.open("xb") as file:  # never through a link that is there
             file.write(data)
     return [place for place, _ in new]
 
@@ -342,9 +342,7 @@ EACH = "as NAME=VALUE, as often as needed"
 
 
 def add(
-    channel: Annotated[
-        str, typer.Option(help="channel of the calibration (soil or site step)")
-    ] = "",
+    channel: Annotated[str, typer.Option(help="its channel (soil or site step)")] = "",
     sensor: Annotated[str, typer.Option(help="or the serial number of the sensor")] = "",
     output: Annotated[str, typer.Option(help="with --sensor: output of the sensor")] = "",
     curve: Annotated[str, typer.Option(help="name of a curve, such as linear")] = "",
@@ -358,21 +356,15 @@ def add(
     since: Annotated[str, typer.Option("--from", help="valid from this time on")] = "",
     to: Annotated[str, typer.Option(help="valid until just before this time")] = "",
     step: Annotated[int | None, typer.Option(help="number of the step: 1 to 3")] = None,
-    second_output: Annotated[
-        str, typer.Option(help="second input: an output of the same record")
-    ] = "",
+    second_output: Annotated[str, typer.Option(help="second input: output of the record")] = "",
     second_channel: Annotated[str, typer.Option(help="second input: another channel")] = "",
     max_age: Annotated[str, typer.Option(help="maximum age of that value, such as 30min")] = "",
     from_unit: Annotated[str, typer.Option(help="unit of the input")] = "",
     to_unit: Annotated[str, typer.Option(help="unit of the result")] = "",
     domain: Annotated[str, typer.Option(help="LOW,HIGH: valid range, in --from-unit")] = "",
-    drifts_from: Annotated[
-        str, typer.Option(help="id of the calibration made before deployment")
-    ] = "",
+    drifts_from: Annotated[str, typer.Option(help="id of the one before deployment")] = "",
     expires: Annotated[str, typer.Option(help="values after this time are suspect")] = "",
-    drift_per_year: Annotated[
-        float | None, typer.Option(help="uncertainty per year, in --to-unit")
-    ] = None,
+    drift_per_year: Annotated[float | None, typer.Option(help="each year, in --to-unit")] = None,
     check: Annotated[bool, typer.Option("--check", help="write a field check instead")] = False,
     state: Annotated[str, typer.Option(help='field check: "as found" or "as left"')] = "",
     reading: Annotated[float | None, typer.Option(help="field check: mean of the channel")] = None,
@@ -383,12 +375,8 @@ def add(
         float | None, typer.Option(help="field check: standard uncertainty of the reference")
     ] = None,
     unit: Annotated[str, typer.Option(help="field check: unit, if not that of the channel")] = "",
-    id: Annotated[
-        str, typer.Option("--id", help="name; default: made from the other options")
-    ] = "",
-    supersedes: Annotated[
-        str, typer.Option(help="id of the calibration or check it corrects")
-    ] = "",
+    id: Annotated[str, typer.Option("--id", help="name; default: made of the rest")] = "",
+    supersedes: Annotated[str, typer.Option(help="id of the one that it corrects")] = "",
     operator: Annotated[str, typer.Option(help="person who made it")] = "",
     method: Annotated[str, typer.Option(help="method")] = "",
     reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
@@ -492,8 +480,8 @@ def _counts_as_exact(row: Mapping[str, Any]) -> bool:
 
 
 def _next(target: Path, place: _AddPlace, exact: bool) -> Iterator[str]:
-    yield f"{target} is written; nothing is in force by it yet"
-    yield f"  edaphon cal preview {target}    tells what it would change"
+    yield f"{target} is written; nothing is changed yet"
+    yield f"  edaphon cal preview {target}    shows what it would change"
     yield f"  edaphon cal apply {target}      puts it in force"
     if place.inbox is not None and target.parent.resolve() == place.inbox.resolve():
         yield "It lies in the inbox, which the daemon takes over at its next start."

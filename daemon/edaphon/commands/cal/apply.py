@@ -34,8 +34,7 @@ from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.svg import (
     PICTURE,
 )
-from edaphon.toml_input import read_document
-from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.lines import read_document, toml_row
 
 
 def put_in_force(

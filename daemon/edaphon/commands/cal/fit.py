@@ -44,7 +44,7 @@ from edaphon.svg import (
     words_at,
 )
 from edaphon.toml_input import did_you_mean
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.curves import Curve, find_curve
 from edaphon_calibration.errors import (
@@ -308,9 +308,7 @@ class _Wish:
 def fit(
     points: Annotated[Path, typer.Argument(help="CSV file with a header and a line per point")],
     curve: Annotated[str, typer.Option(help="name of a curve, such as linear or two_point")],
-    degree: Annotated[
-        int | None, typer.Option(help="degree of the curve polynomial: 1 to 6")
-    ] = None,
+    degree: Annotated[int | None, typer.Option(help="of a polynomial: 1 to 6")] = None,
     fixed: Annotated[list[str] | None, typer.Option(help=f"known {EACH}")] = None,
     start: Annotated[list[str] | None, typer.Option(help=f"where to begin: {EACH}")] = None,
     x: Annotated[str, typer.Option("--x", help="column of the readings")] = "raw",
@@ -329,18 +327,12 @@ def fit(
     repeats: Annotated[
         bool, typer.Option("--repeats", help="treat equal lines as repeated measurements")
     ] = False,
-    channel: Annotated[
-        str, typer.Option(help="channel of the calibration (soil or site step)")
-    ] = "",
+    channel: Annotated[str, typer.Option(help="its channel (soil or site step)")] = "",
     sensor: Annotated[str, typer.Option(help="or the serial number of the sensor")] = "",
     output: Annotated[str, typer.Option(help="with --sensor: output of the sensor")] = "",
     since: Annotated[str, typer.Option("--from", help="valid from this time on")] = "",
-    id: Annotated[
-        str, typer.Option("--id", help="name; default: made from the other options")
-    ] = "",
-    supersedes: Annotated[
-        str, typer.Option(help="id of the calibration or check it corrects")
-    ] = "",
+    id: Annotated[str, typer.Option("--id", help="name; default: made of the rest")] = "",
+    supersedes: Annotated[str, typer.Option(help="id of the one that it corrects")] = "",
     operator: Annotated[str, typer.Option(help="person who made it")] = "",
     method: Annotated[str, typer.Option(help="method")] = "",
     reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",

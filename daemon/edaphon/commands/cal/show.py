@@ -23,7 +23,8 @@ from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
-from edaphon.toml_input.lines import read_bytes, toml_row
+from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import suggestion
@@ -414,7 +415,7 @@ def _write_evidence(storage: Storage, fact: Fact, folder: Path) -> None:
         if os.path.lexists(path):
             raise fail(f"expected a folder without {path.name}, got {path}: choose another one")
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:  # never through a link that stands there
+        with path.open("xb") as file:  # never through a link that is there
             file.write(kept.data)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import read_bytes
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
@@ -42,7 +42,7 @@ class Unclear(ValueError):
 
 
 def plain_bytes(payload: str, spoken: str) -> bytes:
-    """The bytes of a payload; @ stands before the name of a file that holds it.
+    """The bytes of a payload; @ before the name of a file that holds it.
 
     Raises Unclear, and OSError for a file that can't be read.
     """

@@ -124,7 +124,7 @@ def _source(row: Mapping[str, Any], places: Places) -> dict[str, Any]:
 
 
 def toml_text(table: Mapping[str, Any]) -> str:
-    """A table of tables as TOML; what lies deeper stands in one line."""
+    """A table of tables as TOML; what lies deeper is in one line."""
     return "".join(_tables(table))
 
 
@@ -307,7 +307,7 @@ def _take_orders(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> No
 
 
 def order(line: str, plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> str:
-    """Carries out one order and tells what is so now; raises BadOrder."""
+    """Carries out one order and says what is so now; raises BadOrder."""
     place, _, words = line.strip().partition(" ")
     if place == "help":
         return HELP.format(faults=", ".join(sorted(_FAULTS)))
@@ -342,7 +342,7 @@ def _plugged(name: str, words: str, plot: SimulatedPlot) -> str:
 
 
 def _always(target: Any, fault: str) -> None:
-    target.fail(fault, 0)  # which tells whether it knows that fault
+    target.fail(fault, 0)  # raises for a fault that it does not know
     if not hasattr(target, "fault"):
         raise ValueError(f"expected how often, such as {fault} 3")
     target.fault = lambda _: fault

@@ -348,7 +348,7 @@ class _Thermometer:
 
 
 class _Thermometers:
-    """The kernel's folder, shown anew every few seconds by `show`."""
+    """The kernel's folder, shown again every few seconds by `show`."""
 
     def __init__(self, folder: Path, thermometers: tuple[_Thermometer, ...]) -> None:
         self._folder = w1.SimulatedThermometers(folder)
