@@ -30,8 +30,8 @@ from types import CodeType, FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("daemon/edaphon", "drivers/edaphon_drivers", "calibration/edaphon_calibration")
-NOT_MUTATED = {"simulators", "simulate", "demo", "bench"}  # folders: they play, record nothing
-TESTED_IN = {  # rooms whose tests stand, also, in the folder of another one
+NOT_MUTATED = {"simulators", "simulate", "demo", "bench"}  # they play, and record nothing
+TESTED_IN = {  # rooms whose tests lie, also, in the folder of another room
     "service": ("commands",),
     "storage": ("commands",),
     "explain": ("commands",),
@@ -210,8 +210,9 @@ def _function(data: bytes, line: int) -> int:
 
 def files(tree: Path) -> list[str]:
     found = [path for package in PACKAGES for path in (tree / package).rglob("*.py")]
-    names = [path.relative_to(tree) for path in found if not NOT_MUTATED & {*path.parts}]
-    return sorted(name.as_posix() for name in names)
+    names = [path.relative_to(tree) for path in found]
+    mutated = [name for name in names if not NOT_MUTATED & {*name.with_suffix("").parts}]
+    return sorted(name.as_posix() for name in mutated)
 
 
 def chosen(tree: Path, seed: int, count: int, only: Sequence[str] = ("",)) -> list[Mutant]:

@@ -6,7 +6,7 @@ from functools import partial
 from edaphon_drivers.ascii.decode import ReadLine, answer_lines, exchanges
 from edaphon_drivers.ascii.decode import decode_exchange as decode_exchange
 from edaphon_drivers.ascii.decode import decode_stream as decode_stream
-from edaphon_drivers.ascii.sheet import AsciiFrame, Identification, frame_of
+from edaphon_drivers.ascii.sheet import AsciiFrame, IdentityTable, frame_of
 from edaphon_drivers.ascii.sheet import sheet_errors as sheet_errors
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
@@ -39,19 +39,19 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
     )
 
 
-def _asks(identity: Identification, sent: bytes) -> bool:
+def _asks(identity: IdentityTable, sent: bytes) -> bool:
     text = sent.decode("latin-1")
-    for ask in identity.asks:
+    for ask in identity.ask:
         before, place, after = ask.partition("{address}")
         if text == ask or (place and text.startswith(before) and text.endswith(after)):
             return True
     return False
 
 
-def _found(identity: Identification, answer: str) -> dict[str, str]:
+def _found(identity: IdentityTable, answer: str) -> dict[str, str]:
     groups: dict[str, str] = {}
     for line in answer.replace("\r", "\n").split("\n"):
-        for pattern in identity.patterns:
+        for pattern in identity.expressions:
             found = pattern.in_part(line[:_LONGEST_LINE]) or {}
             groups |= {name: text.strip() for name, text in found.items()}
     return groups
@@ -106,9 +106,9 @@ def _ends_it(one: ReadLine | Fault) -> bool:
     return not isinstance(one, Garbled)
 
 
-def _told(identity: Identification, address: str, timing: Timing) -> Talk[None]:
+def _told(identity: IdentityTable, address: str, timing: Timing) -> Talk[None]:
     came_at_all = False
-    for ask in identity.asks:
+    for ask in identity.ask:
         wait_s = max(identity.wait_s, timing.answer_s)
         came = yield Ask(_spelled(ask, address), b"", wait_s)
         came_at_all = came_at_all or bool(came)

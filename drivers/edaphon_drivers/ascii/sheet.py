@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
@@ -255,7 +255,7 @@ class KindTable(Table):
 
 
 class IdentityTable(Table):
-    """[frame.identity]: how an instrument says who it is."""
+    """[frame.identity]: commands that make an instrument say who it is, and what is found there."""
 
     ask: _Command = takes(_SENT)
     patterns: Annotated[
@@ -268,9 +268,9 @@ class IdentityTable(Table):
     model: str = takes("a text", "")
     wait_s: float = takes(_WAIT, 0.0, gt=0, le=300)
 
-    def identification(self) -> "Identification":
-        patterns = tuple(compiled(pattern, lines=True) for pattern in self.patterns)
-        return Identification(self.ask, patterns, self.vendor, self.model, self.wait_s)
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(compiled(pattern, lines=True) for pattern in self.patterns)
 
 
 class AsciiTable(KindTable):
@@ -309,17 +309,6 @@ def _given(table: KindTable) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Identification:
-    """Commands that make an instrument say who it is, and the patterns of what it says."""
-
-    asks: tuple[str, ...]
-    patterns: tuple[Expression, ...]
-    vendor: str
-    model: str
-    wait_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class AsciiFrame:
     """What an instrument is sent and how its lines are read; `longest` is in bytes."""
 
@@ -334,7 +323,7 @@ class AsciiFrame:
     kinds: tuple[Kind, ...]
     ignores_others: bool
     longest: int
-    identity: Identification | None
+    identity: IdentityTable | None
 
     @property
     def looked_for(self) -> str:
@@ -371,7 +360,7 @@ def _further_errors(frame: AsciiTable, sheet: Sheet) -> Iterator[str]:
     yield from sorted({error for kind in (frame, *kinds) for error in _code_errors(kind, sheet)})
     steps = sum(row.steps for row in (frame, *frame.record))
     if frame.identity:
-        steps += sum(compiled(text, lines=True).steps for text in frame.identity.patterns)
+        steps += sum(expression.steps for expression in frame.identity.expressions)
     if steps > _MOST_STEPS:
         yield (
             f"frame: its patterns together take {steps} steps for each character of a line, at most"
@@ -442,7 +431,7 @@ def frame_of(sheet: Sheet) -> AsciiFrame:
         kinds=kinds,
         ignores_others=table.others == "ignore",
         longest=_LONGEST_MATCHED if matched and not xml else _LONGEST_LINE,
-        identity=table.identity.identification() if table.identity else None,
+        identity=table.identity,
     )
 
 
