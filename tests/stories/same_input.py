@@ -544,7 +544,7 @@ class Plot:
         with running(self.station.file):
             wait_until(self.is_delivered, "all points at the sink")
         bodies = [r.body.decode() for r in self.influx.requests[before:]]
-        lines = [line for body in bodies for line in body.splitlines()]
+        lines = [without_spaces(line) for body in bodies for line in body.splitlines()]
         self.exact[f"line protocol, {when}"] = digest("\n".join(sorted(lines)))
         self.keep(f"line protocol, {when}", "\n".join(sorted(lines)))
         points = (f"{point} {sorted(f.items())}" for point, f in sorted(self.influx.points.items()))
@@ -563,6 +563,11 @@ class Plot:
 
 # With a point or an exponent, and no part of a hash.
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+(?:e[-+]?\d+)?|e[-+]?\d{1,3})(?![\w.])")
+
+
+def without_spaces(line: str) -> str:
+    """A request to delete is JSON, whose spaces are the client's; a line is taken as it is."""
+    return json.dumps(json.loads(line), separators=(",", ":")) if line.startswith("{") else line
 
 
 def without_prose(found: Any) -> Any:

@@ -27,7 +27,7 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import EntryId
-from edaphon.printer import show_error, show_json, show_line, working
+from edaphon.printer import show_error, show_json, show_line, show_lines, working
 from edaphon.series import Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
@@ -91,8 +91,7 @@ def verify(
     if json:
         show_json({"good": good, **found})
     else:
-        for line in _lines(found):
-            show_line(line)
+        show_lines(_lines(found))
         if good:
             show_line("all records accounted for")
         else:
@@ -292,14 +291,10 @@ def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dic
 
 
 def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield found["entries"]
-    yield found["observations"]
-    yield found["file_lines"]
-    yield found["losses"]
-    yield found["releases"]
+    for name in ("entries", "observations", "file_lines", "losses", "releases", "summaries"):
+        if name in found:
+            yield found[name]
     yield from found["slots"].values()
-    if "summaries" in found:
-        yield found["summaries"]
     yield from found["sinks"].values()
 
 
@@ -363,8 +358,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
     for row in files["files"]:
-        good = _equal(row, files["noted"])
-        yield f"{account_text(row)}   {'ok' if good else 'OPEN'}"
+        yield f"{account_text(row)}   {'ok' if _equal(row, files['noted']) else 'OPEN'}"
     for path in files["differs"]:
         yield f"{path}: the account kept while running differs from that of the journal   OPEN"
 

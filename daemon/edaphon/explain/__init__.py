@@ -3,9 +3,8 @@
 from edaphon.explain.build import explanation_of
 from edaphon.explain.explanation import Explanation
 from edaphon.explain.missing import Absent, find_observation, why_none
-from edaphon.explain.observation import FoundRow
 from edaphon.explain.text import lines_of
-from edaphon.explain.trace import History, history_of
+from edaphon.explain.trace import FoundRow, History, history_of
 from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.salvage import holds, losses_in, undeclared

@@ -18,9 +18,8 @@ from edaphon.explain.explanation import (
     StoredValue,
     ToUnit,
 )
-from edaphon.explain.observation import Case, FoundRow, number
 from edaphon.explain.steps import entered_by, field_checks_of, span_of, steps_of, why_no_chain
-from edaphon.explain.trace import Again, History, Row, derived_again
+from edaphon.explain.trace import Again, Case, FoundRow, History, Row, derived_again, number
 from edaphon.instants import instant_text
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.model import DEMOTED_RANKS, EntryId

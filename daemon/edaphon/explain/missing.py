@@ -10,8 +10,7 @@ import numpy as np
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
 from edaphon.clock import DAY_NS, FAR_NS
 from edaphon.explain.build import shown_bytes
-from edaphon.explain.observation import FoundRow
-from edaphon.explain.trace import History, Row, row_at
+from edaphon.explain.trace import FoundRow, History, Row, row_at
 from edaphon.facts import Deployment
 from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose

@@ -32,8 +32,7 @@ from edaphon.explain.explanation import (
     TakenRow,
     UsedCurve,
 )
-from edaphon.explain.observation import Case, number
-from edaphon.explain.trace import Again, History, Row, after_step, row_at
+from edaphon.explain.trace import Again, Case, History, Row, after_step, number, row_at
 from edaphon.facts import (
     Calibration,
     Deployment,

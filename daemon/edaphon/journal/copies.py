@@ -147,7 +147,7 @@ class CopyFile:
         self._waiting += [_line_of(*item) for item in items]
         if not self._waiting:
             return
-        with contextlib.suppress(OSError), self._path.open("r+b" if self._there else "wb") as file:
+        with contextlib.suppress(OSError), self._path.open("r+b" if self._there else "w+b") as file:
             file.seek(_end_of_lines(file.read()))
             file.truncate()
             file.write(b"".join(self._waiting))

@@ -1,18 +1,32 @@
 """When an instrument is asked again who it is, and when one try is enough."""
 
-from tests.daemon.acquire.test_sampler import journal, sample  # noqa: F401  the fixture
+from tests.daemon.acquire.test_sampler import (  # noqa: F401  the fixture
+    JumpingClock,
+    ScriptedBus,
+    journal,
+    sample,
+)
 
 from edaphon.acquire import sampler as module
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.gaps import Instants
+from edaphon.acquire.sampler import Sampler, Scheduled
 from edaphon_drivers.faults import Garbled, NoAnswer
+from edaphon_drivers.sheets import load_sheet
 
-DAY_NS = 86_400_000_000_000
+SECOND_NS = 10**9
 
 
-def test_a_probe_that_answers_is_asked_who_it_is_once_a_day(journal):  # noqa: F811
-    slots = [2000, 2000 + DAY_NS - 1, 2000 + DAY_NS, 2000 + DAY_NS + 5, 2000 + 2 * DAY_NS]
-    _, bus, _ = sample(journal, 5 * [None], slots)
-    asked = [command.decode()[1] for command in bus.commands]
-    assert "".join(asked).replace("C", "M") in {"IMMIMMIM", "MIMMIMMI"}
+def test_a_probe_that_answers_is_asked_who_it_is_again_only_when_that_is_due(journal):  # noqa: F811
+    source = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants([]), 5.0)
+    bus = ScriptedBus(6 * [None])
+    sampler = Sampler(bus, [source], {}, journal, Timekeeper(JumpingClock(0), "boot"))
+    for slot in range(1, 7):
+        if slot == 4:
+            sampler.identify_again()
+        sampler._begin(sampler._sources[0], slot * SECOND_NS)
+    asked = "".join(command.decode()[1] for command in bus.commands).replace("C", "M")
+    assert asked == "MIMMMIMM"
 
 
 def test_only_after_no_answer_one_try_is_enough(journal, monkeypatch):  # noqa: F811

@@ -31,30 +31,30 @@ def station_with(folder: Path, old: str = "", new: str = "") -> Station:
 
 
 WRONG = [
-    ('zone = "Mars/Phobos"', "a zone such as \"Europe/Berlin\", not 'Mars/Phobos'"),
-    ('zone = "../../etc/passwd"', "not '../../etc/passwd'"),
-    ('zone = "Europe/Berlin\\n"', "not 'Europe/Berlin\\n'"),
+    ('zone = "Mars/Phobos"', 'a zone such as "Europe/Berlin", not "Mars/Phobos"'),
+    ('zone = "../../etc/passwd"', 'not "../../etc/passwd"'),
+    ('zone = "Europe/Berlin\\n"', 'not "Europe/Berlin\\n"'),
     ("zone = []", "not []"),
     ('zone = "+01:00"', 'a fixed offset is utc_offset = "+01:00"'),
-    ('utc_offset = "+25:00"', "not '+25:00'"),
+    ('utc_offset = "+25:00"', 'not "+25:00"'),
     ("utc_offset = 1e400", "not inf"),
-    (f"{TIME}\nspread = {{ rows = 0, within_s = 1 }}", "2 rows or more"),
-    (f"{TIME}\nspread = {{ rows = 2, within_s = nan }}", "'within_s': nan"),
+    (f"{TIME}\nspread = {{ rows = 0, within_s = 1 }}", "spread.rows is a number from 2 on, not 0"),
+    (f"{TIME}\nspread = {{ rows = 2, within_s = nan }}", "within_s is seconds above 0, not nan"),
     (f"{TIME}\nspread = 3", "not 3"),
-    (f'{TIME}\nelapsed = {{ column = "E", within_s = -3 }}', "within_s above 0, not {"),
-    (f'{TIME}\nelapsed = "E"', "not 'E'"),
+    (f'{TIME}\nelapsed = {{ column = "E", within_s = -3 }}', "within_s is seconds above 0, not -3"),
+    (f'{TIME}\nelapsed = "E"', 'not "E"'),
     (f'{TIME}\nelapsed = {{ column = "E" }}\nstart = 2026-01-01', "not 2026-01-01"),
-    (f'{TIME}\nelapsed = {{ column = "E" }}\nstart = "12026-01-01T00:00:00Z"', "not '12026"),
+    (f'{TIME}\nelapsed = {{ column = "E" }}\nstart = "12026-01-01T00:00:00Z"', 'not "12026'),
     (f"{TIME}\nyear = 12026", "not 12026"),
     (f"{TIME}\nyear = {HUGE}", "a number of thousands of digits; at most 18 digits"),
 ]
 WRONG_COLUMNS = [
     ("width = -1", "from 1, not -1"),
-    ("width = true", "from 1, not True"),
-    ('order = "a,b"', 'a list of column names, such as ["DATE", "CO2"], not \'a,b\''),
+    ("width = true", "from 1, not true"),
+    ('order = "a,b"', 'a list of column names, such as ["DATE", "CO2"], not "a,b"'),
     ('missing = "NAN"', "a list of words"),
     ("interval_s = nan", "above 0, not nan"),
-    ('column = [{ name = 1, output = "t" }]', "a column without a name has a number: number = 1"),
+    ('column = [{ name = 1, output = "t" }]', "a column without a name has a number, not 1"),
     ('column = [{ number = 1000000000, output = "t" }]', "a whole number from 1"),
 ]
 

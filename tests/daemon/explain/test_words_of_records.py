@@ -18,8 +18,7 @@ from edaphon.explain.missing import (
     find_observation,
     gap_at,
 )
-from edaphon.explain.observation import Case, FoundRow, number
-from edaphon.explain.trace import _start, row_at
+from edaphon.explain.trace import Case, FoundRow, _start, number, row_at
 from edaphon.facts import Knowledge
 from edaphon.instants import instant_text
 from edaphon.journal import Entry, Kind

@@ -52,7 +52,9 @@ def test_what_was_reported_before_a_deployment_began_says_nothing_of_it():
 
 def test_two_probes_that_were_swapped_are_one_swap():
     (words,) = reported(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="A", s_c="C")
-    assert words.startswith("s/a has B instead of A, s/b has A instead of B: s/a and s/b tell each")
+    assert words.startswith(
+        "s/a has B instead of A, s/b has A instead of B: s/a and s/b report each"
+    )
     assert "swapped" in words
     assert "2026-09-21" in words
 

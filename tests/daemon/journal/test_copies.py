@@ -22,8 +22,12 @@ def name(folder):
 
 
 def copy_file(folder) -> CopyFile:
-    name(folder).write_bytes(b"")
     return CopyFile(folder)
+
+
+def test_the_first_copies_are_in_a_new_file_at_once(tmp_path):
+    copy_file(tmp_path).add([(at(1), fact(1))])
+    assert copies_in(tmp_path).places == [at(1)]
 
 
 def test_the_last_of_a_kind_and_those_between_two_places(tmp_path):

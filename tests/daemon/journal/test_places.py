@@ -128,3 +128,27 @@ def test_before_a_start_what_others_know_to_be_committed_is_missed(tmp_path: Pat
     (whole,) = undeclared(tmp_path, EntryId(3, 2))
     assert (whole.number, whole.first, whole.last, whole.whole) == (2, 1, None, True)
     assert list(salvage(tmp_path / "journal-000003.sqlite"))
+
+
+def test_a_number_that_was_begun_ever_is_not_given_again(tmp_path: Path):
+    with Journal.open(tmp_path, SetClock(), largest_bytes=1) as journal:
+        for k in range(4):
+            commit(journal, [record(k)])
+        assert journal.files() == [1, 2, 3, 4]
+    for name in ("journal-000003.sqlite", "journal-000004.sqlite", "journal.reached"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with Journal.open(tmp_path, SetClock(), largest_bytes=1) as journal:
+        commit(journal, [record(9)])
+        assert [number for number in journal.files() if number > 2][0] >= 5
+
+
+def test_kinds_that_are_kept_twice_are_read_over_a_file_that_is_none(tmp_path: Path):
+    with Journal.open(tmp_path, SetClock(), largest_bytes=1) as journal:
+        for k in range(3):
+            fact = record(k, source="")._replace(kind=Kind.FACT, slot_ns=None)
+            commit(journal, [record(10 + k), fact])
+    reader = read_only(tmp_path)
+    assert [at for at, _ in reader.of_copied_kinds(None)] == [EntryId(n, 2) for n in (1, 2, 3)]
+    assert [at for at, _ in reader.of_copied_kinds(EntryId(2, 2))] == [EntryId(3, 2)]
+    (tmp_path / "journal-000002.sqlite").write_bytes(b"no database at all" * 500)
+    assert [at for at, _ in reader.of_copied_kinds(None)] == [EntryId(n, 2) for n in (1, 3)]

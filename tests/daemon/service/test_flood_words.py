@@ -42,7 +42,7 @@ def history(source: str) -> SimpleNamespace:
     gap = Gap(FLOOD, FIRST_NS, LAST_NS, 7, COUNTED, "700 bytes; SHA-256 ab")
     entry = Entry(Kind.GAP, LAST_NS, 0, "boot", source, gap.payload())
     deployed = SimpleNamespace(channel="c", source="local/a", covers=lambda _: True)
-    knowledge = SimpleNamespace(deployments=[deployed])
+    knowledge = SimpleNamespace(deployments_at=lambda channel, time_ns: (deployed,))
     return SimpleNamespace(gaps=((EntryId(1, 1), entry),), knowledge=knowledge)
 
 
