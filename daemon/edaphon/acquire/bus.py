@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple, Protocol, cast
 from edaphon.clock import Clock
 from edaphon.config import Bus
 from edaphon.config.sources import BUS_KINDS
-from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
+from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnswer
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.registry import LINKS, UnknownPart
@@ -383,7 +383,7 @@ def _open_link(kind: str, port: str) -> Link:
     try:
         return cast(Link, LINKS.load(kind)(port))
     except UnknownPart as error:
-        raise LinkDown("a link of an installed package", str(error), port) from error
+        raise LinkMissing("a link of an installed package", str(error), port) from error
 
 
 class LineRefuses(ValueError):

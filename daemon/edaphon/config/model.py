@@ -362,7 +362,12 @@ class Configuration(Table):
         return Sheets({name: own.sheet(name) for name, own in self.models.items()})
 
     def sheet(self, source: Source) -> Sheet:
-        """The model sheet of a source that has one; raises LookupError."""
+        """The model sheet of a source that has one; raises LookupError.
+
+        Of one whose package is missing it is an empty one.
+        """
+        if source.model is not None and source.model not in self.sheets:
+            return Sheet(source.model, "", "", "", "", {})
         found = sheet_of(source, self.sheets)
         if found is None:
             raise LookupError(f"expected a source with a model, got {source.path}")
@@ -370,7 +375,8 @@ class Configuration(Table):
 
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name."""
-        return {s.path: outputs_of(s, self.sheets, self.envelope(s)) for s in self.sources}
+        known = (s for s in self.sources if s.model is None or s.model in self.sheets)
+        return {s.path: outputs_of(s, self.sheets, self.envelope(s)) for s in known}
 
     def missing(self) -> dict[str, str]:
         """By path, the part that a source needs and no installed package gives."""

@@ -15,6 +15,7 @@ from edaphon.config import (
     Configuration,
     Draft,
     Notify,
+    ScheduledSource,
     SinkTable,
     file_complaints,
     read_draft,
@@ -331,7 +332,8 @@ def configured(path: Path) -> Configured:
     config = found.config
     recorded = recorded_packages(config.storage.folder)
     sinks = [s.name for s in config.sinks if f"sink {s.kind}" in recorded and SINKS.problem(s.kind)]
-    config = config.without(config.missing(), sinks)
+    polled = {s.path for s in config.sources if isinstance(s, ScheduledSource)}
+    config = config.without(config.missing().keys() - polled, sinks)
     return Configured(config, found.document, found.rows, found.left_out)
 
 

@@ -183,7 +183,7 @@ class RefusedLog:
 
 def line_key(config: Configuration, sha256: str) -> str:
     """Names all that decides what the bytes of entries mean: software, configuration, sheets."""
-    models = {source.model for source in config.sources if source.model}
+    models = {s.model for s in config.sources if s.model and s.model in config.sheets}
     sheets = [repr(config.sheets[model]) for model in sorted(models)]
     table = [__version__, LINE_VERSION, sha256, sheets]
     return hashlib.sha256(orjson.dumps(table)).hexdigest()[:16]
