@@ -39,11 +39,11 @@ from edaphon.service.audit import (
     newest_from,
     not_noted,
     read_accounts,
+    sink_ledger,
     summaries,
 )
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text, line_rows
-from edaphon.service.sink_audit import sink_ledger
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
