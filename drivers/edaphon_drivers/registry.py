@@ -94,7 +94,7 @@ class Registry:
             raise UnknownPart(f"{self.kind} {name!r} of {why}") from error
 
     def _given_twice(self, name: str) -> str:
-        packages = " and ".join(package_text(part) for part in self._parts[name])
+        packages = " and ".join(sorted(package_text(part) for part in self._parts[name]))
         return f"{self.kind} {name!r} is in {packages}: remove one of them"
 
     def problem(self, name: str) -> str:

@@ -141,7 +141,7 @@ def test_a_package_is_installed_used_removed_and_installed_again(
             words = ("explain", name, before[name][0]["time"], "--config", str(station.file))
             assert (PACKAGE in station.command(*words)) == (name != "plain")
         assert PACKAGE in station.command("cal", "show", "c", "--config", str(station.file))
-        verified = station.json("verify")["sinks"]
+        verified = station.json("verify", "--deep")["sinks"]
         assert verified["csv"]["read_back"] is None
         assert verified["csv"]["notes"] == ["a sink of kind example-csv can't be read back"]
         assert verified["lines"]["read_back"] == sum(map(len, before.values()))

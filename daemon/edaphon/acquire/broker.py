@@ -43,7 +43,6 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.payloads import pack_message
-from edaphon_drivers.registry import ENVELOPES
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000
@@ -322,8 +321,6 @@ def owner_of(config: Configuration, broker: str) -> Owner:
     """From topic and bytes to the path of the configured source, "" for none."""
     own = [s for s in config.sources if getattr(s, "broker", None) == broker]
     envelope = config.brokers[broker].envelope
-    if envelope != "json" and ENVELOPES.problem(envelope):
-        return lambda topic, data: ""  # its package is missing: all is kept within its budget
     if envelope == "json":
         topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
         return lambda topic, data: topics.get(topic, "")
@@ -334,7 +331,7 @@ def owner_of(config: Configuration, broker: str) -> Owner:
 def _device(envelope: str, devices: dict[str, str], topic: str, data: bytes) -> str:
     try:
         uplink = read_envelope(envelope, topic, data)
-    except Fault:  # whatever a stranger sends: it is no message of a device
+    except (Fault, LookupError):  # a stranger's message, or the envelope's package is missing
         return ""
     return devices.get(uplink.dev_eui, "") if uplink is not None else ""
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, cast
 
 from edaphon.clock import Clock
-from edaphon.config import Bus
-from edaphon.config.sources import BUS_KINDS
+from edaphon.config.sources import BUS_KINDS, Bus
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnswer
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn

@@ -20,7 +20,6 @@ from edaphon.facts import (
 )
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.service.check import Examined, examine, usual_file, with_codecs
-from edaphon.service.packages import installed_packages
 from edaphon.service.prerequisites import denied, is_services, next_steps
 from edaphon.storage.access import CONFIGURATION, fail
 from edaphon.toml_input.lines import toml_value
@@ -50,7 +49,7 @@ def check(
         show_error(f"{_count(len(found.config_errors), 'error')}; nothing was changed.")
     else:
         show_line(_summary(found))
-        for part, package in installed_packages().items():
+        for part, package in found.packages.items():
             show_line(f"{part}: of {package}")
         for access in found.accesses:
             show_line(str(access))
@@ -124,7 +123,7 @@ def _as_table(found: Examined) -> dict[str, Any]:
         "accesses": [a._asdict() for a in found.accesses],
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
-        "packages": installed_packages(),
+        "packages": found.packages,
     }
 
 

@@ -343,7 +343,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         if s["read_back"] is None and s["closes"]:
             yield (
                 f"sink {name}: {s['current']} current, {s['set_aside']} refused,"
-                f" {s['waiting']} waiting; what it holds can't be read back"
+                f" {s['waiting']} waiting; {'; '.join(s['notes'])}"
             )
             continue
         yield (

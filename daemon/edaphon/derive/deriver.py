@@ -41,7 +41,6 @@ from edaphon.derive.rederive import (
     span,
     try_again,
 )
-from edaphon.derive.segments import PlanInterval
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
@@ -317,7 +316,7 @@ class Deriver(DerivingAgain):
         """Whether its values stay as they are: facts are lost, or a package is missing."""
         return self.lost_facts.holds(channel) or channel in self.plan.missing
 
-    def _held(self, plan: Plan, before: Mapping[str, tuple[PlanInterval, ...]]) -> Plan:
+    def _held(self, plan: Plan, before: Mapping[str, tuple[Any, ...]]) -> Plan:
         """The plan in which channels that lack a part keep what they have."""
         kept = {channel: before.get(channel, ()) for channel in plan.missing}
         return replace(plan, intervals={**plan.intervals, **kept}) if kept else plan

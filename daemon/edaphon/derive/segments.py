@@ -348,19 +348,7 @@ def _segment(
         "value": chain.known,
         "checks": limits,
     }
-    if output.meaning:
-        basis["meaning"] = output.meaning
-    if packages := _packages(output, chain, limits):
-        basis["packages"] = packages
-    if replaced := _replaced(place):
-        basis["replaced"] = replaced
-    if any(chain.calendar):
-        basis["pairs"] = [_earlier(place, c) for c in calibrations]
-        basis["calendar"] = chain.calendar
-    if chain.deviations:
-        basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
-    if second_input := _second_inputs(place, calibrations, span):
-        basis["beside"] = second_input
+    basis |= _further(place, chosen, chain, checks, span)
     derivation = _named(basis, texts)
     over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
@@ -381,6 +369,27 @@ def _segment(
         level=place.level,
         deployed_ns=bounds_of(deployment)[0],
     )
+
+
+def _further(
+    place: PlannedDeployment, chosen: _Chosen, chain: Chain, checks: list[FieldCheck], span: Range
+) -> dict[str, Any]:
+    """What only some derivations are made of."""
+    basis: dict[str, Any] = {}
+    if place.output.meaning:
+        basis["meaning"] = place.output.meaning
+    if packages := _packages(place.output, chain, _limits(place.fact)):
+        basis["packages"] = packages
+    if replaced := _replaced(place):
+        basis["replaced"] = replaced
+    if any(chain.calendar):
+        basis["pairs"] = [_earlier(place, c) for c in chosen.calibrations]
+        basis["calendar"] = chain.calendar
+    if chain.deviations:
+        basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
+    if second_input := _second_inputs(place, chosen.calibrations, span):
+        basis["beside"] = second_input
+    return basis
 
 
 def _packages(output: Output, chain: Chain, limits: Iterable[str]) -> list[str]:

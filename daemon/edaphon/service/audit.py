@@ -441,6 +441,9 @@ def sink_ledger(
         "closes": True,
     }
     kind = sink_kind(config.kind)
+    if kind.reads_all and not deep:
+        found["notes"] = ["what it holds is counted with --deep"]
+        return found | {"delivered": None}
     if kind.held is None:
         found["notes"] = [f"a sink of kind {config.kind} can't be read back"]
         return found | {"delivered": None}

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from errno import EFBIG, ELOOP
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,13 @@ from edaphon.facts import (
     written_ids,
 )
 from edaphon.printer import show_error
-from edaphon.service.packages import lacking_part, part_problems, recorded_packages, with_packages
+from edaphon.service.packages import (
+    installed_packages,
+    lacking_part,
+    part_problems,
+    recorded_packages,
+    with_packages,
+)
 from edaphon.service.prerequisites import (
     SERVICE_FOLDER,
     Access,
@@ -80,6 +86,7 @@ class Examined:
     doubts: tuple[ConfigError, ...] = ()  # what works, and a person should know
     accesses: tuple[Access, ...] = ()
     left_out: tuple[ConfigError, ...] = ()  # files and rows that are in none of `rows`
+    packages: Mapping[str, str] = field(default_factory=installed_packages)  # by part
 
 
 def with_codecs(found: Examined) -> Examined:
@@ -330,8 +337,9 @@ def configured(path: Path) -> Configured:
             show_error(f"expected a configuration such as edaphon.toml, got {path}")
         raise typer.Exit(CONFIGURATION)
     config = found.config
-    recorded = recorded_packages(config.storage.folder)
-    sinks = [s.name for s in config.sinks if f"sink {s.kind}" in recorded and SINKS.problem(s.kind)]
+    unknown = [sink for sink in config.sinks if SINKS.problem(sink.kind)]
+    recorded = recorded_packages(config.storage.folder) if unknown else {}
+    sinks = [sink.name for sink in unknown if f"sink {sink.kind}" in recorded]
     polled = {s.path for s in config.sources if isinstance(s, ScheduledSource)}
     config = config.without(config.missing().keys() - polled, sinks)
     return Configured(config, found.document, found.rows, found.left_out)

@@ -1,14 +1,12 @@
 """Which parts of other packages a configuration needs, and what to do when one is missing."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import orjson
 
 from edaphon.alerts.receivers.kinds import RECEIVERS
-from edaphon.journal import Entry, read_only
-from edaphon.journal.fact_log import configuration_entry
+from edaphon.journal import Entry, Kind, read_only
 from edaphon.sinks.sink import SINKS
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError
@@ -33,7 +31,6 @@ _KINDS = {
     "calibration.curve": "curve",
     "calibration.curve.parameters": "curve",
 }
-_NAME = re.compile(r'"([^"]+)"')
 Packages = dict[str, str]  # "sink example-csv" -> "edaphon-example 1.0"
 
 
@@ -68,7 +65,8 @@ def recorded_packages(folder: Path) -> Packages:
     journal = Layout(folder).journal
     if not journal.exists():
         return {}
-    return _recorded_in(configuration_entry(read_only(journal)))
+    last = read_only(journal).copies.last(Kind.CONFIGURATION)
+    return _recorded_in(last[1] if last else None)
 
 
 def _recorded_in(entry: Entry | None) -> Packages:
@@ -84,8 +82,8 @@ def lacking_part(error: ConfigError, recorded: Mapping[str, str]) -> str:
         kind = "link"
     elif error.key.startswith("channel.checks"):
         kind = "check"
-    name = _NAME.search(error.came)
-    part = f"{kind} {name[1]}" if name else ""
+    quoted = error.came.partition('"')[2].partition('"')[0]
+    part = f"{kind} {quoted}"
     return part if part in recorded else ""
 
 

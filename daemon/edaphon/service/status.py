@@ -34,7 +34,6 @@ from edaphon.service.notes import (
     refusal_problems,
     set_aside_words,
 )
-from edaphon.service.packages import installed_packages
 from edaphon.service.service import Service
 from edaphon.service.station_tree import Planned, planned_now, visit_rows
 from edaphon_calibration.flags import Flag
@@ -59,7 +58,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "site": {"id": site.id, "name": site.name, "utc_offset_s": site.utc_offset_s},
         "logger": config.logger.id,
         "version": __version__,
-        "packages": installed_packages(),
+        "packages": service.packages,
         "now_ns": service.clock.wall_ns(),
         "since_ns": service.since_ns,
         "clock": {"known": bool(service.clock_watch.how), "how": service.clock_watch.how},

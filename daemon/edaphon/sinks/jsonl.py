@@ -5,7 +5,6 @@ adds the same lines again. Numbers that are missing are null; times are ISO 8601
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
@@ -104,15 +103,15 @@ class HeldLines:
 
     def __init__(self, settings: JsonlSettings) -> None:
         self._folder = settings.folder
-        self._days: dict[date, Counter[str]] = {}
+        self._days: dict[date, dict[str, int]] = {}
 
     def counts(self, channel: Channel, days: Sequence[date]) -> dict[date, int]:
-        return {day: self._of_day(day)[channel.id] for day in days}
+        return {day: self._of_day(day).get(channel.id, 0) for day in days}
 
     def close(self) -> None:
         self._days.clear()
 
-    def _of_day(self, day: date) -> Counter[str]:
+    def _of_day(self, day: date) -> dict[str, int]:
         """By channel; all channels of a day are in one file."""
         if day not in self._days:
             stands: dict[tuple[str, int], bool] = {}
@@ -124,7 +123,9 @@ class HeldLines:
             ):
                 for line in file:
                     self._take(line, stands)
-            self._days[day] = Counter(channel for (channel, _), held in stands.items() if held)
+            counted = self._days[day] = {}
+            for (channel, _), held in stands.items():
+                counted[channel] = counted.get(channel, 0) + held
         return self._days[day]
 
     def _take(self, line: bytes, stands: dict[tuple[str, int], bool]) -> None:
@@ -191,4 +192,4 @@ def _clear_words(folder: Path, done: str = "written") -> Iterator[None]:
         raise Later(why, blocked=isinstance(error, PermissionError)) from None
 
 
-KIND = SinkKind(JsonlSettings, open_sink, held=HeldLines)
+KIND = SinkKind(JsonlSettings, open_sink, held=HeldLines, reads_all=True)

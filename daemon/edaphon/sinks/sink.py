@@ -131,13 +131,15 @@ class SinkKind:
 
     `settings` are its keys; their `place` says where the observations go, and `reaches` gives each
     address, or path that is written, by its key. `doubts` gives what a person should know although
-    it works: key, what came, what is right. `held` is None where nothing can be read back.
+    it works: key, what came, what is right. `held` is None where nothing can be read back;
+    `reads_all`: its reader reads all that is there, so `verify` counts with --deep alone.
     """
 
     settings: type[BaseModel]
     open_sink: Callable[[Any, Mapping[str, Channel]], Sink]
     doubts: Callable[[Any], Iterable[tuple[str, str, str]]] = no_doubts
     held: Callable[[Any], Held] | None = None
+    reads_all: bool = False
 
 
 SINKS = Registry("edaphon.sinks", "sink")

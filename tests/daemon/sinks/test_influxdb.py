@@ -313,7 +313,7 @@ def test_a_hanging_server_is_later_when_the_read_time_is_over(
 def test_the_module_is_a_kind_of_sink() -> None:
     from edaphon.sinks.sink import sink_kind
 
-    assert sink_kind("influxdb") is influxdb  # type: ignore[comparison-overlap]
+    assert sink_kind("influxdb") is influxdb.KIND
     with pytest.raises(ValueError, match=r"kind of sink \(.*influxdb.*\), got 'lines'"):
         sink_kind("lines")
 

@@ -112,6 +112,6 @@ def test_a_folder_that_cannot_be_made_is_later_and_named(tmp_path: Path) -> None
 
 
 def test_it_is_found_by_its_name() -> None:
-    assert sink_kind("jsonl") is jsonl  # type: ignore[comparison-overlap]
+    assert sink_kind("jsonl") is jsonl.KIND
     with pytest.raises(ValueError, match=r"\(influxdb, jsonl\), got 'csv'"):
         sink_kind("csv")
