@@ -126,7 +126,7 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     left_out += wrong_rows
     found = tuple(sorted({*config_errors, *left_out, *wrong}))
     if found and draft is not None and draft.parts.storage is not None:
-        found = tuple(with_packages(found, recorded_packages(draft.parts.storage.folder)))
+        found = tuple(with_packages(found, draft.parts.storage.folder))
     if draft is None:
         return Examined(None, None, rows, found)
     listed: list[Access] = []

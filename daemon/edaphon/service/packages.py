@@ -1,6 +1,6 @@
 """Which parts of other packages a configuration needs, and what to do when one is missing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import orjson
@@ -75,6 +75,12 @@ def _recorded_in(entry: Entry | None) -> Packages:
 
 def lacking_part(error: ConfigError, recorded: Mapping[str, str]) -> str:
     """The recorded part that an error is about; "" for any other error."""
+    part = _part_of(error)
+    return part if part in recorded else ""
+
+
+def _part_of(error: ConfigError) -> str:
+    """The kind and name of the part that an error may be about, "" for none."""
     kind = _KINDS.get(error.key, "")
     if error.key.startswith("broker.") and error.key.endswith(".envelope"):
         kind = "envelope"
@@ -83,14 +89,12 @@ def lacking_part(error: ConfigError, recorded: Mapping[str, str]) -> str:
     elif error.key.startswith("channel.checks"):
         kind = "check"
     quoted = error.came.partition('"')[2].partition('"')[0]
-    part = f"{kind} {quoted}"
-    return part if part in recorded else ""
+    return f"{kind} {quoted}" if kind else ""
 
 
-def with_packages(
-    errors: Iterable[ConfigError], recorded: Mapping[str, str]
-) -> Iterator[ConfigError]:
+def with_packages(errors: tuple[ConfigError, ...], folder: Path) -> Iterator[ConfigError]:
     """The errors; one about a part whose package was removed names the package."""
+    recorded = recorded_packages(folder) if any(map(_part_of, errors)) else {}
     for error in errors:
         if part := lacking_part(error, recorded):
             right = f"install {recorded[part]} again, which gives the {part}; without it only"
