@@ -161,7 +161,7 @@ def _value(example: Any) -> Any:
 REACHED = {
     "sdi12": "Asked over SDI-12",
     "modbus": "Asked over Modbus RTU or TCP",
-    "ascii": "Asked or heard in ASCII",
+    "ascii": "Polled or pushed in ASCII",
     "w1": "On the kernel's 1-wire bus",
     "i2c": "On I2C",
     "lorawan": "Heard over LoRaWAN, through a network server",

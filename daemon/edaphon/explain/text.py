@@ -12,8 +12,8 @@ from edaphon.explain.explanation import (
     FactoryOrigin,
     LeftOut,
     OfChannel,
+    PairProgress,
     PinnedCurve,
-    Progress,
     RestsOn,
     SecondValue,
     ShownDeployment,
@@ -197,7 +197,7 @@ def _pin(pin: PinnedCurve | None) -> Iterator[str]:
         yield f"              the sheet of {pin.model} says otherwise now: {otherwise}"
 
 
-def _pair(own: Alone, earlier: Alone, progress: Progress | None) -> Iterator[str]:
+def _pair(own: Alone, earlier: Alone, progress: PairProgress | None) -> Iterator[str]:
     yield f"              drifts from {earlier.origin.id}: curve {earlier.used.curve}"
     yield from (f"  {line}" for line in (*_numbers(earlier), *_origin(earlier)))
     if progress is not None:
@@ -207,7 +207,7 @@ def _pair(own: Alone, earlier: Alone, progress: Progress | None) -> Iterator[str
         yield f"              {one.origin.id} alone gives {alone} {one.unit_out}"
 
 
-def _way_gone(progress: Progress) -> str:
+def _way_gone(progress: PairProgress) -> str:
     gone, begin, end = progress.share, progress.from_, progress.to
     return f"{gone:.6g} of the time from {begin} to {end} has passed"
 
