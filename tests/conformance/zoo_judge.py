@@ -115,7 +115,7 @@ def _about(
     latency_ns = reported[0].time_ns - begun_ns if reported else None
     counts = {name: sum(one.message.occasion.value == name for one in mine) for name in OCCASIONS}
     return {
-        "told": bool(reported),
+        "reported": bool(reported),
         "right": bool(reported) and _names(fault, station, reported[0]),
         "first": _words(play, reported[0]) if reported else "",
         "latency_intervals": latency_ns / play.site.interval_ns
