@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -61,6 +62,8 @@ COMMAND_LINE = ROOT / "docs" / "commands.md"
 INSTRUMENTS = ROOT / "docs" / "instruments.md"
 NOMENCLATURE = ROOT / "docs" / "nomenclature.md"
 TECHNICIAN = ROOT / "docs" / "technician.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 SCHEMA = ROOT / "docs" / "schema"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
@@ -87,6 +90,11 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[source.time]", "the time of a JSON message", JsonTime),
     ("[[source.field]]", "a number of a JSON message", JsonField),
 )
+
+
+def files_of_the_ways() -> set[str]:
+    """The files that docs/architecture.md leads a reader through, each with its package."""
+    return set(re.findall(r"`(edaphon\w*/[\w/]+\.py)`", ARCHITECTURE.read_text("utf-8")))
 
 
 def pages() -> dict[Path, str]:

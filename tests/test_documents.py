@@ -23,6 +23,29 @@ from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import model_names
 
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+GUIDES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(p for p in sorted((ROOT / "docs").glob("*.md")) if p.name != "glossary.md"),
+]
+PARTS = re.DOTALL | re.MULTILINE
+NOT_PLAIN = (
+    "told",
+    "said",
+    "beside",
+    "nouns?",
+    "troubles?",
+    "heard",
+    "papers",
+    "anew",
+    "tells?",
+    "stands?",
+    "put right",
+    "bears? on",
+    "foresee",
+    "foresight",
+    "datalogger",
+)
 SECRETS = ("EDAPHON_TTN_KEY", "EDAPHON_INFLUX_TOKEN")
 
 
@@ -152,6 +175,48 @@ def test_links_between_the_papers_lead_somewhere() -> None:
     for paper in evidence:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", paper.read_text("utf-8")):
             assert (paper.parent / target).exists(), f"{paper.name}: {target}"
+
+
+def test_the_files_and_folders_of_the_architecture_are_there() -> None:
+    text = documents.ARCHITECTURE.read_text("utf-8")
+    assert len(text.splitlines()) <= 200
+    rooms = [ROOT / room for room in ("daemon", "drivers", "calibration")]
+    for file in documents.files_of_the_ways():
+        assert any((room / file).is_file() for room in rooms), file
+    tables = text.split("## The three packages\n")[1].split("\n## ")[0].split("\n\n")
+    for package, table in (
+        ("daemon/edaphon", next(t for t in tables if t.startswith("| room |"))),
+        ("drivers/edaphon_drivers", next(t for t in tables if "`sdi12/`" in t)),
+    ):
+        named = {
+            name
+            for row in table.splitlines()[2:]
+            for name in re.findall("`([a-z0-9_.]+)/?`", row.split(" | ")[0])
+        }
+        there = {p.name for p in (ROOT / package).iterdir() if p.is_dir() and p.name[0] != "_"}
+        assert {name for name in named if not name.endswith(".py")} == there
+
+
+def test_the_terms_of_the_glossary_are_in_order_and_in_use() -> None:
+    rows = re.findall(
+        r"^\| \*\*(.*)\*\* \| (.*\.) \|$", documents.GLOSSARY.read_text("utf-8"), re.M
+    )
+    terms = [term for term, _ in rows]
+    assert terms == sorted(terms)
+    assert len(terms) > 50
+    rooms = [ROOT / room for room in ("daemon", "drivers", "calibration")]
+    files = [*(file for room in rooms for file in room.rglob("*.py")), *GUIDES]
+    used = "\n".join(file.read_text("utf-8").lower() for file in files)
+    assert [term for term in terms if not re.search(rf"\b{term}s?\b", used)] == []
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_the_guides_use_no_word_that_has_a_plainer_one(path: Path) -> None:
+    prose = re.sub(
+        r"```.*?```|`[^`]*`|^    .*$|<!--.*?-->|\]\(.*?\)", "", path.read_text("utf-8"), flags=PARTS
+    )
+    found = re.findall(rf"\b(?:{'|'.join(NOT_PLAIN)})\b.*", prose, re.IGNORECASE)
+    assert found == [], "see docs/glossary.md"
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda p: p.stem)

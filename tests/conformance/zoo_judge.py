@@ -115,7 +115,7 @@ def _about(
     latency_ns = reported[0].time_ns - begun_ns if reported else None
     counts = {name: sum(one.message.occasion.value == name for one in mine) for name in OCCASIONS}
     return {
-        "told": bool(reported),
+        "reported": bool(reported),
         "right": bool(reported) and _names(fault, station, reported[0]),
         "first": _words(play, reported[0]) if reported else "",
         "latency_intervals": latency_ns / play.site.interval_ns
@@ -224,7 +224,7 @@ def _fault_line(fault: str, own: Sequence[Verdict]) -> str:
     waits = [one.latency_intervals for one in own if one.latency_intervals is not None] or [0.0]
     late = sum(one.latency_h is None or one.latency_h > one.goal_h for one in own)
     cells, found = sum(one.cells for one in own), sum(one.found_cells for one in own)
-    sums = [sum(getattr(one, n) for one in own) for n in ("told", "right")]
+    sums = [sum(getattr(one, n) for one in own) for n in ("reported", "right")]
     sent = [
         sum(getattr(one, n) for one in own) for n in ("opened", "changed", "repeated", "resolved")
     ]

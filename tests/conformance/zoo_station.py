@@ -25,7 +25,7 @@ from edaphon.journal import Kind
 from edaphon.model import EntryId
 from edaphon.service.jobs import Threads
 from edaphon.service.service import Service
-from edaphon.service.sources import Overrides
+from edaphon.service.sources import Overrides, all_committed
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import pack_message
@@ -177,7 +177,7 @@ class ZooStation:
         self.receiver = _Receiver(self.clock, self.service)
         with (
             _quiet(),
-            patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
+            patch("edaphon.journal.journal.QUIET_S", 0.0),  # each row is waited for
             patch("edaphon.service.alerting.receiver_of", lambda *_: self.receiver),
         ):
             yield from self._started()
@@ -228,7 +228,7 @@ class ZooStation:
     def _take_in(self) -> None:
         for follower in self.service.sources.followers.values():
             follower.look(threading.Event())
-        while not self.service._all_committed():
+        while not all_committed(self.service.journal):
             assert not self.service.journal.is_failing, self.service.journal.fault
         self.service.derive()
 
