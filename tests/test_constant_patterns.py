@@ -31,8 +31,9 @@ MOST_TIMES = 10  # for fourfold the length: 4 is linear, 16 the square
 GLOB_S = 5.0
 # Made by our own code, of constants and of text that re.escape made plain.
 MADE = {
-    "edaphon/config/lines.py": "the shapes of ports, a table of constants",
-    "edaphon_drivers/ascii/times.py": "a sheet's order of date and time, its other signs escaped",
+    "edaphon/config/sources.py": "the shapes of ports, a table of constants",
+    "edaphon/toml_input/lines.py": "the tokens of TOML, constants within a constant",
+    "edaphon_drivers/ascii/lines.py": "a sheet's order of date and time, its other signs escaped",
     "edaphon_drivers/files/clock.py": "a sheet's format of time, its other signs escaped",
     "edaphon_drivers/sdi12/decode.py": "the letters of a kind of command, a table of constants",
     "edaphon_drivers/simulators/modem.py": "the commands of a simulated modem",

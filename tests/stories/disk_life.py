@@ -21,8 +21,7 @@ import orjson
 import typer
 
 from edaphon.clock import SystemClock
-from edaphon.commands import verify
-from edaphon.commands.recalibrate import recalibrate
+from edaphon.commands import recalibrate, verify
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, journal, read_only, store
 from edaphon.service import disk
@@ -30,6 +29,7 @@ from edaphon.service.process import running
 from edaphon.service.requests import Requests
 from edaphon.service.service import Service
 from edaphon.service.socket import TRY_AGAIN_S
+from edaphon.service.sources import all_committed
 from edaphon.storage.client import DaemonOff, DaemonRefuses, ask
 from edaphon_drivers.payloads import pack_message
 
@@ -93,7 +93,7 @@ def record(station: Path, log: Path, synchronous: str) -> None:
             for number in range(100 * life, 100 * life + 100):
                 append(made, number, lambda k: os.write(marks, b"%d\n" % k))
                 if number % 10 == 9:
-                    made._all_committed()  # each ten are a commit of their own
+                    all_committed(made.journal)  # each ten are a commit of their own
                 if number % 40 == 39:
                     derived(made)
                     made.flush()

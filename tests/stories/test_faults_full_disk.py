@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.daemon.service.test_starts import station_of
+from tests.daemon.service.test_starts import stated, station_of
 from tests.programs import wait_until
-from tests.stories.crossed import stated
 from tests.stories.station import Station
 from tests.stories.test_faults_disk import fill
 

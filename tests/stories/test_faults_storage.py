@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.daemon.service.test_starts import station_of
-from tests.stories.crossed import stated
+from tests.daemon.service.test_starts import stated, station_of
 from tests.stories.harms import HARMS, harms_of
 from tests.stories.load import LONG, table
 from tests.stories.station import Station

@@ -282,7 +282,7 @@ def test_explain_names_no_gap_that_was_withdrawn(withdrawn, found):
     if not withdrawn:
         gaps = [e for e in gaps if Gap.of_payload(e.payload).state != WITHDRAWN]
     deployed = SimpleNamespace(channel="c", source="sdi12/a", covers=lambda _: True)
-    knowledge = SimpleNamespace(deployments=[deployed])
+    knowledge = SimpleNamespace(deployments_at=lambda channel, time_ns: (deployed,))
     placed = tuple((EntryId(1, n), entry) for n, entry in enumerate(gaps, 1))
     history = SimpleNamespace(gaps=placed, knowledge=knowledge)
     absent = Absent("c", TRUE + 90 * DAY + 7 * EACH, EACH)

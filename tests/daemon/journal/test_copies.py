@@ -63,7 +63,6 @@ def test_of_a_commit_the_rare_kinds_are_copied_with_their_places(tmp_path):
 def test_what_a_disk_refused_comes_with_the_next_and_is_not_reached_before(tmp_path):
     file = copy_file(tmp_path)
     file.healed = True
-    name(tmp_path).unlink()
     name(tmp_path).mkdir()
     file.commit(at(1), [fact(1)])
     assert reached_in(tmp_path) is None
