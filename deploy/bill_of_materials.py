@@ -94,7 +94,7 @@ def bill(parts: list[Part], version: str, built: list[Path], made: datetime) -> 
 
 def _component(part: Part) -> Component:
     purl = PackageURL("pypi", None, part.name, part.version)
-    said = {"edaphon:requirements": part.file, "edaphon:marker": part.marker}
+    stated = {"edaphon:requirements": part.file, "edaphon:marker": part.marker}
     return Component(
         name=part.name,
         version=part.version,
@@ -104,7 +104,7 @@ def _component(part: Part) -> Component:
         scope=ComponentScope.REQUIRED if part.file == "run.txt" else ComponentScope.OPTIONAL,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=value) for value in part.sha256],
         licenses=_licences(part.name),
-        properties=[Property(name=name, value=value) for name, value in said.items() if value],
+        properties=[Property(name=name, value=value) for name, value in stated.items() if value],
     )
 
 

@@ -3,9 +3,7 @@
 `python -m tests.documents` writes it anew; test_documents.py tells when it is out of step.
 """
 
-import importlib
 import json
-import pkgutil
 import re
 import tomllib
 from collections import Counter
@@ -22,6 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 from tests import alert_messages
 
+from edaphon.alerts.receivers.kinds import RECEIVERS
 from edaphon.commands import COMMANDS, take_in
 from edaphon.config import (
     Alerts,
@@ -48,11 +47,13 @@ from edaphon.config import (
 )
 from edaphon.facts.calibrations import Calibration, SecondInput
 from edaphon.facts.files import KINDS
+from edaphon.sinks.sink import SINKS
 from edaphon.toml_input.models import toml_text
 from edaphon.toml_input.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.physics import PHYSICS
 from edaphon_calibration.ucum import to_ucum
+from edaphon_drivers.registry import Registry
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -168,7 +169,7 @@ def _value(example: Any) -> Any:
 REACHED = {
     "sdi12": "Asked over SDI-12",
     "modbus": "Asked over Modbus RTU or TCP",
-    "ascii": "Asked or heard in ASCII",
+    "ascii": "Polled or pushed in ASCII",
     "w1": "On the kernel's 1-wire bus",
     "i2c": "On I2C",
     "lorawan": "Heard over LoRaWAN, through a network server",
@@ -254,22 +255,20 @@ def _option(parameter: Any) -> str:
     return f"| `{name}` | {(getattr(parameter, 'help', '') or '').strip()} |"
 
 
-def settings_of(package: str, opener: str) -> Iterator[tuple[str, type[BaseModel]]]:
+def settings_of(kinds: Registry) -> Iterator[tuple[str, type[BaseModel]]]:
     """Each kind of sink or receiver with the keys that it takes."""
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        found = importlib.import_module(f"{package}.{module.name}")
-        if hasattr(found, opener) and hasattr(found, "Settings"):
-            yield module.name, found.Settings
+    for name in kinds.names():
+        yield name, kinds.load(name).settings
 
 
 def _tables() -> Iterator[str]:
     yield "## The configuration\n"
     for title, what, model in TABLES:
         yield from _section(title, what, model)
-    for name, settings in settings_of("edaphon.sinks", "open_sink"):
+    for name, settings in settings_of(SINKS):
         yield from _section(f'[[sink]] with kind = "{name}"', "where values go", settings)
     yield from _section("[[notify]]", "who is sent messages", Notify)
-    for name, settings in settings_of("edaphon.alerts.receivers", "open_receiver"):
+    for name, settings in settings_of(RECEIVERS):
         what = (settings.__doc__ or "").split("\n")[0]
         yield from _section(f'[[notify]] with kind = "{name}"', what, settings)
     yield "## Facts\n"
@@ -293,7 +292,11 @@ def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:
 
 def _row(key: str, info: FieldInfo) -> str:
     example = f"`{toml_text(info.examples[0])}`" if info.examples else ""
-    choices = ", ".join(f"`{toml_text(c)}`" for c in _choices(info.annotation))
+    more = info.json_schema_extra
+    given = more["choices"] if isinstance(more, dict) else ()
+    known = given if isinstance(given, list) else list(_choices(info.annotation))
+    choices = ", ".join(f"`{toml_text(choice)}`" for choice in known)
+    choices += ", or that of a package" if given else ""
     stated = (info.description or "") + (f" ({choices})" if choices else "")
     return f"| `{key}` | {_need(info)} | {stated} | {example} |".replace("  ", " ")
 

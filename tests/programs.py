@@ -129,7 +129,7 @@ class Program:
 
     @property
     def log(self) -> str:
-        """Everything the program has said, over all its starts."""
+        """Everything the program has printed, over all its starts."""
         return (self.folder / "log").read_text("utf-8", "replace")
 
     def start(self) -> Self:
@@ -276,7 +276,7 @@ def wait_until(true: Callable[[], bool], what: str, within_s: float = 20.0) -> N
 
 
 def fetch_all() -> int:
-    """What `./run test` gets before it begins; 1 if a program is missing, each told with why."""
+    """What `./run test` gets before it begins; 1 if a program is missing, each with the reason."""
     missing = 0
     wanted = [(kind.program, kind.package) for kind in (Mosquitto, Influx1, VictoriaMetrics)]
     wanted += [(name, name) for name in ("openssl", "debootstrap")]

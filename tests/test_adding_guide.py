@@ -229,7 +229,8 @@ def in_sheets(*engines: str) -> set[str]:
 
 # Part of the page -> the keys that its code takes.
 KNOWN: Mapping[str, set[str]] = {
-    "Any model": {*keys(Output), *keys(Sheet)} - {"meaning", "model", "outputs", "commands"},
+    "Any model": {*keys(Output), *keys(Sheet)}
+    - {"meaning", "packages", "model", "outputs", "commands"},
     "An ASCII instrument": {
         *ascii_keys.AsciiTable.model_fields,
         *ascii_keys.IdentityTable.model_fields,
@@ -262,3 +263,17 @@ def test_the_guide_explains_every_key_of_a_frame(part: str) -> None:
     rows = " ".join(re.findall(r"^\| .*$", text, re.MULTILINE))
     missing = [key for key in sorted(KNOWN[part]) if not re.search(rf"\b{re.escape(key)}\b", rows)]
     assert missing == []
+
+
+def test_the_guide_shows_the_entry_points_of_the_example_package() -> None:
+    package = ROOT / "tests" / "example_package"
+    own = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    part = PAGE.split("## A package of your own\n")[1]
+    shown = tomllib.loads(re.findall(r"<!-- entry points -->\n```toml\n(.*?)```", part, re.S)[0])
+    assert shown["project"]["entry-points"] == own
+    for group, file in re.findall(r"^\| `(edaphon\.\w+)` \| .* \| `(.*)` \|$", part, re.MULTILINE):
+        assert group in own
+        assert (package / "edaphon_example" / file).is_file()
+    built_in = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    listed = set(re.findall(r"^\| `(edaphon\.\w+)` \|", part, re.MULTILINE))
+    assert listed == built_in["entry-points"].keys()

@@ -1,4 +1,4 @@
-"""The papers say what the code does: tables, commands, examples, version, pins."""
+"""The documents say what the code does: tables, commands, examples, version, pins."""
 
 import re
 from pathlib import Path

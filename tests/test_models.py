@@ -39,7 +39,7 @@ def test_a_sheet_says_where_its_facts_are_from_and_how_they_were_checked(model):
 
 @pytest.mark.parametrize("model", model_names())
 def test_a_sheet_has_no_troubles(model):
-    """What a file's own owner must state, such as the zone of its times, is no trouble here."""
+    """What a file's own owner must state, such as the zone of its times, is no problem here."""
     sheet = load_sheet(model)
     settings = OWNERS if sheet.engine == "file" else {}
     assert list(sheet_errors(completed(sheet, settings))) == []

@@ -6,6 +6,7 @@ References: U.S. IOOS QARTOD manuals (doi:10.7289/V5V40SD4).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from math import inf, isfinite
 
 import numpy as np
@@ -15,7 +16,7 @@ from edaphon_calibration.errors import LimitError, UnknownCheck, suggestion, unk
 from edaphon_calibration.flags import NOT_EVALUABLE, Flag, worst_flag
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.physics import PHYSICS, Physics
-from edaphon_calibration.registry import by_name
+from edaphon_calibration.registry import Known, installed
 from edaphon_calibration.units import Conversion, conversion
 
 _HOUR_NS = 3.6e12
@@ -397,12 +398,16 @@ CHECKS: tuple[Check, ...] = (
     ),
 )
 
-_BY_NAME = by_name((CHECKS,))
+
+@cache
+def known_checks() -> Known[Check]:
+    """All checks that are installed; read once."""
+    return installed("edaphon.checks")
 
 
 def check_names() -> tuple[str, ...]:
     """The names of all checks, sorted."""
-    return tuple(_BY_NAME)
+    return tuple(known_checks().by_name)
 
 
 def find_check(name: str) -> Check:
@@ -411,9 +416,10 @@ def find_check(name: str) -> Check:
     >>> find_check("rate").looks_back
     1
     """
-    if name not in _BY_NAME:
-        raise UnknownCheck(unknown("check", name, _BY_NAME))
-    return _BY_NAME[name]
+    known = known_checks().by_name
+    if name not in known:
+        raise UnknownCheck(unknown("check", name, known))
+    return known[name]
 
 
 def default_limits(
@@ -430,6 +436,7 @@ def default_limits(
     known = quantity(quantity_name).unit
     line = conversion(known, unit or known)
     found = {
-        name: check.usual_limits(quantity_name, depth_cm, line) for name, check in _BY_NAME.items()
+        name: check.usual_limits(quantity_name, depth_cm, line)
+        for name, check in known_checks().by_name.items()
     }
     return {name: limits for name, limits in found.items() if limits}

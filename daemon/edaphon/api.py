@@ -39,6 +39,7 @@ from edaphon.journal.fact_log import (
     trusted,
 )
 from edaphon.model import Channel, EntryId, FactName, Observations, in_force
+from edaphon.printer import visible
 from edaphon.series import Extent, OpenRelease, SeriesReader, WrongFile
 from edaphon.storage.client import DaemonOff, DaemonRefuses, flush, is_behind
 from edaphon.storage.paths import Layout
@@ -62,7 +63,7 @@ class Origin:
 
 
 def warn(text: str) -> None:
-    warnings.warn(text, IncompleteWarning, stacklevel=5)
+    warnings.warn(visible(text), IncompleteWarning, stacklevel=5)
 
 
 def open_site(

@@ -67,7 +67,19 @@ class Refused(Fault):
     temporary = False
 
 
+class PackageMissing(Fault):
+    """The engine or the sheet is of a package that is not installed, or can't be used."""
+
+    cause = "package missing"
+
+
 class LinkDown(Fault):
     """The port or the connection is gone."""
 
     cause = "port gone"
+
+
+class LinkMissing(LinkDown):
+    """The link is of a package that is not installed, or can't be used."""
+
+    cause = "package missing"

@@ -1,12 +1,13 @@
-"""Every engine, model sheet, envelope, codec and link by name: the built-in ones and added ones.
+"""Engines, model sheets, envelopes, codecs, links: each is an entry point of an installed package.
 
-A part is an entry point, `module` or `module:name`, imported when it is first needed. What is built
-in stands in the tables below; other packages add theirs with `Registry.add`.
+What edaphon ships stands in its own pyproject.toml, as that of any other package. A part is
+imported when it is first needed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from importlib.metadata import EntryPoint
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
@@ -15,112 +16,131 @@ if TYPE_CHECKING:
     from edaphon_drivers.sheets import Sheet
     from edaphon_drivers.talk import Asking, Talk
 
+OWN = "edaphon"
+# What an import may raise; whatever it is, only what needs the part waits.
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
 
 class UnknownPart(LookupError):
-    """No part of this kind has that name."""
+    """No part of this kind has that name, or its package can't be used."""
+
+
+@cache
+def installed_parts() -> Mapping[str, tuple[EntryPoint, ...]]:
+    """By group, the parts that all installed packages give; read once in a process."""
+    found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+    for package in distributions():
+        if "[edaphon." in (package.read_text("entry_points.txt") or ""):
+            for part in package.entry_points:
+                # The first of two folders that hold one package is the one that is imported.
+                found.setdefault(part.group, {}).setdefault((package.name, part.name), part)
+    return {group: tuple(parts.values()) for group, parts in found.items()}
 
 
 class Registry:
     """The parts of one kind, by name; `group` is that of their entry points."""
 
-    def __init__(self, group: str, kind: str, built_in: Mapping[str, str]) -> None:
+    def __init__(self, group: str, kind: str) -> None:
         self.group, self.kind = group, kind
-        self._parts = {name: EntryPoint(name, value, group) for name, value in built_in.items()}
         self._loaded: dict[str, Any] = {}
-        self.built_in = tuple(sorted(self._parts))
 
-    def add(self, part: EntryPoint) -> None:
-        """Make a part of another package known; raises ValueError for a name that is taken."""
-        if part.name in self._parts:
-            raise ValueError(f"the {self.kind} {part.name!r} is there already")
-        self._parts[part.name] = part
-
-    def remove(self, name: str) -> None:
-        """Forget a part that was added; raises ValueError for a built-in one."""
-        if name in self.built_in:
-            raise ValueError(f"the {self.kind} {name!r} is built in")
-        self._parts.pop(name, None)
-        self._loaded.pop(name, None)
+    @cached_property
+    def _parts(self) -> dict[str, list[EntryPoint]]:
+        """By name, sorted; what edaphon ships is not replaced by what another package gives."""
+        found: dict[str, list[EntryPoint]] = {}
+        for part in installed_parts().get(self.group, ()):
+            found.setdefault(part.name, []).append(part)
+        return dict(sorted(found.items()))
 
     def names(self) -> tuple[str, ...]:
-        """All that are known, sorted."""
-        return tuple(sorted(self._parts))
+        """All that are installed, sorted."""
+        return tuple(self._parts)
 
-    def added(self) -> tuple[EntryPoint, ...]:
-        """Those of other packages; `dist` of each names package and version."""
-        return tuple(part for name, part in self._parts.items() if name not in self.built_in)
+    def package(self, name: str) -> str:
+        """Name and version of the package that gives it; "" for edaphon's own and unknown ones."""
+        parts = self._parts.get(name, ())
+        return "" if not parts or any(map(_is_own, parts)) else package_text(parts[0])
 
     def load(self, name: str) -> Any:
-        """The part, imported once; raises UnknownPart for a name that is not known."""
+        """The part, imported once; raises UnknownPart where there is none that can be used."""
         if name not in self._loaded:
-            if name not in self._parts:
-                known = ", ".join(self.names())
-                raise UnknownPart(f"expected one of {known} as {self.kind}, got {name!r}")
-            self._loaded[name] = self._parts[name].load()
+            self._loaded[name] = self._load(name)
         return self._loaded[name]
 
+    def _load(self, name: str) -> Any:
+        parts = self._parts.get(name)
+        if not parts:
+            known = ", ".join(self.names())
+            raise UnknownPart(f"expected one of {known} as {self.kind}, got {name!r}")
+        own = [part for part in parts if _is_own(part)] or parts
+        if len(own) > 1:
+            raise UnknownPart(self._given_twice(name))
+        try:
+            return own[0].load()
+        except BROKEN as error:
+            why = f"{package_text(own[0])} can't be used: {type(error).__name__}: {error}"
+            raise UnknownPart(f"{self.kind} {name!r} of {why}") from error
 
-# Modules with the functions of `engines.Engine`; those that only decode what comes by itself have
-# the check of their sheets alone.
-ENGINES = Registry(
-    "edaphon.engines",
-    "engine",
-    {
-        "ascii": "edaphon_drivers.ascii.engine",
-        "file": "edaphon_drivers.files.sheet",
-        "i2c": "edaphon_drivers.i2c",
-        "lorawan": "edaphon_drivers.lorawan.codecs",
-        "message": "edaphon_drivers.smart_home",
-        "modbus": "edaphon_drivers.modbus.engine",
-        "sdi12": "edaphon_drivers.sdi12.engine",
-        "w1": "edaphon_drivers.w1",
-    },
-)
+    def _given_twice(self, name: str) -> str:
+        packages = " and ".join(sorted(package_text(part) for part in self._parts[name]))
+        return f"{self.kind} {name!r} is in {packages}: remove one of them"
+
+    def problem(self, name: str) -> str:
+        """Why a part can't be used; "" for one that can. Imports those of other packages alone."""
+        if name in self._parts and not self.package(name):
+            return ""
+        try:
+            self.load(name)
+        except UnknownPart as error:
+            return str(error)
+        return ""
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with the parts of other packages."""
+        for name, parts in self._parts.items():
+            if len(parts) > 1:
+                yield self._given_twice(name)
+            elif problem := self.problem(name):
+                yield problem
+
+    def foreign(self) -> Iterator[tuple[str, str]]:
+        """The names of the parts of other packages, with the package of each."""
+        return ((name, self.package(name)) for name in self._parts if self.package(name))
+
+
+def _is_own(part: EntryPoint) -> bool:
+    return part.dist is not None and part.dist.name == OWN
+
+
+def package_text(part: EntryPoint) -> str:
+    """Name and version of the package that gives a part."""
+    return f"{part.dist.name} {part.dist.version}" if part.dist is not None else "no package"
+
+
+# Modules with the functions of `Engine`; those that only decode what comes by itself have the
+# check of their sheets alone.
+ENGINES = Registry("edaphon.engines", "engine")
 # Packages with a folder `models` of sheets, one TOML file for each model.
-MODEL_SHEETS = Registry("edaphon.model_sheets", "sheets", {"edaphon": "edaphon_drivers"})
+MODEL_SHEETS = Registry("edaphon.model_sheets", "sheets")
 # Functions `(topic, message) -> Uplink | None`.
-ENVELOPES = Registry(
-    "edaphon.envelopes",
-    "envelope",
-    {
-        "chirpstack-v3": "edaphon_drivers.lorawan.envelopes:read_chirpstack_v3",
-        "chirpstack-v4": "edaphon_drivers.lorawan.envelopes:read_chirpstack_v4",
-        "helium": "edaphon_drivers.lorawan.envelopes:read_helium",
-        "tts-v3": "edaphon_drivers.lorawan.envelopes:read_tts_v3",
-    },
-)
+ENVELOPES = Registry("edaphon.envelopes", "envelope")
 # Objects `lorawan.numbers.UplinkCodec`. No codec is ever guessed from the bytes: the same
 # bytes are 4.4 °C to one maker and 1126.4 °C to another.
-CODECS = Registry(
-    "edaphon.codecs",
-    "frame.codec",
-    {
-        "cayenne": "edaphon_drivers.lorawan.codecs.cayenne:CODEC",
-        "decentlab": "edaphon_drivers.lorawan.codecs.decentlab:CODEC",
-        "dragino": "edaphon_drivers.lorawan.codecs.dragino:CODEC",
-        "dragino_sdi12": "edaphon_drivers.lorawan.codecs.dragino:SDI12_CODEC",
-        "elsys": "edaphon_drivers.lorawan.codecs.elsys:CODEC",
-        "milesight": "edaphon_drivers.lorawan.codecs.milesight:CODEC",
-        "milesight_uc50x": "edaphon_drivers.lorawan.codecs.milesight:UC50X_CODEC",
-        "sensecap": "edaphon_drivers.lorawan.codecs.sensecap:CODEC",
-        "sensecap_s2120": "edaphon_drivers.lorawan.codecs.sensecap:S2120_CODEC",
-        "tektelic": "edaphon_drivers.lorawan.codecs.tektelic:CODEC",
-    },
-)
+CODECS = Registry("edaphon.codecs", "frame.codec")
 # Classes of an open line with `write`, `read` and `close`, or of a connection to a broker.
-LINKS = Registry(
-    "edaphon.links",
-    "link",
-    {
-        "i2c": "edaphon_drivers.links.i2c:I2cLink",
-        "mqtt": "edaphon_drivers.links.mqtt:MqttLink",
-        "replay": "edaphon_drivers.links.replay:ReplayLink",
-        "sdi12-uart": "edaphon_drivers.links.sdi12_uart:Sdi12UartLink",
-        "serial": "edaphon_drivers.links.serial:SerialLink",
-        "tcp": "edaphon_drivers.links.tcp:TcpLink",
-        "w1": "edaphon_drivers.links.w1:W1Link",
-    },
-)
+LINKS = Registry("edaphon.links", "link")
 
 
 ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
@@ -128,7 +148,13 @@ PUSHED = ("ascii", "file", "lorawan", "message")
 
 
 class Engine(Protocol):
-    """What can be asked of a protocol; nothing here touches a port."""
+    """What can be asked of a protocol; nothing here touches a port.
+
+    `BUS_KINDS` names the kinds of [bus.NAME] on which it is spoken; edaphon's own have none.
+    """
+
+    @property
+    def BUS_KINDS(self) -> tuple[str, ...]: ...
 
     def measure(self, address: str, sheet: "Sheet", asking: "Asking") -> "Talk[None]":
         """All measurements of the sheet; raises Fault."""
@@ -166,6 +192,8 @@ def sheet_errors(sheet: "Sheet") -> Iterator[str]:
     """What is wrong in a sheet, in words; nothing for one that can be used."""
     if sheet.engine not in ENGINES.names():
         yield f"engine is one of {', '.join(ENGINES.names())}, not {sheet.engine!r}"
+    elif problem := ENGINES.problem(sheet.engine):
+        yield problem
     else:
         yield from cast(Engine, ENGINES.load(sheet.engine)).sheet_errors(sheet)
 

@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.readings import Origin, Status
-from edaphon_drivers.registry import MODEL_SHEETS
+from edaphon_drivers.registry import MODEL_SHEETS, UnknownPart
 
 _LONGEST = 60
 _MOST_KNOWN = 256
@@ -237,7 +237,8 @@ class Output:
     supply was too low to measure; outside `lowest`..`highest` the instrument cannot report, so
     such a number is a status too. `compensated` says what the instrument has corrected for
     already: a second correction for the same is refused. `meaning` names what an owner has stated
-    of these numbers beyond the sheets of this package.
+    of these numbers beyond the sheets of this package, `packages` the other packages that decide
+    what they are.
     """
 
     name: str
@@ -255,6 +256,7 @@ class Output:
     factory: tuple[Factory, ...] = ()
     compensated: tuple[str, ...] = ()
     meaning: str = ""
+    packages: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,17 +322,46 @@ def load_sheet(model: str) -> Sheet:
     """Raises UnknownModel for a name without a sheet."""
     if model not in _files():
         raise UnknownModel(model)
-    return parse_sheet(model, tomllib.loads(_files()[model].read_text("utf-8")))
+    return parse_sheet(model, tomllib.loads(_files()[model][0].file.read_text("utf-8")))
+
+
+def sheet_package(model: str) -> str:
+    """Name and version of the package that gives a sheet; "" for edaphon's own and unknown ones."""
+    return _files()[model][0].package if model in _files() else ""
+
+
+def sheet_problems() -> Iterator[str]:
+    """The models of which two packages give a sheet."""
+    for model, found in _all_files().items():
+        if len(found) > 1:
+            packages = " and ".join(one.package or "edaphon" for one in found)
+            yield f"model {model!r} is in {packages}: remove one of them"
+
+
+class _SheetFile(NamedTuple):
+    package: str
+    file: Traversable
 
 
 @cache
-def _files() -> dict[str, Traversable]:
-    """The files of all sheets by model, sorted; a sheet of this package before one of another."""
-    found: dict[str, Traversable] = {}
-    for package in (*MODEL_SHEETS.built_in, *(part.name for part in MODEL_SHEETS.added())):
-        for file in (files(MODEL_SHEETS.load(package)) / "models").iterdir():
+def _files() -> dict[str, list[_SheetFile]]:
+    """As `_all_files`, without those that two packages give, edaphon not being one of them."""
+    return {m: own for m, own in _all_files().items() if len(own) == 1 or not own[0].package}
+
+
+@cache
+def _all_files() -> dict[str, list[_SheetFile]]:
+    """The files of all sheets by model, sorted; those of edaphon come before those of others."""
+    found: dict[str, list[_SheetFile]] = {}
+    for name in sorted(MODEL_SHEETS.names(), key=MODEL_SHEETS.package):
+        try:
+            folder = files(MODEL_SHEETS.load(name)) / "models"
+        except UnknownPart:  # `check` lists it
+            continue
+        for file in folder.iterdir():
             if file.name.endswith(".toml"):
-                found.setdefault(file.name[:-5], file)
+                own = found.setdefault(file.name[:-5], [])
+                own.append(_SheetFile(MODEL_SHEETS.package(name), file))
     return dict(sorted(found.items()))
 
 

@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks [NAME ...]`: run benchmarks and print a table of each; no judgement.
 
-Ratios to what ran beside tell most: absolute rates of one machine differ twofold from day to day.
+Ratios to a yardstick of the same run count: rates of one machine differ twofold from day to day.
 """
 
 import importlib

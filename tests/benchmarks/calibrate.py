@@ -1,4 +1,4 @@
-"""Calibrating with uncertainty, on one core and in memory, beside what memory itself allows."""
+"""Calibrating with uncertainty, on one core and in memory, next to what memory itself allows."""
 
 import gc
 import time
@@ -18,7 +18,7 @@ __all__ = ["TITLE", "figures"]
 
 PART, ROUNDS = 10_000_000, 3
 MEMORY = Path("/proc/meminfo")
-TITLE = "Topp 1980 through the chain, on one core, beside yardsticks of the same run"
+TITLE = "Topp 1980 through the chain, on one core, next to yardsticks of the same run"
 
 
 def figures(_folder: Path) -> list[Figure]:
@@ -60,7 +60,7 @@ def _permittivities(n: int) -> Float:
 
 
 def _parts(raw: Float) -> Iterator[Float]:
-    """What is worked on at once: results of all of it would not fit beside it in 3 GB."""
+    """What is worked on at once: results of all of it would not fit next to it in 3 GB."""
     for start in range(0, len(raw), PART):
         yield raw[start : start + PART]
 

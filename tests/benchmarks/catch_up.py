@@ -18,7 +18,7 @@ from edaphon.model import Channel, Observations
 from edaphon.series import Series
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import SeriesFeed
-from edaphon.sinks.influxdb import Settings, open_queries, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_queries, open_sink
 
 __all__ = ["TITLE", "backlog", "channel_of", "figures", "one_day", "settings_of"]
 
@@ -75,8 +75,8 @@ def one_day(channel: str, day: int, rng: np.random.Generator, n: int = PER_DAY) 
     return Observations(channel, "0123456789ab", *columns)
 
 
-def settings_of(url: str) -> Settings:
-    return Settings(url=url, version=1, database="plots")
+def settings_of(url: str) -> InfluxSettings:
+    return InfluxSettings(url=url, version=1, database="plots")
 
 
 def _brought(folder: Path, url: str, channels: dict[str, Channel]) -> tuple[float, float]:

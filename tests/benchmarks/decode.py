@@ -1,4 +1,4 @@
-"""How many records a second each engine decodes, beside the plainest reading of the same bytes.
+"""How many records a second each engine decodes, next to the plainest reading of the same bytes.
 
 The yardstick knows nothing: no checksum, no ranges, no status, no names. It tells what Python's own
 struct.unpack, float() or json.loads would take for these bytes on this machine, at this hour.
@@ -30,7 +30,7 @@ from edaphon_drivers.sheets import load_sheet
 
 __all__ = ["TITLE", "figures"]
 
-TITLE = "records decoded per s of CPU, beside bare reading of the same bytes"
+TITLE = "records decoded per s of CPU, next to bare reading of the same bytes"
 ROUNDS, SLICE_S = 5, 0.2
 _CPU_OF_A_PROCESS = 2  # CPUCLOCK_SCHED in the kernel's clock of a process, clock_getcpuclockid(3)
 ROWS = 500  # of a file's piece

@@ -1,4 +1,4 @@
-"""Bytes that reach the disk for each entry, told by the device and not by the file's size.
+"""Bytes that reach the disk for each entry, as the device counts them and not by the file's size.
 
 Whatever else writes to the device meanwhile is counted too, so the least of some rounds stands.
 """

@@ -1,4 +1,4 @@
-"""What a benchmark tells: figures beside a yardstick of the same run, as one table."""
+"""What a benchmark shows: figures next to a yardstick of the same run, as one table."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

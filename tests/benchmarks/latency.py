@@ -8,7 +8,7 @@ from tests.benchmarks.peers import edaphon, naive, run_line
 __all__ = ["TITLE", "figures"]
 
 RATE, SECONDS = 100, 20
-TITLE = f"{RATE} messages/s for {SECONDS} s, beside naive.py"
+TITLE = f"{RATE} messages/s for {SECONDS} s, next to naive.py"
 
 
 def figures(folder: Path) -> list[Figure]:

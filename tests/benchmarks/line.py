@@ -1,4 +1,4 @@
-"""The whole line at full speed beside the script of an afternoon, by turns."""
+"""The whole line at full speed next to the script of an afternoon, by turns."""
 
 from pathlib import Path
 from statistics import median
@@ -9,7 +9,7 @@ from tests.benchmarks.peers import Run, edaphon, naive, run_line
 __all__ = ["TITLE", "figures"]
 
 MESSAGES, ROUNDS = 60_000, 2
-TITLE = f"{MESSAGES:,} messages of 3 readings, {ROUNDS} rounds each by turns, beside naive.py"
+TITLE = f"{MESSAGES:,} messages of 3 readings, {ROUNDS} rounds each by turns, next to naive.py"
 
 
 def figures(folder: Path) -> list[Figure]:

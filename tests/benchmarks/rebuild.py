@@ -1,4 +1,4 @@
-"""Deriving from the journal again, beside a loop that only reads and decodes the same entries."""
+"""Deriving from the journal again, next to a loop that only reads and decodes the same entries."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ __all__ = ["TITLE", "figures"]
 
 MESSAGES, ROUNDS = 60_000, 3
 FIRST_MS = 1_780_000_000_000
-TITLE = f"deriving {MESSAGES:,} entries of 3 readings, beside reading and orjson.loads alone"
+TITLE = f"deriving {MESSAGES:,} entries of 3 readings, next to reading and orjson.loads alone"
 
 
 def figures(folder: Path) -> list[Figure]:

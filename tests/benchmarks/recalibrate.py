@@ -34,7 +34,7 @@ def figures(folder: Path) -> list[Figure]:
     twenty_s, twenty_mb, _ = _recalibrated(twenty)
     return [
         Figure("s of CPU, one channel of 10 years", one_s, AIM_S, True),
-        Figure("beside reading and writing its blocks alone [s]", one_s, copied_s),
+        Figure("next to reading and writing its blocks alone [s]", one_s, copied_s),
         Figure("peak memory, one channel [MB]", one_mb, LARGEST_MB, True),
         Figure(f"s of CPU, {NODES} channels of half a year", twenty_s, one_s),
         Figure(f"peak memory, {NODES} channels [MB]", twenty_mb, LARGEST_MB, True),

@@ -1,4 +1,4 @@
-"""How long it takes to learn who is on a full SDI-12 line, beside the time the wire needs.
+"""How long it takes to learn who is on a full SDI-12 line, next to the time the wire needs.
 
 The simulated line answers when a real one would: after break, marking, the characters of question
 and answer at 1200 baud and the shortest turn-around. What the specification (v1.4) asks for:
@@ -30,7 +30,7 @@ from edaphon_drivers.talk import Timing
 __all__ = ["TITLE", "figures"]
 
 ADDRESSES = string.digits + string.ascii_lowercase + string.ascii_uppercase
-TITLE = f"scan of an SDI-12 line, {len(ADDRESSES)} addresses, beside the time of the wire"
+TITLE = f"scan of an SDI-12 line, {len(ADDRESSES)} addresses, next to the time of the wire"
 BREAK_S, MARKING_S, CHARACTER_S = 0.012, 0.00833, 10 / 1200
 LAST_TRY_S, WAIT_S = 0.1125, 0.01667
 IDENTITY = "14METER   TER12 411T12-00041873"

@@ -17,7 +17,9 @@ from edaphon_calibration import (
     prepare_step,
 )
 from edaphon_calibration.arrays import Float
-from edaphon_calibration.registry import by_name
+from edaphon_calibration.checks import known_checks
+from edaphon_calibration.curves import known_curves
+from edaphon_calibration.registry import Family, known_of
 
 
 def test_every_curve_says_what_it_is() -> None:
@@ -53,9 +55,15 @@ def test_every_curve_has_a_title_of_one_sentence_and_says_where_it_comes_from(na
 
 
 def test_no_two_curves_have_the_same_name() -> None:
+    assert known_curves().problems == known_checks().problems == ()
     line = find_curve("linear")
-    with pytest.raises(ValueError, match="one definition of linear"):
-        by_name([(line,), (replace(line),)])
+    own, other, third = Family("", (line,)), Family("a 1", (replace(line),)), Family("b 2", (line,))
+    known = known_of([own, other])
+    assert known.by_name["linear"] is line
+    assert (known.packages, known.problems) == ({}, ("linear is in edaphon and a 1: remove one",))
+    known = known_of([other, third])
+    assert known.by_name == {}
+    assert known.problems == ("linear is in a 1 and b 2: remove one",)
 
 
 def test_a_line_takes_the_names_of_old_certificates_for_ever() -> None:

@@ -36,7 +36,7 @@ ANY = (-9000.0, 60_000.0)
 
 @dataclass(frozen=True)
 class Site:
-    """`site-SITE.toml`: what a person would have said. `messages` are probes with a radio each."""
+    """`site-SITE.toml`: what a person would report. `messages` are probes with a radio each."""
 
     name: str
     interval_s: int

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.conformance.zoo_files import Fault, Play, read_play
-from tests.conformance.zoo_station import START_NS, Heard, ZooStation
+from tests.conformance.zoo_station import START_NS, ReceivedMessage, ZooStation
 
 from edaphon.alerts.look import Situation, above
 from edaphon.alerts.model import Node, NodeKind, Occasion
@@ -28,14 +28,14 @@ OCCASIONS = ("opened", "changed", "repeated", "resolved")
 
 @dataclass(frozen=True)
 class Verdict:
-    """`told` is the first message about the fault; all that is about something else is false."""
+    """`reported` is the first message about the fault; all about something else is false."""
 
     name: str
     fault: str  # F01, "" for a base
     what: str = ""
     played: bool = True
     days: float = 0.0
-    told: bool = False
+    reported: bool = False
     right: bool = False  # the first message named the cause
     first: str = ""
     latency_intervals: float | None = None
@@ -93,33 +93,35 @@ def _rows(play: Play, hours: float) -> int:
 
 
 def _verdict(play: Play, station: ZooStation, first: int, end: int) -> Verdict:
-    heard = [one for one in station.heard if one.message.occasion is not Occasion.WELL]
+    received = [one for one in station.received if one.message.occasion is not Occasion.WELL]
     days = (end - first) * play.site.interval_s / DAY_S
     common = {"days": days, "looks": station.looks, **_cells(play, station, first, end)}
     if play.fault is None:
-        false = tuple(_words(play, one) for one in heard)
+        false = tuple(_words(play, one) for one in received)
         return Verdict(play.name, "", false=false, complaints=false, **common)
-    found = _about(play, play.fault, station, heard)
+    found = _about(play, play.fault, station, received)
     verdict = Verdict(play.name, play.fault.number, play.fault.name, **common, **found)
     complaints = tuple(_complaints(verdict))
     return Verdict(**{**asdict(verdict), "complaints": complaints})
 
 
 def _about(
-    play: Play, fault: Fault, station: ZooStation, heard: Sequence[Heard]
+    play: Play, fault: Fault, station: ZooStation, received: Sequence[ReceivedMessage]
 ) -> Mapping[str, object]:
-    mine = [one for one in heard if _concerns(fault, station, one)]
-    others = [one for one in heard if one not in mine]
+    mine = [one for one in received if _concerns(fault, station, one)]
+    others = [one for one in received if one not in mine]
     begun_ns = station.time_ns(fault.first)
-    told = [one for one in mine if one.message.occasion is Occasion.OPENED]
-    latency_ns = told[0].time_ns - begun_ns if told else None
+    reported = [one for one in mine if one.message.occasion is Occasion.OPENED]
+    latency_ns = reported[0].time_ns - begun_ns if reported else None
     counts = {name: sum(one.message.occasion.value == name for one in mine) for name in OCCASIONS}
     return {
-        "told": bool(told),
-        "right": bool(told) and _names(fault, station, told[0]),
-        "first": _words(play, told[0]) if told else "",
-        "latency_intervals": latency_ns / play.site.interval_ns if told and latency_ns else None,
-        "latency_h": latency_ns / 3.6e12 if told and latency_ns else None,
+        "reported": bool(reported),
+        "right": bool(reported) and _names(fault, station, reported[0]),
+        "first": _words(play, reported[0]) if reported else "",
+        "latency_intervals": latency_ns / play.site.interval_ns
+        if reported and latency_ns
+        else None,
+        "latency_h": latency_ns / 3.6e12 if reported and latency_ns else None,
         "goal_h": fault.latency_h,
         "ends_in_play": fault.end + _rows(play, AFTER_H) <= play.end,
         "false": tuple(_words(play, one) for one in others),
@@ -127,7 +129,7 @@ def _about(
     }
 
 
-def _concerns(fault: Fault, station: ZooStation, one: Heard) -> bool:
+def _concerns(fault: Fault, station: ZooStation, one: ReceivedMessage) -> bool:
     """Whether a message came of the fault: not before it, and about something that it touches."""
     if one.incident is None or one.time_ns < station.time_ns(fault.first):
         return False
@@ -137,7 +139,7 @@ def _concerns(fault: Fault, station: ZooStation, one: Heard) -> bool:
     return is_supply or bool(below & set(touched))
 
 
-def _names(fault: Fault, station: ZooStation, one: Heard) -> bool:
+def _names(fault: Fault, station: ZooStation, one: ReceivedMessage) -> bool:
     """Whether the node that a message names is the cause: what hangs on it is what fails."""
     assert one.incident is not None
     node = station.nodes[one.incident.cause]
@@ -157,7 +159,7 @@ def _channels(nodes: Mapping[str, Node], cause: str) -> Iterator[str]:
 
 def _complaints(one: Verdict) -> Iterator[str]:
     """What the issue asks of each fault, where it is not so."""
-    if not one.told:
+    if not one.reported:
         yield "nothing was sent of it"
         return
     if not one.right:
@@ -171,7 +173,7 @@ def _complaints(one: Verdict) -> Iterator[str]:
     yield from (f"false: {words}" for words in one.false)
 
 
-def _words(play: Play, one: Heard) -> str:
+def _words(play: Play, one: ReceivedMessage) -> str:
     row = (one.time_ns - START_NS) / play.site.interval_ns
     cause = one.incident.cause if one.incident else "-"
     return f"row {row:.1f} {one.message.occasion} {cause}: {one.message.title}"
@@ -222,7 +224,7 @@ def _fault_line(fault: str, own: Sequence[Verdict]) -> str:
     waits = [one.latency_intervals for one in own if one.latency_intervals is not None] or [0.0]
     late = sum(one.latency_h is None or one.latency_h > one.goal_h for one in own)
     cells, found = sum(one.cells for one in own), sum(one.found_cells for one in own)
-    sums = [sum(getattr(one, n) for one in own) for n in ("told", "right")]
+    sums = [sum(getattr(one, n) for one in own) for n in ("reported", "right")]
     sent = [
         sum(getattr(one, n) for one in own) for n in ("opened", "changed", "repeated", "resolved")
     ]
@@ -236,14 +238,15 @@ def _fault_line(fault: str, own: Sequence[Verdict]) -> str:
 def _totals(verdicts: Sequence[Verdict]) -> Iterator[str]:
     bases = [one for one in verdicts if one.fault == "" and one.played]
     faults = [one for one in verdicts if one.fault and one.played]
-    told, right = sum(one.told for one in faults), sum(one.right for one in faults)
+    reported, right = sum(one.reported for one in faults), sum(one.right for one in faults)
     n = max(1, len(faults))
-    yield f"incidents sent: {told} of {len(faults)} ({told / n:.1%}), right cause: {right / n:.1%}"
+    sent = f"incidents sent: {reported} of {len(faults)} ({reported / n:.1%})"
+    yield f"{sent}, right cause: {right / n:.1%}"
     days, false = sum(one.days for one in bases), sum(len(one.false) for one in bases)
-    beside = sum(len(one.false) for one in faults)
+    around = sum(len(one.false) for one in faults)
     yield (
         f"false messages: {false} in {days:.0f} plot-days of {len(bases)} bases,"
-        f" {beside} in {sum(one.days for one in faults):.0f} plot-days around faults"
+        f" {around} in {sum(one.days for one in faults):.0f} plot-days around faults"
     )
     good, flagged = (sum(getattr(one, k) for one in bases) for k in ("good_cells", "flagged_good"))
     yield f"flags on good rows of the bases: {flagged} of {good} ({flagged / max(1, good):.2%})"

@@ -25,12 +25,12 @@ from edaphon.journal import Kind
 from edaphon.model import EntryId
 from edaphon.service.jobs import Threads
 from edaphon.service.service import Service
-from edaphon.service.sources import Overrides
+from edaphon.service.sources import Overrides, all_committed
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import pack_message
 
-__all__ = ["Heard", "ZooStation"]
+__all__ = ["ReceivedMessage", "ZooStation"]
 
 SECOND = 10**9
 START_NS = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * SECOND
@@ -76,7 +76,7 @@ class StillService(Service):
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedMessage:
     """A message as its receiver has it, with the incident as it was then."""
 
     time_ns: int
@@ -88,11 +88,11 @@ class Heard:
 class _Receiver:
     clock: ManualClock
     service: StillService
-    heard: list[Heard] = field(default_factory=list)
+    received: list[ReceivedMessage] = field(default_factory=list)
 
     def send(self, message: Message) -> None:
         incident = self.service.alerts.book.incidents.get(message.number)
-        self.heard.append(Heard(self.clock.now_ns, message, incident))
+        self.received.append(ReceivedMessage(self.clock.now_ns, message, incident))
 
     def close(self) -> None:
         pass
@@ -148,8 +148,8 @@ class ZooStation:
             self.passed = {column: self._passed(column) for column in self.columns}
 
     @property
-    def heard(self) -> list[Heard]:
-        return self.receiver.heard
+    def received(self) -> list[ReceivedMessage]:
+        return self.receiver.received
 
     def _passed(self, column: str) -> frozenset[int]:
         """The rows that have a number which no check doubts."""
@@ -177,7 +177,7 @@ class ZooStation:
         self.receiver = _Receiver(self.clock, self.service)
         with (
             _quiet(),
-            patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
+            patch("edaphon.journal.journal.QUIET_S", 0.0),  # each row is waited for
             patch("edaphon.service.alerting.receiver_of", lambda *_: self.receiver),
         ):
             yield from self._started()
@@ -228,7 +228,7 @@ class ZooStation:
     def _take_in(self) -> None:
         for follower in self.service.sources.followers.values():
             follower.look(threading.Event())
-        while not self.service._all_committed():
+        while not all_committed(self.service.journal):
             assert not self.service.journal.is_failing, self.service.journal.fault
         self.service.derive()
 
@@ -248,7 +248,7 @@ class ZooStation:
         os.utime(self.file, ns=(self.clock.now_ns, self.clock.now_ns))
 
     def _send_messages(self, rows: Rows) -> None:
-        """A device whose probes all give nothing is not heard at all."""
+        """A device whose probes all give nothing is not received at all."""
         entries = []
         for row, own in rows.items():
             for probe in sorted(self.site.messages):

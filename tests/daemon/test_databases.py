@@ -1,4 +1,4 @@
-"""Errors of SQLite are told apart, and a file that a power cut left unfinished is begun again."""
+"""Errors of SQLite are distinguished; a file that a power cut left unfinished is begun again."""
 
 import shutil
 import sqlite3

@@ -172,6 +172,7 @@ ASKED = {"isatty", "flush", "fileno"}
 ELSEWHERE = {
     "printer.py",
     "alerts/receivers/apprise_child.py",  # its stdout is a pipe to the service, in JSON
+    "api.py",  # warnings of Python, in a scientist's own process
 }
 
 

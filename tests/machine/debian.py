@@ -127,7 +127,7 @@ def _bootstrap(made: Path, architecture: str) -> Path:
 
 
 def _of_debootstrap(program: Path) -> dict[str, str]:
-    """Its scripts lie beside it where it was unpacked, and so do the programs that it needs."""
+    """Its scripts lie next to it where it was unpacked, and so do the programs that it needs."""
     usr = program.parent.parent
     path = os.pathsep.join([str(usr / "sbin"), str(usr / "bin"), os.environ["PATH"], PATH])
     own = {"DEBOOTSTRAP_DIR": str(usr / "share" / "debootstrap"), "PATH": path}

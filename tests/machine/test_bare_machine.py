@@ -57,7 +57,7 @@ echo "== modes"
 stat -c '%a %U %G %n' /run/edaphon /run/edaphon/* $(find /var/lib/edaphon)
 kill $web $run; wait
 """
-# They start brokers, unpacked beside the libraries that this machine never had.
+# They start brokers, unpacked next to the libraries that this machine never had.
 WITH_BROKERS = (
     "tests/test_programs.py::test_mosquitto_runs_the_shipped_configuration_on_its_own_port",
     "tests/daemon/commands/test_programs.py",

@@ -14,7 +14,7 @@ from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, Mqt
 def acknowledging_at_once(
     options: MqttOptions, on_message: Callable[[MessageIn], None], *callbacks: Any
 ) -> MqttLink:
-    """What every client does that is not told otherwise."""
+    """What every client does without other settings."""
 
     def hear(message: MessageIn) -> None:
         on_message(message)

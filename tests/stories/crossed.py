@@ -62,8 +62,8 @@ class Belief(IntEnum):
     SWAP = 1  # that S-C hangs at address a since day 400
     CROSSED = 2  # that the cables were crossed for a year, and the plot installed on day 10
     SOIL = 3  # the soil calibration of 20 cm that is right
-    DRIFT = 4  # what the thermometer of S-B said in the bath after it was dug up
-    CHECKED = 5  # what was found beside the thermometer at 20 cm
+    DRIFT = 4  # what the thermometer of S-B showed in the bath after it was dug up
+    CHECKED = 5  # what was found next to the thermometer at 20 cm
 
 
 class Value(NamedTuple):

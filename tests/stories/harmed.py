@@ -66,7 +66,7 @@ HEAD = (
 
 
 class Point(NamedTuple):
-    """What a sink is told of a value, its origin apart."""
+    """What a sink gets of a value, its origin apart."""
 
     value: float | None
     raw: float | None
@@ -170,7 +170,7 @@ def sink_lines(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def points(lines: list[dict[str, Any]]) -> dict[tuple[str, int], set[Point | None]]:
-    """All that was ever told of each point; None: it was withdrawn."""
+    """All that was ever sent of each point; None: it was withdrawn."""
     found: dict[tuple[str, int], set[Point | None]] = defaultdict(set)
     for line in lines:
         key = line["channel"], line["time_ns"]

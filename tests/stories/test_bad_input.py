@@ -166,7 +166,7 @@ def state(station: Station, path: str) -> str:
 
 
 def whole_log(station: Station) -> list[str]:
-    """Every line that the daemon ever said; each must be safe to show."""
+    """Every line that the daemon ever printed; each must be safe to show."""
     text = (station.folder / "daemon.log").read_text("utf-8")
     assert "Traceback" not in text
     lines = text.splitlines()
@@ -257,7 +257,7 @@ def test_hostile_messages_are_kept_told_and_give_no_number(tmp_path: Path, serve
             station.stop()
     lines = [line for line in whole_log(station) if "dead letter" in line]
     causes = [line.partition(" from local: ")[2] for line in lines]
-    assert len(set(causes)) == len(causes), "a cause is told once"
+    assert len(set(causes)) == len(causes), "a cause is reported once"
     assert all(re.fullmatch(r"expected .+, got .+ from [^ ]+", cause) for cause in causes)
     assert max(map(len, lines)) < 600
     for topic in TOPICS:

@@ -45,7 +45,7 @@ CHECKS = "checks = { range = { fail = [-20.0, 40.0], suspect = [-10.0, 30.0] } }
 
 
 class Filled(NamedTuple):
-    """A database that the service has filled, and what it said at /metrics."""
+    """A database that the service has filled, and what it showed at /metrics."""
 
     database: Database
     metrics: str

@@ -20,7 +20,7 @@ MINUTE_NS = 60 * 10**9
 RECORDS = 3000
 TOPIC = "plot/node"
 EC_BESIDE = (
-    '[[channel]]\nid = "beside"\nplot = "node"\nquantity = "bulk_electrical_conductivity"\n'
+    '[[channel]]\nid = "next"\nplot = "node"\nquantity = "bulk_electrical_conductivity"\n'
     'unit = "dS/m"\ndepth_cm = 30\n'
 )
 
@@ -93,7 +93,7 @@ class Corrected:
 
     def expect_ec(self, own: Mapping[int, float], second_input: Mapping[int, float]) -> None:
         self.expect("node-ec", "bulk_electrical_conductivity", own)
-        self.expect("beside", "bulk_electrical_conductivity", second_input)
+        self.expect("next", "bulk_electrical_conductivity", second_input)
 
     def proved(self) -> None:
         """Both ledgers close, every number is in InfluxDB, and deriving again changes nothing."""
@@ -120,7 +120,7 @@ class Corrected:
         return (
             f'[[deployment]]\nid = "{name}"\nsupersedes = "{of}"\nchannel = "node-ec"\n{fed}'
             f"to = {self.instant(first)}\n"
-            f'[[deployment]]\nid = "{name}-beside"\nchannel = "beside"\n{fed}'
+            f'[[deployment]]\nid = "{name}-next"\nchannel = "next"\n{fed}'
             f"from = {self.instant(first)}\n"
         )
 
@@ -184,7 +184,7 @@ def test_what_is_put_right_afterwards_stands_in_influxdb_as_if_always_known(
 
     story.learn(
         "back",
-        '[[revocation]]\nof = "crossed-beside"\nwhy = "no, it hung right"\n'
+        '[[revocation]]\nof = "crossed-next"\nwhy = "no, it hung right"\n'
         '[[revocation]]\nof = "crossed"\nwhy = "no, it hung right"\n',
     )
     story.settled()
@@ -209,7 +209,7 @@ def test_a_kill_while_values_are_derived_again_changes_nothing_in_the_end(
         first = 500 + 750 * n
         text = story.crossed(f"crossed-{n}", of, first)
         if n:
-            text += f'[[revocation]]\nof = "{of}-beside"\nwhy = "at another time"\n'
+            text += f'[[revocation]]\nof = "{of}-next"\nwhy = "at another time"\n'
         text += story.calibration(f"cal-{n}", 500 * n, cal, 1 + n / 64)
         killed_in_the_middle(story, lambda text=text, n=n: story.learn(f"fact-{n}", text))
         story.station.start()

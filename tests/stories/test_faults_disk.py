@@ -57,7 +57,7 @@ def test_a_full_disk_stops_nothing_for_good_and_loses_nothing(
             with Publisher(broker) as nodes:
                 wait_until(lambda: len(kept_messages(station)) > 100, "messages")
                 ballast = fill(small_disk)
-                wait_until(lambda: troubled(station), "the trouble to be said", 60)
+                wait_until(lambda: troubled(station), "the problem to be reported", 60)
                 time.sleep(FULL_S)
                 assert station.process is not None
                 assert station.process.poll() is None
@@ -66,7 +66,7 @@ def test_a_full_disk_stops_nothing_for_good_and_loses_nothing(
                 if killed:
                     station.kill()
                     process = station.launch()
-                    wait_until(station.answers, "an answer beside the full disk", 30)
+                    wait_until(station.answers, "an answer with the full disk", 30)
                     time.sleep(3)
                     assert process.poll() is None, station.log()
                     ballast.unlink()

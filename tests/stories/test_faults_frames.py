@@ -21,7 +21,7 @@ BITS = {
     "LI-78xx (sum of 8 bits)": 8,
     "LI-78xx files (sum of 8 bits)": 8,
     "Vaisala CS4 (sum of 8 bits)": 8,
-    "w1_slave of the kernel (CRC-8, said twice)": 16,
+    "w1_slave of the kernel (CRC-8, sent twice)": 16,
     "words of I2C (CRC-8 each)": 8,
 }
 MARGIN, ALLOWED = 3, 3  # times the rate of random errors, and as many frames more

@@ -31,7 +31,7 @@ SOURCE = '[[source]]\nbus = "line"\naddress = "{}"\nmodel = "meter.teros12"\nint
 
 
 class Soil:
-    """What a probe says: counts that rise by one with each measurement, so each number is said
+    """What a probe says: counts that rise by one with each measurement, so each number is sent
     once."""
 
     def __init__(self, first: int) -> None:

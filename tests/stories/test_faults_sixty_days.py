@@ -1,6 +1,6 @@
 """The database is away for 60 days of 60 channels a minute: nothing is missing, nothing grows.
 
-The days are those that the nodes write into their messages; probes are asked in real time beside.
+The days are those that the nodes write into their messages; probes are asked in real time.
 """
 
 import time

@@ -106,7 +106,7 @@ def test_the_daemon_stops_soon_beside(
             assert set(kept_messages(station).values()) == {1}
         finally:
             station.kill()
-    table(capfd, f"stop beside {state}", [("seconds", f"{took:.2f}")])
+    table(capfd, f"stop next to {state}", [("seconds", f"{took:.2f}")])
 
 
 @pytest.mark.timeout(120)
@@ -122,7 +122,7 @@ def test_the_daemon_stops_soon_beside_a_broker_that_hangs(
             took = stopped(station)
         finally:
             station.kill()
-    table(capfd, "stop beside a broker that hangs", [("seconds", f"{took:.2f}")])
+    table(capfd, "stop next to a broker that hangs", [("seconds", f"{took:.2f}")])
 
 
 @pytest.mark.timeout(120)
@@ -146,4 +146,4 @@ def test_the_daemon_stops_soon_beside_a_probe(
             assert station.json("verify")["good"]
         finally:
             station.kill()
-    table(capfd, f"stop beside a probe {fault}", [("seconds", f"{took:.2f}")])
+    table(capfd, f"stop next to a probe {fault}", [("seconds", f"{took:.2f}")])

@@ -1,4 +1,4 @@
-"""Earlier years come in through `edaphon import` beside a live probe: all of it, in its place.
+"""Earlier years come in through `edaphon import` next to a live probe: all of it, in its place.
 
 The long form (`./run faults`) takes the 55 MB of 526,032 rows x 12 channels.
 """
@@ -120,7 +120,7 @@ def test_a_long_file_comes_in_with_little_memory_and_makes_nothing_else_late(
         ("rows behind in the sink", Spread(watch.undelivered)),
         ("slots in gaps", watch.gaps),
     ]
-    table(capsys, "import beside two probes at 1 s", rows)
+    table(capsys, "import next to two probes at 1 s", rows)
     assert peak < LARGEST_MB
     assert max(watch.latencies_s) < STATUS_S
     assert max(watch.ages_s) < LATE_S

@@ -320,7 +320,8 @@ class BrokerReader:
 def owner_of(config: Configuration, broker: str) -> Owner:
     """From topic and bytes to the path of the configured source, "" for none."""
     own = [s for s in config.sources if getattr(s, "broker", None) == broker]
-    if (envelope := config.brokers[broker].envelope) == "json":
+    envelope = config.brokers[broker].envelope
+    if envelope == "json":
         topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
         return lambda topic, data: topics.get(topic, "")
     devices = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}
@@ -330,7 +331,7 @@ def owner_of(config: Configuration, broker: str) -> Owner:
 def _device(envelope: str, devices: dict[str, str], topic: str, data: bytes) -> str:
     try:
         uplink = read_envelope(envelope, topic, data)
-    except Fault:  # whatever a stranger sends: it is no message of a device
+    except (Fault, LookupError):  # a stranger's message, or the envelope's package is missing
         return ""
     return devices.get(uplink.dev_eui, "") if uplink is not None else ""
 

@@ -10,14 +10,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, cast
 
 from edaphon.clock import Clock
-from edaphon.config import Bus
-from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
+from edaphon.config.sources import BUS_KINDS, Bus
+from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnswer
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import LINKS, UnknownPart
 from edaphon_drivers.talk import Ask, Pause, Until, is_ended
 
 _log = logging.getLogger(__name__)
@@ -357,6 +359,8 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
         from edaphon_drivers.links.i2c import I2cLink
 
         return lambda: I2cLink(bus.port)
+    if bus.kind not in BUS_KINDS:
+        return partial(_open_link, bus.kind, bus.port)
     if bus.port.startswith("tcp://"):
         host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
         return lambda: TcpLink(host, int(port))
@@ -371,6 +375,14 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
         dtr=bus.dtr,
     )
     return lambda: SerialLink(bus.port, options)
+
+
+def _open_link(kind: str, port: str) -> Link:
+    """A link of another package; where that is missing the line is down."""
+    try:
+        return cast(Link, LINKS.load(kind)(port))
+    except UnknownPart as error:
+        raise LinkMissing("a link of an installed package", str(error), port) from error
 
 
 class LineRefuses(ValueError):

@@ -38,7 +38,7 @@ from edaphon.acquire.switches import (
 )
 from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
-from edaphon_drivers.faults import Fault, Garbled, NoAnswer
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer, PackageMissing
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
@@ -54,6 +54,7 @@ class Scheduled:
     """One asked instrument: where it hangs, what it is, when it is due.
 
     `through` wraps each of its talks in what must happen to reach it: a supply, a multiplexer.
+    `missing` is the part of a package that is not installed: it is not asked, and that is a gap.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Scheduled:
     deadline_s: float
     asking: Asking = _USUAL
     through: Callable[[Talk[None]], Talk[None]] = lambda talk: talk
+    missing: str = ""
 
     @property
     def place(self) -> str:
@@ -263,6 +265,8 @@ class Sampler:
         """Ask who answers there; a probe that won't say is measured all the same."""
         source.is_identified = True
         scheduled = source.scheduled
+        if scheduled.missing:
+            return
         spoken = engine(scheduled.sheet.engine)
         talk = spoken.identify(scheduled.address, scheduled.sheet, scheduled.asking)
         if talk is None:
@@ -325,6 +329,8 @@ def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> 
 
     Once it says anything it gets them all.
     """
+    if part := scheduled.missing:
+        raise PackageMissing("the package of a part", part, scheduled.path)
     talk = partial(engine(scheduled.sheet.engine).measure, scheduled.address, scheduled.sheet)
     if silent:
         once = replace(asking, timing=replace(asking.timing, tries=1, sequences=1))
@@ -343,6 +349,7 @@ def scheduled(
     timing: Timing | None = None,
     supplies: Mapping[str, SupplySwitch] | None = None,
     branches: BranchSwitch | None = None,
+    missing: str = "",
 ) -> Scheduled:
     """An asked instrument of a line, behind the switches that must be set to reach it."""
     interval_s = source.interval_ns / 1e9
@@ -367,6 +374,7 @@ def scheduled(
             tcp=bus.kind == "modbus-tcp",
         ),
         through=through,
+        missing=missing,
     )
 
 

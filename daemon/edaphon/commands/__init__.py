@@ -81,7 +81,8 @@ def main(words: Sequence[str] | None = None) -> None:
         app(args=given, prog_name="edaphon")
     except EdaphonError as error:
         show_error_text(str(error))
-        sys.exit(_exit_code(error))
+        code = _exit_code(error)
+        sys.exit(code)
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
         show_error(f"edaphon {given[0]}: {_refusal(error)}")
         sys.exit(MACHINE)

@@ -49,6 +49,8 @@ def check(
         show_error(f"{_count(len(found.config_errors), 'error')}; nothing was changed.")
     else:
         show_line(_summary(found))
+        for part, package in found.packages.items():
+            show_line(f"{part}: of {package}")
         for access in found.accesses:
             show_line(str(access))
         for doubt in found.doubts:
@@ -121,6 +123,7 @@ def _as_table(found: Examined) -> dict[str, Any]:
         "accesses": [a._asdict() for a in found.accesses],
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
+        "packages": found.packages,
     }
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import time
 from functools import cached_property
@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
-from edaphon.config.sources import Broker, Bus, Source, SupplyTable, outputs_of, sheet_of
+from edaphon.config.sources import (
+    Broker,
+    Bus,
+    Source,
+    SupplyTable,
+    missing_part,
+    outputs_of,
+    sheet_of,
+)
 from edaphon.toml_input.values import (
     AbsolutePath,
     Duration,
@@ -354,7 +362,12 @@ class Configuration(Table):
         return Sheets({name: own.sheet(name) for name, own in self.models.items()})
 
     def sheet(self, source: Source) -> Sheet:
-        """The model sheet of a source that has one; raises LookupError."""
+        """The model sheet of a source that has one; raises LookupError.
+
+        Of one whose package is missing it is an empty one.
+        """
+        if source.model is not None and source.model not in self.sheets:
+            return Sheet(source.model, "", "", "", "", {})
         found = sheet_of(source, self.sheets)
         if found is None:
             raise LookupError(f"expected a source with a model, got {source.path}")
@@ -362,7 +375,26 @@ class Configuration(Table):
 
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name."""
-        return {source.path: outputs_of(source, self.sheets) for source in self.sources}
+        known = (s for s in self.sources if s.model is None or s.model in self.sheets)
+        return {s.path: outputs_of(s, self.sheets, self.envelope(s)) for s in known}
+
+    def missing(self) -> dict[str, str]:
+        """By path, the part that a source needs and no installed package gives."""
+        found = {s.path: missing_part(s, self.sheets, self.envelope(s)) for s in self.sources}
+        return {path: part for path, part in found.items() if part}
+
+    def without(self, paths: Collection[str], sinks: Collection[str] = ()) -> "Configuration":
+        """All but these sources and sinks."""
+        if not paths and not sinks:
+            return self
+        sources = tuple(source for source in self.sources if source.path not in paths)
+        left = tuple(sink for sink in self.sinks if sink.name not in sinks)
+        return self.model_copy(update={"sources": sources, "sinks": left})
+
+    def envelope(self, source: Source) -> str:
+        """How the messages of a source are wrapped."""
+        broker = self.brokers.get(getattr(source, "broker", ""))
+        return broker.envelope if broker is not None else "json"
 
 
 class HoldsSecrets(Protocol):

@@ -7,8 +7,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edaphon.config.model import Alerts, Facts, Notify, OwnModel, SinkTable, secret_files
+from edaphon.config.model import (
+    Alerts,
+    Facts,
+    Notify,
+    OwnModel,
+    SinkTable,
+    StorageTable,
+    secret_files,
+)
 from edaphon.config.sources import (
+    BUS_KINDS,
     FILES,
     Broker,
     Bus,
@@ -25,7 +34,15 @@ from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
-from edaphon_drivers.registry import completed, engine, sheet_errors
+from edaphon_drivers.registry import (
+    ASKED,
+    ENGINES,
+    ENVELOPES,
+    LINKS,
+    completed,
+    engine,
+    sheet_errors,
+)
 from edaphon_drivers.sheets import Output, Sheet, Sheets, model_names, table_errors
 
 Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
@@ -43,6 +60,7 @@ class Parts:
     models: Mapping[str, OwnModel] = field(default_factory=dict)
     notify: Mapping[int, Notify] = field(default_factory=dict)
     facts: Facts | None = None
+    storage: StorageTable | None = None
     alerts: Alerts | None = None
     sheets: Sheets = field(default_factory=Sheets)
 
@@ -53,8 +71,9 @@ class Parts:
             for key in ("bus", "broker", "source", "sink", "supply", "model", "notify")
         )
         own = {name: sheet for name, model in models.items() if (sheet := _sheet(name, model))}
-        facts, alerts, sheets = tables["facts"], tables["alerts"], Sheets(own)
-        return cls(buses, brokers, sources, sinks, supplies, models, notify, facts, alerts, sheets)
+        facts, storage, alerts = tables["facts"], tables["storage"], tables["alerts"]
+        lines = buses, brokers, sources, sinks, supplies, models, notify
+        return cls(*lines, facts, storage, alerts, Sheets(own))
 
 
 def _sheet(name: str, model: OwnModel) -> Sheet | None:
@@ -150,7 +169,7 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     if not spoken:
         came = f'bus {getattr(source, "bus", "")} has kind = "stream": nobody is asked there'
         yield ("source", number, "bus"), came, "expect instead of interval, or another bus"
-    elif sheet.engine not in spoken:
+    elif sheet.engine not in spoken and not _is_spoken_there(sheet.engine, source, parts):
         fitting = [n for n in parts.sheets.names() if parts.sheets[n].engine in spoken]
         came = f'"{source.model}" speaks {sheet.engine}, this source {" or ".join(spoken)}'
         yield (
@@ -174,6 +193,14 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
         )
 
 
+def _is_spoken_there(name: str, source: Source, parts: Parts) -> bool:
+    """Whether the engine of another package can ask on this line: it names the kinds itself."""
+    bus = parts.buses.get(source.bus) if isinstance(source, ScheduledSource) else None
+    if bus is None or not ENGINES.package(name) or ENGINES.problem(name):
+        return False
+    return bus.kind in engine(name).BUS_KINDS
+
+
 def _other_bus(source: Source, engine: str) -> str:
     """Which bus a model needs that this one can't carry; "" where it is no matter of the bus."""
     kinds = [f'`kind = "{kind}"`' for kind, engines in _SPOKEN.items() if engine in engines]
@@ -194,7 +221,9 @@ def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
     """None where that is not known."""
     if isinstance(source, ScheduledSource):
         bus = parts.buses.get(source.bus)
-        return _SPOKEN[bus.kind] if bus else None
+        if bus is not None and LINKS.package(bus.kind):
+            return ASKED
+        return _SPOKEN.get(bus.kind) if bus else None
     if isinstance(source, HeardSource):
         return ("ascii",)
     if isinstance(source, FileSource):
@@ -245,6 +274,7 @@ instrument_rules: tuple[Rule, ...] = (_own_models, _models, _lines)
 def rule_complaints(document: Document, parts: Parts) -> list[ConfigError]:
     rules: tuple[Callable[[Document, Parts], Found], ...] = (
         _names,
+        _links,
         _ports,
         _clients,
         *instrument_rules,
@@ -359,7 +389,25 @@ def _own_name(source: Source) -> tuple[str, str]:
     return ("topic", source.topic) if isinstance(source, JsonSource) else ("bus", source.bus)
 
 
+def _links(document: Document, parts: Parts) -> Found:
+    *first, last = BUS_KINDS
+    choices = ", ".join(f'"{kind}"' for kind in first)
+    for name, bus in parts.buses.items():
+        if bus.kind not in _SPOKEN and not LINKS.package(bus.kind):
+            yield ("bus", name, "kind"), f'"{bus.kind}"', f'one of {choices} or "{last}"'
+        elif bus.kind not in _SPOKEN and (problem := LINKS.problem(bus.kind)):
+            yield ("bus", name, "kind"), f'"{bus.kind}"', problem
+
+
 def _envelopes(document: Document, parts: Parts) -> Found:
+    known = (*ENVELOPES.names(), "json")
+    choices = ", ".join(f'"{name}"' for name in known[:-1])
+    for name, broker in parts.brokers.items():
+        if broker.envelope not in known:
+            right = f'one of {choices} or "json"'
+            yield ("broker", name, "envelope"), f'"{broker.envelope}"', right
+        elif problem := broker.envelope != "json" and ENVELOPES.problem(broker.envelope):
+            yield ("broker", name, "envelope"), f'"{broker.envelope}"', problem
     for number, source in parts.sources.items():
         if not isinstance(source, LorawanSource | JsonSource):
             continue

@@ -13,8 +13,8 @@ from edaphon.clock import DAY_NS
 from edaphon.toml_input.values import AbsolutePath, Duration, Id, Secret, Table, wrong
 from edaphon_drivers import json_message
 from edaphon_drivers.json_message import TimeFormat
-from edaphon_drivers.registry import completed
-from edaphon_drivers.sheets import Output, Sheet, Sheets
+from edaphon_drivers.registry import CODECS, ENGINES, ENVELOPES, completed
+from edaphon_drivers.sheets import Output, Sheet, Sheets, sheet_package
 
 OwnSettings = Annotated[
     Mapping[str, Any],
@@ -289,7 +289,7 @@ def sheet_of(source: Source, sheets: Sheets) -> Sheet | None:
     return completed(sheets[source.model], source.settings) if source.model else None
 
 
-def outputs_of(source: Source, sheets: Sheets) -> Mapping[str, Output]:
+def outputs_of(source: Source, sheets: Sheets, envelope: str = "json") -> Mapping[str, Output]:
     """The outputs of a source by name; raises UnknownModel."""
     sheet = sheet_of(source, sheets)
     if sheet is not None:
@@ -297,8 +297,35 @@ def outputs_of(source: Source, sheets: Sheets) -> Mapping[str, Output]:
     else:
         fields: tuple[JsonField, ...] = getattr(source, "field", ())
         outputs = {f.name: Output(f.name, f.quantity, f.unit) for f in fields}
-    meaning = meaning_of(source, sheets)
-    return {n: replace(o, meaning=meaning) for n, o in outputs.items()} if meaning else outputs
+    meaning, packages = meaning_of(source, sheets), packages_of(source.model, sheet, envelope)
+    if not meaning and not packages:
+        return outputs
+    return {n: replace(o, meaning=meaning, packages=packages) for n, o in outputs.items()}
+
+
+def missing_part(source: Source, sheets: Sheets, envelope: str) -> str:
+    """Which part a source needs that no installed package gives; "" where all are there."""
+    if envelope != "json" and ENVELOPES.problem(envelope):
+        return f"envelope {envelope}"
+    if source.model is None:
+        return ""
+    if source.model not in sheets:
+        return f"model {source.model}"
+    sheet = sheets[source.model]
+    if ENGINES.problem(sheet.engine):
+        return f"engine {sheet.engine}"
+    codec = str(sheet.frame.get("codec"))
+    return f"codec {codec}" if sheet.engine == "lorawan" and CODECS.problem(codec) else ""
+
+
+def packages_of(model: str | None, sheet: Sheet | None, envelope: str) -> tuple[str, ...]:
+    """The packages, edaphon apart, whose parts decide what the bytes of a source mean."""
+    found = {ENVELOPES.package(envelope)} if envelope != "json" else set()
+    if sheet is not None:
+        found |= {sheet_package(model or ""), ENGINES.package(sheet.engine)}
+        if sheet.engine == "lorawan":
+            found.add(CODECS.package(str(sheet.frame.get("codec"))))
+    return tuple(sorted(found - {""}))
 
 
 def meaning_of(source: Source, sheets: Sheets) -> str:
@@ -328,6 +355,8 @@ _PORTS = {
     "w1": (r"/\S+", '"/sys/bus/w1/devices"'),
     "i2c": (r"/\S+", '"/dev/i2c-1"'),
 }
+# Those of edaphon; others are links of packages.
+BUS_KINDS = "sdi12", "sdi12-uart", "serial", "stream", "modbus-tcp", "w1", "i2c"
 
 
 class Multiplexer(Table):
@@ -368,9 +397,10 @@ class SupplyTable(Table):
 
 
 class Bus(Table):
-    kind: Literal["sdi12", "sdi12-uart", "serial", "stream", "modbus-tcp", "w1", "i2c"] = Field(
+    kind: Id = Field(
         description="what is at the port, and how it talks",
         examples=["sdi12"],
+        json_schema_extra={"choices": [*BUS_KINDS]},
     )
     port: str = Field(
         min_length=1,
@@ -414,7 +444,7 @@ class Bus(Table):
     @field_validator("port")
     @classmethod
     def _port(cls, text: str, info: ValidationInfo) -> str:
-        shape, right = _PORTS[info.data.get("kind", "serial")]
+        shape, right = _PORTS.get(info.data.get("kind", "serial"), (r"\S+", "text without blanks"))
         found = re.fullmatch(shape, text)
         number = found.groupdict().get("port") if found else None
         if not found or (number is not None and not 1 <= int(number) <= 65535):
@@ -457,8 +487,11 @@ class Broker(Table):
         description="topic filters to subscribe to",
         examples=['["v3/+/devices/+/up"]'],
     )
-    envelope: Literal["tts-v3", "chirpstack-v4", "chirpstack-v3", "helium", "json"] = Field(
+    envelope: Id = Field(
         default="json",
         description="how the network server wraps a device's bytes; json for plain messages",
         examples=["tts-v3"],
+        json_schema_extra={
+            "choices": ["tts-v3", "chirpstack-v4", "chirpstack-v3", "helium", "json"]
+        },
     )

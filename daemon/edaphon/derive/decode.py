@@ -101,6 +101,7 @@ class Sources:
 
     `readers` and `kinds`, by path, are what a later configuration hands to an earlier one;
     `models` are the names of sheets, `owners` the paths by what faults name: topic or path.
+    `missing` names, by path, the part of a package that is not installed now.
     """
 
     decoders: Mapping[str, _Decoder] = field(default_factory=dict)
@@ -112,6 +113,7 @@ class Sources:
     models: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileReader] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def owner(self, source: str, fault: Fault) -> str:
         """The path that a fault is about, "" where no configured source sent it."""
@@ -120,7 +122,8 @@ class Sources:
     def meaning(self, path: str) -> str:
         """Names all that its owner states of how to read a source's bytes."""
         outputs = self.outputs.get(path, {}).values()
-        return f"{self.kinds.get(path, '')} {next((o.meaning for o in outputs), '')}"
+        meaning = next((" ".join((o.meaning, *o.packages)) for o in outputs), "")
+        return f"{self.kinds.get(path, '')} {meaning}"
 
     def decode(self, entry: Entry, context: Context = FIRST) -> Decoded:
         """Raises Fault for bytes that mean nothing here.
@@ -158,7 +161,8 @@ class Sources:
         What bytes mean is decided by the latest configuration that knows the source with the same
         model: a wrong scale or time zone that was corrected since is so for the past as well.
         """
-        known = latest or cls()
+        known, missing = latest or cls(), config.missing()
+        config = config.without(missing)
         kinds = {s.path: _kind(s) for s in config.sources}
         readers = {
             s.path: known.readers[s.path]
@@ -181,19 +185,23 @@ class Sources:
         }
         for name, broker in config.brokers.items():
             own = [s for s in config.sources if getattr(s, "broker", None) == name]
-            if broker.envelope == "json":
+            lost = [part for path, part in missing.items() if path.startswith(f"{name}/")]
+            if lost and not own:
+                decoders[name] = partial(_no_package, name, lost[0])
+            elif broker.envelope == "json":
                 topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
                 decoders[name] = _topic_decoder(name, topics, readers)
             else:
                 eui = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}
                 decoders[name] = _uplink_decoder(name, broker.envelope, eui, readers)
+        decoders |= {p: partial(_no_package, p, part) for p, part in missing.items()}
         asked = {s.path: config.sheet(s) for s in config.sources if isinstance(s, ScheduledSource)}
         outputs = _outputs(config, files or {})
         models = {s.path: s.model for s in config.sources if s.model}
         owners = {s.path: s.path for s in config.sources}
         owners |= {s.topic: s.path for s in config.sources if isinstance(s, JsonSource)}
         reported = asked, config.site.id, readers, kinds, models
-        return cls(decoders, outputs, *reported, followed, owners)
+        return cls(decoders, outputs, *reported, followed, owners, missing)
 
 
 def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:
@@ -312,6 +320,11 @@ def _scripted(
 
 def _at_path(path: str, read: _Reader, payload: bytes) -> Decoded:
     return Decoded(path, read(payload))
+
+
+def _no_package(where: str, part: str, payload: bytes) -> Decoded:
+    """The bytes are kept; what they mean is derived when the package is installed again."""
+    raise Refused(f"{part} of an installed package", payload, where)
 
 
 def _whole_piece(path: str, read: FileReader, piece: Piece, context: Context) -> Decoded:

@@ -9,7 +9,7 @@ the journal into a series of their own, which is taken over once it has caught u
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,7 @@ class Deriver(DerivingAgain):
         with self._lock:
             self._series.sum_again()
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
-            self._pending = {c: [ALWAYS] for c in known if not self.lost_facts.holds(c)}
+            self._pending = {c: [ALWAYS] for c in known if not self._is_held(c)}
             self._from_journal = set(self._pending)
             self._drop_jobs()
 
@@ -181,7 +181,7 @@ class Deriver(DerivingAgain):
         """Plan to derive these once more from the readings that are kept, and what takes them."""
         with self._lock:
             for channel, own in ranges.items():
-                if self.lost_facts.holds(channel):
+                if self._is_held(channel):
                     continue
                 self._pending[channel] = sorted([*self._pending.get(channel, []), *own])
             intervals = self.plan.intervals
@@ -201,13 +201,16 @@ class Deriver(DerivingAgain):
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
                 "meanings": self._fact_log_places,
-                "waiting": sorted(
-                    self.lost_facts.kept or self.channels if self.lost_facts.places else ()
-                ),
+                "waiting": sorted(self._waiting()),
                 "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
             self._series.flush({CHECKPOINT: text, **(cursors or {})})
+
+    def _waiting(self) -> set[str]:
+        """The channels that are derived from the journal when they can be again."""
+        lost = self.lost_facts.kept or self.channels if self.lost_facts.places else ()
+        return {*lost, *self.plan.missing}
 
     # -- live ------------------------------------------------------------------------------
 
@@ -309,6 +312,15 @@ class Deriver(DerivingAgain):
                 known = {h.channel for h in self._series.heads()} | self.plan.channels.keys()
                 self._derive_from_journal(known)
 
+    def _is_held(self, channel: str) -> bool:
+        """Whether its values stay as they are: facts are lost, or a package is missing."""
+        return self.lost_facts.holds(channel) or channel in self.plan.missing
+
+    def _held(self, plan: Plan, before: Mapping[str, tuple[Any, ...]]) -> Plan:
+        """The plan in which channels that lack a part keep what they have."""
+        kept = {channel: before.get(channel, ()) for channel in plan.missing}
+        return replace(plan, intervals={**plan.intervals, **kept}) if kept else plan
+
     def _plan_again(self) -> None:
         before = self.plan.intervals
         plan = plan_of(self._known.knowledge, self._known.sources)
@@ -317,7 +329,7 @@ class Deriver(DerivingAgain):
             places, self.lost_facts = self.lost_facts.places, self.lost_facts.without(settled)
             if not self.lost_facts.places:
                 self._on_entered_again(places, None)
-        self._pipeline.plan = self.lost_facts.limited(plan)
+        self._pipeline.plan = self._held(self.lost_facts.limited(plan), before)
         self._reconsider(before)
         if settled:
             self._derive_from_journal(settled)
@@ -346,8 +358,9 @@ class Deriver(DerivingAgain):
         if table is None:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
             self.lost_facts = LostFacts.of(lost_fact_places(self._journal, None), None, self.plan)
-            known = {head.channel for head in self._series.heads()}
-            self._pending = {c: [ALWAYS] for c in known if not self.lost_facts.holds(c)}
+            plan = plan_of(self._latest.knowledge, self._latest.sources)
+            known = {head.channel for head in self._series.heads()} - plan.missing.keys()
+            self._pending = {c: [ALWAYS] for c in known if not self._is_held(c)}
             self._from_journal = set(self._pending)
             return
         for row in table.get("channels", []):  # the fact of one may be lost since
@@ -373,13 +386,14 @@ class Deriver(DerivingAgain):
         if again := places & self._configuration_entered_again():
             self._on_entered_again(again, self._latest.configured)
         self.lost_facts = LostFacts.of(places - again, table, plan)
-        self._pipeline.plan = self.lost_facts.limited(plan)
+        before = intervals_of_json(table["extents"])
+        self._pipeline.plan = self._held(self.lost_facts.limited(plan), before)
         pending = ranges_of_json(table["pending"])
-        self._pending = {c: r for c, r in pending.items() if not self.lost_facts.holds(c)}
+        self._pending = {c: r for c, r in pending.items() if not self._is_held(c)}
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
-        self._reconsider(intervals_of_json(table["extents"]))
-        if waited := [c for c in table.get("waiting", ()) if not self.lost_facts.holds(c)]:
+        self._reconsider(before)
+        if waited := [c for c in table.get("waiting", ()) if not self._is_held(c)]:
             self._derive_from_journal(waited)
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])

@@ -18,6 +18,7 @@ from edaphon.derive.segments import (
     PlannedDeployment,
     intervals_of,
     levels_of,
+    missing_parts,
     segments_of,
 )
 from edaphon.facts import Knowledge
@@ -37,6 +38,8 @@ class Plan:
     intervals: Mapping[str, tuple[PlanInterval, ...]] = field(default_factory=dict)
     # By source path and file name: rows of copies before that one are demoted.
     replaced: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    # By channel, the part that it needs of a package that is not installed.
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -45,8 +48,10 @@ class Plan:
         outputs: Outputs,
         site: str,
         models: Mapping[str, str] | None = None,
+        missing: Mapping[str, str] | None = None,
     ) -> "Plan":
-        """`models` are the names of the sources' sheets, by path."""
+        """By path, `models` are the names of the sources' sheets, `missing` parts they lack."""
+        lacking = missing_parts(knowledge, missing or {})
         routes: dict[str, dict[str, tuple[Segment, ...]]] = {}
         texts: dict[str, str] = {}
         intervals: dict[str, list[PlanInterval]] = {id: [] for id in knowledge.channels}
@@ -56,7 +61,7 @@ class Plan:
         for deployment in sorted(knowledge.deployments, key=lambda d: levels.get(d.channel, 0)):
             output = outputs.get(deployment.source, {}).get(deployment.output)
             fact = knowledge.channels.get(deployment.channel)
-            if output is None or fact is None:
+            if output is None or fact is None or fact.id in lacking:
                 continue  # facts are checked before they are kept; a source may be gone since
             seconds[fact.id] += not deployment.primary
             rank = 0 if deployment.primary else min(seconds[fact.id], LOWEST_RANK)
@@ -77,6 +82,7 @@ class Plan:
             texts,
             {id: tuple(found) for id, found in intervals.items()},
             knowledge.replacements,
+            lacking,
         )
 
     def only(self, ranges: Mapping[str, list[Range]]) -> "Plan":
@@ -121,7 +127,7 @@ class Plan:
 
 
 def plan_of(knowledge: Knowledge, sources: Sources) -> Plan:
-    return Plan.of(knowledge, sources.outputs, sources.site, sources.models)
+    return Plan.of(knowledge, sources.outputs, sources.site, sources.models, sources.missing)
 
 
 def whole_segments(
@@ -264,6 +270,19 @@ class LostFacts:
         }
         intervals = {} if self.all else {**plan.intervals, **(self.kept or {})}
         return replace(plan, routes=routes, intervals=intervals)
+
+
+def missing_text(missing: Mapping[str, str], packages: Mapping[str, str]) -> list[str]:
+    """What channels wait for, for a person; `packages` are those that gave the parts."""
+    parts: dict[str, list[str]] = {}
+    for channel, part in sorted(missing.items()):
+        parts.setdefault(part, []).append(channel)
+    return [
+        f"the {part} of {packages.get(part, 'its package')} is not installed, or can't be used."
+        f" Values of {', '.join(channels)} stay as they are and no new ones are derived: install"
+        f" {packages.get(part, 'the package')} again and restart the service"
+        for part, channels in parts.items()
+    ]
 
 
 def lost_facts_text(lost: LostFacts) -> list[str]:

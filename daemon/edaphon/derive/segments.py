@@ -1,7 +1,7 @@
 """Segments: stretches of one deployment in which one derivation holds, named by what decides."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,8 +21,14 @@ from edaphon.facts import (
 )
 from edaphon.model import ALWAYS, Range
 from edaphon_calibration.chain import Step, prepare_step
-from edaphon_calibration.checks import default_limits, find_check, prepare_check
-from edaphon_calibration.curves import find_curve
+from edaphon_calibration.checks import (
+    check_names,
+    default_limits,
+    find_check,
+    known_checks,
+    prepare_check,
+)
+from edaphon_calibration.curves import curve_names, find_curve, known_curves
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.physics import holds_for
 from edaphon_calibration.uncertainty import FieldCheck as Deviation
@@ -255,6 +261,30 @@ def segments_of(
         yield _segment(place, chosen, found, marks, (begin, stop), texts)
 
 
+def missing_parts(knowledge: Knowledge, missing: Mapping[str, str]) -> dict[str, str]:
+    """By channel, the part that its values need and no installed package gives.
+
+    `missing` names those of sources, by path. Facts were checked before they were kept, so a curve
+    or check that is not known was there once. A channel lacks what it takes values from lacks.
+    """
+    curves, checks = frozenset(curve_names()), frozenset(check_names())
+    found = {d.channel: missing[d.source] for d in knowledge.deployments if d.source in missing}
+    for id, fact in knowledge.channels.items():
+        for name in fact.checks.keys() - checks:
+            found[id] = f"check {name}"
+    if not found and all(c.curve in curves for c in knowledge.calibrations):
+        return {}
+    levels = levels_of(knowledge)
+    for deployment in sorted(knowledge.deployments, key=lambda d: levels.get(d.channel, 0)):
+        for calibration in knowledge.calibrations_of(deployment):
+            second = calibration.second.channel if calibration.second else None
+            if calibration.curve not in curves:
+                found[deployment.channel] = f"curve {calibration.curve}"
+            elif second in found:
+                found.setdefault(deployment.channel, found[second])
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Chosen:
     """The steps of a moment; not `covered` where a step has calibrations, and none of that time."""
@@ -318,17 +348,7 @@ def _segment(
         "value": chain.known,
         "checks": limits,
     }
-    if output.meaning:
-        basis["meaning"] = output.meaning
-    if replaced := _replaced(place):
-        basis["replaced"] = replaced
-    if any(chain.calendar):
-        basis["pairs"] = [_earlier(place, c) for c in calibrations]
-        basis["calendar"] = chain.calendar
-    if chain.deviations:
-        basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
-    if second_input := _second_inputs(place, calibrations, span):
-        basis["beside"] = second_input
+    basis |= _further(place, chosen, chain, checks, span)
     derivation = _named(basis, texts)
     over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
@@ -351,6 +371,35 @@ def _segment(
     )
 
 
+def _further(
+    place: PlannedDeployment, chosen: _Chosen, chain: Chain, checks: list[FieldCheck], span: Range
+) -> dict[str, Any]:
+    """What only some derivations are made of."""
+    basis: dict[str, Any] = {}
+    if place.output.meaning:
+        basis["meaning"] = place.output.meaning
+    if packages := _packages(place.output, chain, _limits(place.fact)):
+        basis["packages"] = packages
+    if replaced := _replaced(place):
+        basis["replaced"] = replaced
+    if any(chain.calendar):
+        basis["pairs"] = [_earlier(place, c) for c in chosen.calibrations]
+        basis["calendar"] = chain.calendar
+    if chain.deviations:
+        basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
+    if second_input := _second_inputs(place, chosen.calibrations, span):
+        basis["beside"] = second_input
+    return basis
+
+
+def _packages(output: Output, chain: Chain, limits: Iterable[str]) -> list[str]:
+    """The packages, edaphon apart, whose parts decide about the values."""
+    curves, checks = known_curves().packages, known_checks().packages
+    steps = [*chain.steps, *(s.before for s in chain.steps if s.before is not None)]
+    found = {*output.packages, *(curves.get(s.curve.name, "") for s in steps)}
+    return sorted(found.union(checks.get(name, "") for name in limits) - {""})
+
+
 def _readings(place: PlannedDeployment) -> str:
     """Two segments of equal name have the same numbers as reported, and the same doubts."""
     output, deployment = place.output, place.deployment
@@ -359,6 +408,7 @@ def _readings(place: PlannedDeployment) -> str:
     reported += [output.name, output.quantity, output.unit, output.meaning]
     reported += possible(output.quantity, output.unit)[:2]
     reported += _replaced(place)
+    reported += output.packages
     return hashlib.sha256(orjson.dumps(reported)).hexdigest()[:12]
 
 

@@ -160,7 +160,7 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class Progress:
+class PairProgress:
     """How much of the time from one calibration to the other has passed."""
 
     share: float
@@ -219,7 +219,7 @@ class ShownStep:
     u_random: float | None
     u_systematic: float | None
     second: SecondValue | None
-    progress: Progress | None
+    progress: PairProgress | None
     drifts_from: Alone | None
     beyond: tuple[str, ...]
     outside: bool

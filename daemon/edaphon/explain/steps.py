@@ -22,8 +22,8 @@ from edaphon.explain.explanation import (
     Number,
     OfChannel,
     OfOutput,
+    PairProgress,
     PinnedCurve,
-    Progress,
     RestsOn,
     SecondValue,
     ShownFieldCheck,
@@ -156,13 +156,13 @@ def _alone(again: Again, n: int, step: Step) -> float:
     return float(after_step(part, again.seen, n + 1).value[0])
 
 
-def _progress(again: Again, n: int) -> Progress | None:
+def _progress(again: Again, n: int) -> PairProgress | None:
     span = again.segment.chain.calendar[n]
     if span is None:
         return None
     begin, end = span
     share = (again.row.time_ns - begin) / (end - begin)
-    return Progress(share, instant_text(begin), instant_text(end))
+    return PairProgress(share, instant_text(begin), instant_text(end))
 
 
 def _earlier(case: Case, again: Again, n: int, unit: str) -> Alone | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
+from typing import cast
 
 from edaphon.explain.explanation import (
     Alone,
@@ -11,8 +12,8 @@ from edaphon.explain.explanation import (
     FactoryOrigin,
     LeftOut,
     OfChannel,
+    PairProgress,
     PinnedCurve,
-    Progress,
     RestsOn,
     SecondValue,
     ShownDeployment,
@@ -196,7 +197,7 @@ def _pin(pin: PinnedCurve | None) -> Iterator[str]:
         yield f"              the sheet of {pin.model} says otherwise now: {otherwise}"
 
 
-def _pair(own: Alone, earlier: Alone, progress: Progress | None) -> Iterator[str]:
+def _pair(own: Alone, earlier: Alone, progress: PairProgress | None) -> Iterator[str]:
     yield f"              drifts from {earlier.origin.id}: curve {earlier.used.curve}"
     yield from (f"  {line}" for line in (*_numbers(earlier), *_origin(earlier)))
     if progress is not None:
@@ -206,7 +207,7 @@ def _pair(own: Alone, earlier: Alone, progress: Progress | None) -> Iterator[str
         yield f"              {one.origin.id} alone gives {alone} {one.unit_out}"
 
 
-def _way_gone(progress: Progress) -> str:
+def _way_gone(progress: PairProgress) -> str:
     gone, begin, end = progress.share, progress.from_, progress.to
     return f"{gone:.6g} of the time from {begin} to {end} has passed"
 
@@ -283,6 +284,8 @@ def _end(way: Explanation) -> Iterator[str]:
     own = way.stored
     yield f"value         {_whole(own.value, own.u_random, own.u_systematic, own.unit)}"
     yield f"derivation    {own.derivation}, the hash of: {', '.join(sorted(own.derivation_of))}"
+    if packages := own.derivation_of.get("packages"):
+        yield f"packages      {', '.join(map(str, cast('list[str]', packages)))}"
     verdict = "the same, bit for bit" if way.agrees else f"ANOTHER: {way.again}"
     yield f"derived again {verdict} (edaphon {own.software})"
 

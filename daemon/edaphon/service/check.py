@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from errno import EFBIG, ELOOP
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +15,14 @@ from edaphon.config import (
     Configuration,
     Draft,
     Notify,
+    ScheduledSource,
     SinkTable,
     file_complaints,
     read_draft,
     things_lacking,
 )
 from edaphon.config.model import is_secret, secret_files
+from edaphon.config.reading import accepted_config
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -32,6 +34,13 @@ from edaphon.facts import (
     written_ids,
 )
 from edaphon.printer import show_error
+from edaphon.service.packages import (
+    installed_packages,
+    lacking_part,
+    part_problems,
+    recorded_packages,
+    with_packages,
+)
 from edaphon.service.prerequisites import (
     SERVICE_FOLDER,
     Access,
@@ -41,7 +50,7 @@ from edaphon.service.prerequisites import (
     evidence_accesses,
     unencrypted,
 )
-from edaphon.sinks.sink import sink_kind
+from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
 from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout
@@ -77,6 +86,7 @@ class Examined:
     doubts: tuple[ConfigError, ...] = ()  # what works, and a person should know
     accesses: tuple[Access, ...] = ()
     left_out: tuple[ConfigError, ...] = ()  # files and rows that are in none of `rows`
+    packages: Mapping[str, str] = field(default_factory=installed_packages)  # by part
 
 
 def with_codecs(found: Examined) -> Examined:
@@ -106,13 +116,17 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
         config_errors += draft.config_errors
         config_errors += file_complaints(configs[0], draft.parts)
         config_errors += configuration_complaints(configs[0])
-        mistakes, doubts, kinds = _kinds(configs[0], draft)
+        doubts += _of_packages(configs[0])
+        mistakes, doubtful, kinds = _kinds(configs[0], draft)
+        doubts += doubtful
         config_errors += mistakes
         more, left_out = _read(_inbox(draft, documents))
         documents += more
     rows, wrong_rows, wrong = _facts(documents, draft, knowledge or Knowledge())
     left_out += wrong_rows
     found = tuple(sorted({*config_errors, *left_out, *wrong}))
+    if found and draft is not None and draft.parts.storage is not None:
+        found = tuple(with_packages(found, draft.parts.storage.folder))
     if draft is None:
         return Examined(None, None, rows, found)
     listed: list[Access] = []
@@ -153,6 +167,11 @@ def _facts(
     reported = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
     conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in reported]
     return tuple(rows), config_errors, conflicts + evidence
+
+
+def _of_packages(document: Document) -> Iterator[ConfigError]:
+    for problem in part_problems():
+        yield ConfigError(document.file, 1, "", problem, "what needs it waits, all else goes on")
 
 
 def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[ConfigError]]:
@@ -247,7 +266,7 @@ def _kind_complaints(
                 ConfigError(document.file, line, f"{table}.kind", f'"{row.kind}"', str(error))
             )
             continue
-        settings, wrong = validated(document, place, kind.Settings, dict(row.settings))
+        settings, wrong = validated(document, place, kind.settings, dict(row.settings))
         found += wrong
         if settings is not None:
             found += things_lacking(document, place, settings)
@@ -269,8 +288,8 @@ def _kinds(
         mistakes += _remarks(document, ("notify", number), found)
         doubts += _remarks(document, ("notify", number), doubtful)
     for number, own in sinks.items():
-        about = getattr(sink_kind(parts.sinks[number].kind), "doubts", None)
-        doubts += _remarks(document, ("sink", number), about(own) if about else ())
+        about = sink_kind(parts.sinks[number].kind).doubts
+        doubts += _remarks(document, ("sink", number), about(own))
     settings: dict[Place, BaseModel] = {("sink", n): own for n, own in sinks.items()}
     return mistakes, doubts, settings | {("notify", n): own for n, own in receivers.items()}
 
@@ -309,10 +328,29 @@ def configured(path: Path) -> Configured:
 
     set_umask()
     found = examine([path])
+    if found.config is None and found.document is not None:
+        found = replace(found, config=_without_packages(found.document))
     if found.config is None or found.document is None:
         for config_error in found.config_errors:
             show_error(str(config_error))
         if not found.config_errors:
             show_error(f"expected a configuration such as edaphon.toml, got {path}")
         raise typer.Exit(CONFIGURATION)
-    return Configured(found.config, found.document, found.rows, found.left_out)
+    config = found.config
+    unknown = [sink for sink in config.sinks if SINKS.problem(sink.kind)]
+    recorded = recorded_packages(config.storage.folder) if unknown else {}
+    sinks = [sink.name for sink in unknown if f"sink {sink.kind}" in recorded]
+    polled = {s.path for s in config.sources if isinstance(s, ScheduledSource)}
+    config = config.without(config.missing().keys() - polled, sinks)
+    return Configured(config, found.document, found.rows, found.left_out)
+
+
+def _without_packages(document: Document) -> Configuration | None:
+    """The configuration whose only errors are parts of packages that it was accepted with."""
+    draft = read_draft(document)
+    if draft.parts.storage is None:
+        return None
+    recorded = recorded_packages(draft.parts.storage.folder)
+    if all(lacking_part(error, recorded) for error in draft.config_errors):
+        return accepted_config(document)
+    return None

@@ -110,7 +110,7 @@ class Outputs:
 
 def opened_sink(config: SinkTable, channels: Mapping[str, Channel]) -> Sink:
     kind = sink_kind(config.kind)
-    return kind.open_sink(kind.Settings.model_validate(config.settings), channels)
+    return kind.open_sink(kind.settings.model_validate(config.settings), channels)
 
 
 def moved(state: StateFile, config: SinkTable, cursor: int) -> bool:
@@ -118,7 +118,7 @@ def moved(state: StateFile, config: SinkTable, cursor: int) -> bool:
 
     Where the state file was lost since, that is not known, nor which points it had refused.
     """
-    settings: Any = sink_kind(config.kind).Settings.model_validate(config.settings)
+    settings: Any = sink_kind(config.kind).settings.model_validate(config.settings)
     key, place = f"sink {config.name} place", f"{config.kind} {settings.place}"
     known = state.get(key)
     if known != place:
@@ -183,7 +183,7 @@ class RefusedLog:
 
 def line_key(config: Configuration, sha256: str) -> str:
     """Names all that decides what the bytes of entries mean: software, configuration, sheets."""
-    models = {source.model for source in config.sources if source.model}
+    models = {s.model for s in config.sources if s.model and s.model in config.sheets}
     sheets = [repr(config.sheets[model]) for model in sorted(models)]
     table = [__version__, LINE_VERSION, sha256, sheets]
     return hashlib.sha256(orjson.dumps(table)).hexdigest()[:16]

@@ -41,6 +41,7 @@ from edaphon.service.audit import (
 from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Jobs
+from edaphon.service.packages import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
 from edaphon.sinks.feed import cursor_name
@@ -229,7 +230,7 @@ class Service:
         """Write the open day blocks with the cursors of deriver and sinks."""
         cursors = self.outputs.cursors
         self.deriver.flush({cursor_name(name): str(place) for name, place in cursors.items()})
-        if cursors:
+        if cursors and len(self.config.sinks) == len(self.document.table.get("sink", ())):
             self.series.forget_withdrawn(min(self.outputs.cursors.values()))
         self._save_places()
 
@@ -260,9 +261,12 @@ class Service:
             self._note("disk", self.disk.samples)
 
     def _journal_configuration(self) -> None:
-        payload, sha256 = configuration_payload(self.document, self.config, self.report)
-        self.guard.use_key(line_key(self.config, sha256))
         last = self.journal.copies.last(Kind.CONFIGURATION)
+        self.packages = packages_to_record(last[1] if last else None, self.document.text)
+        payload, sha256 = configuration_payload(
+            self.document, self.config, self.report, self.packages
+        )
+        self.guard.use_key(line_key(self.config, sha256))
         lost = last is None or last[1].payload != payload
         if lost or sha256 != self.state.get("configuration"):
             # Not waited for, here and with the clock: a full disk must not keep the start waiting.

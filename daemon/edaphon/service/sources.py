@@ -170,6 +170,7 @@ class ServiceSources:
     ) -> None:
         bus = self._own.make_bus(name, link_opener(table), SystemClock())
         branches = branch_switch(table)
+        missing = self._config.missing()
         own = [
             scheduled(
                 source,
@@ -179,6 +180,7 @@ class ServiceSources:
                 self._own.timing,
                 self._supplies,
                 branches,
+                missing.get(source.path, ""),
             )
             for source in self._config.sources
             if isinstance(source, ScheduledSource) and source.bus == name

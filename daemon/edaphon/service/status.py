@@ -13,7 +13,7 @@ from edaphon import __version__
 from edaphon.alerts.model import What
 from edaphon.config import ScheduledSource
 from edaphon.databases import StorageFault
-from edaphon.derive.plan import lost_facts_text
+from edaphon.derive.plan import lost_facts_text, missing_text
 from edaphon.derive.state import UplinkConflicts
 from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal.salvage import open_losses
@@ -58,6 +58,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "site": {"id": site.id, "name": site.name, "utc_offset_s": site.utc_offset_s},
         "logger": config.logger.id,
         "version": __version__,
+        "packages": service.packages,
         "now_ns": service.clock.wall_ns(),
         "since_ns": service.since_ns,
         "clock": {"known": bool(service.clock_watch.how), "how": service.clock_watch.how},
@@ -167,6 +168,8 @@ def _sentences(
     for loss in open_losses(service.journal.copies):  # one incident of all; each has its own words
         yield "journal", (), f"journal: {loss.words}"
     for words in lost_facts_text(service.deriver.lost_facts):
+        yield "", (), words
+    for words in missing_text(service.deriver.plan.missing, service.packages):
         yield "", (), words
     for words in aside_words(aside_rows(service.guard, service.journal)):
         yield "", (), words

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,14 +156,23 @@ def fact_kind(row: FactRow) -> Kind:
 
 
 def configuration_payload(
-    document: Document, config: Configuration, report: Callable[[str, str], None]
+    document: Document,
+    config: Configuration,
+    report: Callable[[str, str], None],
+    packages: Mapping[str, str] | None = None,
 ) -> tuple[bytes, str]:
-    """What the journal keeps of a configuration, its codecs included, and the SHA-256 of all."""
+    """What the journal keeps of a configuration, its codecs included, and the SHA-256 of all.
+
+    `packages` are those, edaphon apart, that give parts of it.
+    """
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     table: dict[str, Any] = {"file": Path(document.file).name, "sha256": sha256}
     table |= {"text": document.text}
     if files := dict(_codec_files(config, report)):
         table["files"] = files
+    if packages:
+        table["packages"] = packages
+    if files or packages:
         sha256 = hashlib.sha256(orjson.dumps(table, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS), sha256
 

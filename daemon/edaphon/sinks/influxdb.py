@@ -11,7 +11,7 @@ from edaphon.model import Channel, Observations
 from edaphon.network.requests import Answer, Limits, basic, is_loopback
 from edaphon.sinks.influxql import DAYS, ByFlag, ByInfluxql, Erase, Influxql, Queries, Readback
 from edaphon.sinks.lines import DatabaseWire, LineWriter, TooLarge, judge, server_of
-from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read
+from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read, SinkKind
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ QUERY_S, QUERY_BYTES = 120.0, 8_000_000  # of one answer when points are read ba
 GZIP_LEVEL = 1  # half the bytes of none for a tenth of the time of level 9
 
 
-class Settings(Table):
+class InfluxSettings(Table):
     """Where an InfluxDB is, and how it wants to be spoken to."""
 
     kind: Literal["influxdb"] = "influxdb"
@@ -94,7 +94,7 @@ class Settings(Table):
         return secret
 
 
-def doubts(settings: Settings) -> Iterator[tuple[str, str, str]]:
+def doubts(settings: InfluxSettings) -> Iterator[tuple[str, str, str]]:
     """About a token that goes over a network as it is: key, what came, what would be right."""
     parts = urlsplit(settings.url)
     host = parts.hostname or ""
@@ -219,7 +219,7 @@ class _Size:
             self._taken, self._grown = 0, True
 
 
-def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink:
+def open_sink(settings: InfluxSettings, channels: Mapping[str, Channel]) -> InfluxSink:
     """Opens no connection yet; imports the client library for versions 2 and 3."""
     secret = settings.secret()
     writer = LineWriter(channels)
@@ -239,7 +239,7 @@ def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink
     return InfluxSink(post, erase, writer, settings.points_per_request, read)
 
 
-def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
+def _reading(settings: InfluxSettings, channels: Mapping[str, Channel]) -> Read:
     """InfluxDB 3 does not promise that the later of two writes stands: read what does."""
 
     def read(channel: str, first_ns: int, last_ns: int) -> "list[Rows]":
@@ -254,7 +254,7 @@ def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
     return read
 
 
-def open_queries(settings: Settings) -> Queries:
+def open_queries(settings: InfluxSettings) -> Queries:
     """The questions of the same database or bucket, for reading back; opens no connection yet."""
     secret = settings.secret()
     wire = _wire(settings, secret, Limits(QUERY_S, QUERY_BYTES))
@@ -265,7 +265,7 @@ def open_queries(settings: Settings) -> Queries:
     return Flux(Client(wire, secret, settings.org), settings.bucket)
 
 
-def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> DatabaseWire:
+def _wire(settings: InfluxSettings, secret: str, limits: Limits | None = None) -> DatabaseWire:
     if settings.version == 1:
         header = basic(settings.username, secret) if settings.username else ""
     else:
@@ -273,6 +273,9 @@ def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> Data
     return DatabaseWire(settings.url, header, settings.ca_file, [secret], limits)
 
 
-def open_readback(settings: Settings) -> Readback:
+def open_readback(settings: InfluxSettings) -> Readback:
     """Opens no connection yet."""
     return Readback(open_queries(settings), DAYS[settings.version])
+
+
+KIND = SinkKind(InfluxSettings, open_sink, doubts, open_readback)

@@ -6,8 +6,8 @@ adds the same lines again. Numbers that are missing are null; times are ISO 8601
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,17 +18,15 @@ from pydantic import Field
 from edaphon.clock import DAY_NS
 from edaphon.databases import make_folder, sync_folder
 from edaphon.model import Channel, EntryId, Int, Observations, Small
-from edaphon.sinks.sink import Later, PointWithdrawal
+from edaphon.sinks.sink import Later, PointWithdrawal, SinkKind
 from edaphon.toml_input.values import AbsolutePath, Table
 from edaphon_drivers.outside import append_file
-
-__all__ = ["JsonlSink", "Settings", "open_sink"]
 
 ROWS = 1000  # turned into text at a time
 NUMBERS = ("value", "raw", "u_random", "u_systematic")
 
 
-class Settings(Table):
+class JsonlSettings(Table):
     """Where the files go."""
 
     kind: Literal["jsonl"] = "jsonl"
@@ -100,7 +98,46 @@ class JsonlSink:
         return b"".join(lines)
 
 
-def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> JsonlSink:
+class HeldLines:
+    """See Held; a (channel, time) counts once, and not when its last line takes it back."""
+
+    def __init__(self, settings: JsonlSettings) -> None:
+        self._folder = settings.folder
+        self._days: dict[date, dict[str, int]] = {}
+
+    def counts(self, channel: Channel, days: Sequence[date]) -> dict[date, int]:
+        return {day: self._of_day(day).get(channel.id, 0) for day in days}
+
+    def close(self) -> None:
+        self._days.clear()
+
+    def _of_day(self, day: date) -> dict[str, int]:
+        """By channel; all channels of a day are in one file."""
+        if day not in self._days:
+            stands: dict[tuple[str, int], bool] = {}
+            path = self._folder / f"{day:%Y-%m-%d}.jsonl"
+            with (
+                _clear_words(self._folder, "read"),
+                suppress(FileNotFoundError),
+                path.open("rb") as file,
+            ):
+                for line in file:
+                    self._take(line, stands)
+            counted = self._days[day] = {}
+            for (channel, _), held in stands.items():
+                counted[channel] = counted.get(channel, 0) + held
+        return self._days[day]
+
+    def _take(self, line: bytes, stands: dict[tuple[str, int], bool]) -> None:
+        try:
+            row = orjson.loads(line)
+            stands[row["channel"], row["time_ns"]] = "withdrawn" not in row
+        except (ValueError, TypeError, KeyError):
+            if line.endswith(b"\n"):
+                raise Later(f"{self._folder} holds a line that is none of this sink") from None
+
+
+def open_sink(settings: JsonlSettings, channels: Mapping[str, Channel]) -> JsonlSink:
     """Touches no file yet."""
     return JsonlSink(settings.folder, channels)
 
@@ -147,9 +184,12 @@ def _drop_torn_line(file: Any) -> None:
 
 
 @contextmanager
-def _clear_words(folder: Path) -> Iterator[None]:
+def _clear_words(folder: Path, done: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = f"{folder} can't be written: {error.strerror or error}"
+        why = f"{folder} can't be {done}: {error.strerror or error}"
         raise Later(why, blocked=isinstance(error, PermissionError)) from None
+
+
+KIND = SinkKind(JsonlSettings, open_sink, held=HeldLines, reads_all=True)

@@ -4,35 +4,21 @@
     ├── Later   nothing is lost, ask again: the server is away, busy, full or refuses our key
     └── Never   the server refuses these observations for good; asking again won't help
 
-A kind of sink is one module of this package, found by its name: it holds `Settings` (pydantic, with
-`place`, which says where the observations go, and `reaches`: each address, or path that is written,
-by its key) and `open_sink(settings, channels)`, and no other file knows of it. It may have
-`doubts(settings)`, what a person should know although it works: key, what came, what is right.
+A kind of sink is a `SinkKind`, named by an entry point of the group `edaphon.sinks`.
 """
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_checkable
 
 from pydantic import BaseModel
 
 from edaphon.model import Channel, Int, Observations
+from edaphon_drivers.registry import Registry, UnknownPart
 
 if TYPE_CHECKING:
     from edaphon.sinks.influxql import Rows
-
-__all__ = [
-    "Later",
-    "Never",
-    "Read",
-    "Sink",
-    "SinkError",
-    "SinkKind",
-    "TakesLines",
-    "PointWithdrawal",
-    "sink_kind",
-]
 
 
 class PointWithdrawal(NamedTuple):
@@ -124,28 +110,47 @@ class Sink(Protocol):
 Read = Callable[[str, int, int], "Sequence[Rows]"]
 
 
-class SinkKind(Protocol):
-    """The module of a kind of sink."""
+class Held(Protocol):
+    """What a sink itself says that it holds."""
 
-    Settings: type[BaseModel]
+    def counts(self, channel: Channel, days: Sequence[date]) -> Mapping[date, int]:
+        """How many points of a channel on each of these UTC days; raises Later."""
+        ...
 
-    def open_sink(self, settings: Any, channels: Mapping[str, Channel]) -> Sink: ...
+    def close(self) -> None: ...
+
+
+def no_doubts(_: Any) -> Iterable[tuple[str, str, str]]:
+    """Nothing to know about settings that are right."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class SinkKind:
+    """What `kind = "NAME"` of a [[sink]] means.
+
+    `settings` are its keys; their `place` says where the observations go, and `reaches` gives each
+    address, or path that is written, by its key. `doubts` gives what a person should know although
+    it works: key, what came, what is right. `held` is None where nothing can be read back;
+    `reads_all`: its reader reads all that is there, so `verify` counts with --deep alone.
+    """
+
+    settings: type[BaseModel]
+    open_sink: Callable[[Any, Mapping[str, Channel]], Sink]
+    doubts: Callable[[Any], Iterable[tuple[str, str, str]]] = no_doubts
+    held: Callable[[Any], Held] | None = None
+    reads_all: bool = False
+
+
+SINKS = Registry("edaphon.sinks", "sink")
 
 
 def sink_kind(name: str) -> SinkKind:
-    """The module that `kind = "name"` means; ValueError names the kinds that exist."""
-    names = {module.name for module in pkgutil.iter_modules(_folder())}
-    if name in names and (found := _kind(name)) is not None:
-        return found
-    known = ", ".join(sorted(n for n in names if _kind(n) is not None))
+    """What `kind = "name"` means; ValueError names the kinds that are installed."""
+    try:
+        return cast(SinkKind, SINKS.load(name))
+    except UnknownPart as error:
+        if name in SINKS.names():
+            raise ValueError(str(error)) from error
+    known = ", ".join(SINKS.names())
     raise ValueError(f"expected a kind of sink ({known}), got {name!r}")
-
-
-def _folder() -> list[str]:
-    return list(importlib.import_module("edaphon.sinks").__path__)
-
-
-def _kind(name: str) -> SinkKind | None:
-    module = importlib.import_module(f"edaphon.sinks.{name}")
-    is_kind = hasattr(module, "open_sink") and hasattr(module, "Settings")
-    return cast(SinkKind, module) if is_kind else None

@@ -12,7 +12,7 @@ import typer
 from edaphon.databases import StorageFault
 from edaphon.errors import FolderUnknown, StaleError
 from edaphon.journal import read_only
-from edaphon.journal.fact_log import CHECKPOINT, configuration_entry, lost_facts
+from edaphon.journal.fact_log import CHECKPOINT, configuration_entry, lost_facts, trusted
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series, SeriesReader, WrongFile
 from edaphon.storage.client import ANSWER_S, DaemonOff, DaemonRefuses, DaemonSilent, ask, flush
@@ -47,7 +47,8 @@ class Storage:
 
         if not self.layout.journal.exists():
             return None
-        entry = configuration_entry(read_only(self.layout.journal))
+        journal = read_only(self.layout.journal)
+        entry = configuration_entry(journal, trusted(journal, self._checkpoint()))
         if entry is None:
             return None
         table = orjson.loads(entry.payload)
@@ -90,11 +91,14 @@ class Storage:
 
     def lost_facts(self) -> str:
         """What an answer lacks, for a person; "" where every fact can be read."""
-        table = None
+        return lost_facts(read_only(self.layout.journal), self._checkpoint())
+
+    def _checkpoint(self) -> dict[str, Any] | None:
         unread = (OSError, sqlite3.Error, WrongFile, ValueError)  # then the copies say it
         with suppress(*unread), SeriesReader(self.layout.series) as series:
-            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"null")
-        return lost_facts(read_only(self.layout.journal), table)
+            table: dict[str, Any] | None = orjson.loads(series.checkpoint(CHECKPOINT) or b"null")
+            return table
+        return None
 
     def warn_of_lost_facts(self) -> None:
         """One line on stderr, so that no answer lacks a fact in silence."""

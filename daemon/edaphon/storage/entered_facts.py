@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from edaphon.config.model import Configuration
-from edaphon.derive.decode import Sources, sources_of
-from edaphon.derive.plan import Plan, plan_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
 from edaphon.instants import instant_text
@@ -23,7 +20,9 @@ from edaphon.series import SeriesReader, WrongFile
 from edaphon.storage.access import Storage
 
 if TYPE_CHECKING:  # these import the drivers
-    pass
+    from edaphon.config import Configuration
+    from edaphon.derive.decode import Sources
+    from edaphon.derive.plan import Plan
 
 __all__ = ["Entered", "EnteredFacts", "told_in"]
 
@@ -63,6 +62,7 @@ class EnteredFacts:
 
     @cached_property
     def plan(self) -> "Plan":
+        from edaphon.derive.plan import plan_of  # it imports the drivers
 
         return plan_of(self.knowledge, self.sources)
 
@@ -93,6 +93,7 @@ def told_in(storage: Storage) -> EnteredFacts:
             configuration = entry
 
     def sources() -> "Sources":
+        from edaphon.derive.decode import sources_of  # it imports the drivers
 
         return sources_of(configuration) if configuration else _sources_of_file(storage.config)
 

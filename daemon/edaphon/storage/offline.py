@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import orjson
+
 from edaphon.clock import SystemClock
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive.deriver import Deriver
 from edaphon.errors import StaleError
 from edaphon.journal import Journal, JournalBusy
-from edaphon.journal.fact_log import configuration
+from edaphon.journal.fact_log import CHECKPOINT, configuration, trusted
 from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared
 from edaphon.printer import show_error
@@ -21,8 +22,8 @@ from edaphon.storage.owner import as_owner
 from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import open_series, reached_by
 
-if TYPE_CHECKING:  # this imports the drivers
-    pass
+if TYPE_CHECKING:  # it imports the drivers
+    from edaphon.derive.deriver import Deriver
 
 
 def expect_complete(layout: Layout, say: Callable[[str], None]) -> None:
@@ -46,7 +47,7 @@ def derive_the_rest(storage: Storage) -> None:
 
 
 def lacks_entries(layout: Layout, say: Callable[[str], None]) -> bool:
-    """Whether a part of the journal is gone that no start has declared yet, which is said.
+    """Whether a part of the journal is gone that no start has declared yet, which is reported.
 
     To derive would begin a journal file, and a person may be about to copy a backup to its place.
     """
@@ -68,7 +69,7 @@ def settled_deriver(storage: Storage) -> Iterator[tuple["Deriver", Series]]:
 
 
 def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
-    from edaphon.derive.deriver import Deriver
+    from edaphon.derive.deriver import Deriver  # it imports the drivers
 
     layout.set_aside_non_files()
     try:
@@ -83,7 +84,8 @@ def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
         yield deriver, series
         from edaphon.sinks.feed import cursor_name  # its servers take long to import
 
-        sinks = configuration(journal, None).get("sink", ())
+        checkpoint = trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
+        sinks = configuration(journal, checkpoint).get("sink", ())
         names = [cursor_name(sink["name"]) for sink in sinks]
         _flush(deriver, {name: series.checkpoint(name) or "0" for name in names}, layout)
     finally:

@@ -100,9 +100,8 @@ def find_folder(file: Path | None = None, folder: Path | None = None) -> Path:
     if path is None and USUAL_FOLDER.is_dir():
         return USUAL_FOLDER
     if path is None:
-        raise FolderUnknown(
-            f"no {CONFIG_NAME} here and no {USUAL_FOLDER}: {NAME_IT}, or write one with: edaphon init"
-        )
+        words = f"no {CONFIG_NAME} here and no {USUAL_FOLDER}: {NAME_IT}"
+        raise FolderUnknown(f"{words}, or write one with: edaphon init")
     try:
         named = _folder_in(_text(path))
     except OSError as error:

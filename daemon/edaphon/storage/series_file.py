@@ -16,7 +16,7 @@ __all__ = ["new_series", "open_series", "reached_by", "renew_if_damaged"]
 
 
 def open_series(path: Path, say: Callable[[str], None]) -> Series:
-    """To write; `say` is told of one that was set aside. Raises sqlite3.Error for a full disk."""
+    """To write; `say` gets words where one was set aside. Raises sqlite3.Error (full disk)."""
     try:
         return Series(path)
     except (WrongFile, sqlite3.DatabaseError) as error:

@@ -14,8 +14,10 @@ Inputs = Mapping[str, Any]
 
 def _of(name: str, x: float, parameters: Mapping[str, float], *second: float) -> float:
     found = find_curve(name)
-    beside = [np.array([float(z)]) for z in second]
-    return float(found.value(np.array([float(x)]), found.parameter_vector(parameters), *beside)[0])
+    second_inputs = [np.array([float(z)]) for z in second]
+    return float(
+        found.value(np.array([float(x)]), found.parameter_vector(parameters), *second_inputs)[0]
+    )
 
 
 def _zero_span(inputs: Inputs) -> float:

@@ -65,12 +65,12 @@ def _carbocap(model: str) -> Decoder:
 def _identity(data: bytes, entry: Entry, sheet: Sheet) -> list[Given]:
     """Who answered, where the request of the entry asks for it."""
     request = Turn(0, True, str(entry.get("request", "")).encode("latin-1"))
-    told = decode_identity([request, Turn(9, False, data)], sheet)
-    if told is None:
+    reported = decode_identity([request, Turn(9, False, data)], sheet)
+    if reported is None:
         return []
-    names = {"vendor": told.vendor, "model": told.model, "version": told.version}
-    said = {**names, "serial": told.serial, **told.settings}
-    return [Given(name, text, None) for name, text in said.items()]
+    names = {"vendor": reported.vendor, "model": reported.model, "version": reported.version}
+    stated = {**names, "serial": reported.serial, **reported.settings}
+    return [Given(name, text, None) for name, text in stated.items()]
 
 
 def _readings(data: bytes, entry: Entry, sheet: Sheet) -> tuple[Reading, ...]:
@@ -79,7 +79,7 @@ def _readings(data: bytes, entry: Entry, sheet: Sheet) -> tuple[Reading, ...]:
             return decode_stream([Turn(0, False, data)], sheet)
         except Refused:
             if "<ack>" in data.decode("latin-1").lower():
-                return ()  # the vector asks what was said, not what it means for a measurement
+                return ()  # the vector asks what was answered, not what it means for a measurement
             raise
     request = str(entry.get("request", sheet.frame["ask"])).encode("latin-1")
     return decode_exchange([Turn(0, True, request), Turn(9, False, data)], sheet)
@@ -112,10 +112,10 @@ _SCALED = ({"%", "ppm"}, {"kg", "g"}, {"mg", "g"})
 _WRITTEN = {"g CO2/m2/h": "g/(h*m**2)", "secs": "s"}
 
 
-def _same_unit(said: str, ours: str) -> bool:
+def _same_unit(stated: str, ours: str) -> bool:
     if ours == "delta_degC":
-        return said == "°C"  # a shift of a temperature is printed as a temperature
-    known = _WRITTEN.get(said, said)
+        return stated == "°C"  # a shift of a temperature is printed as a temperature
+    known = _WRITTEN.get(stated, stated)
     try:
         return canonical(known) == canonical(ours)
     except ValueError:

@@ -96,16 +96,16 @@ def _names(sheet: Sheet, declared: Sequence[str | None]) -> tuple[str, ...]:
 
 def _said(command: str, address: str, line: bytes, crc: bool) -> list[Given]:
     if command == "" or re.fullmatch(r"A[0-9A-Za-z]", command):
-        said = parse_acknowledgement(line)
-        if said != (command[1:] or address):
+        stated = parse_acknowledgement(line)
+        if stated != (command[1:] or address):
             raise Garbled("the address that was asked", line, f"address {address}")
-        return [Given("address", said, None)]
+        return [Given("address", stated, None)]
     if command == "I":
         named = parse_identity(line)._asdict().items()
-        return [Given(name, said, None) for name, said in named if name != "text"]
+        return [Given(name, stated, None) for name, stated in named if name != "text"]
     if "_" in command:
         fields = parse_metadata(address, line, crc or _metadata_crc(command))
-        return [Given(f"field_{n}", said, None) for n, said in enumerate(fields, 1)]
+        return [Given(f"field_{n}", stated, None) for n, stated in enumerate(fields, 1)]
     start = read_start(address, command, line)
     return [Given("wait", start.wait_s, "s"), Given("count", start.n, None)]
 

@@ -208,7 +208,7 @@ def test_rows_of_health_come_to_a_real_database(tmp_path: Path) -> None:
         influx_query(influx, "CREATE DATABASE plots")
         kind = sink_kind("influxdb")
         table = {"url": influx.url, "version": 1, "database": "plots"}
-        rows = HealthRows(kind.open_sink(kind.Settings.model_validate(table), {}))
+        rows = HealthRows(kind.open_sink(kind.settings.model_validate(table), {}))
         now_ns = time.time_ns()
         rows.beat(Beat(now_ns, "box", "whs", {"line/a": 2.5}, 3, 1))
         rows.close()

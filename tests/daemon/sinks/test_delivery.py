@@ -28,7 +28,7 @@ from edaphon.clock import SystemClock
 from edaphon.journal import SetAside, StateFile
 from edaphon.model import Observations
 from edaphon.sinks.delivery import Batch, Delivery, DeliveryState, wait_s
-from edaphon.sinks.influxdb import Settings, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_sink
 from edaphon.sinks.refusals import AsidePoints
 from edaphon.sinks.sink import Later, Sink
 
@@ -210,7 +210,7 @@ def test_waits_grow_with_jitter_from_one_to_three_hundred_seconds() -> None:
 
 
 def influx(fake: FakeInflux, feed: ListFeed, aside: AsidePoints, **more: object) -> Delivery:
-    settings = Settings(url=fake.url, version=2, bucket="plots", org="lter")
+    settings = InfluxSettings(url=fake.url, version=2, bucket="plots", org="lter")
     made = {"clock": SystemClock(), "rng": random.Random(3), **more}
     return Delivery("plots", lambda: open_sink(settings, CHANNELS), feed, aside, **made)  # type: ignore[arg-type]
 
@@ -279,7 +279,7 @@ def test_a_new_token_file_is_read_without_a_restart(tmp_path: Path, clock: Quick
     path = tmp_path / "token"
     path.write_text("old")
     with FakeInflux(2, token="new") as fake:  # noqa: S106  a fake's own
-        settings = Settings.model_validate(
+        settings = InfluxSettings.model_validate(
             {"url": fake.url, "bucket": "plots", "org": "lter", "token": {"file": str(path)}}
         )
         feed = ListFeed([[run()]])

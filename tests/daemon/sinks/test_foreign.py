@@ -17,7 +17,7 @@ from edaphon.clock import SystemClock
 from edaphon.network.requests import ANSWER_BYTES, Limits
 from edaphon.sinks import delivery, refusals
 from edaphon.sinks.delivery import Delivery
-from edaphon.sinks.influxdb import Settings, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_sink
 from edaphon.sinks.lines import DatabaseWire
 from edaphon.sinks.sink import Later
 
@@ -138,7 +138,7 @@ def test_every_point_arrives_once_the_true_server_is_back(version: int) -> None:
     running: list[tuple[str, Stranger, Delivery, ListFeed, MemoryAside]] = []
     with stranger_each(FOREIGN) as servers:
         for name, server in zip(FOREIGN, servers, strict=True):
-            settings = Settings.model_validate(
+            settings = InfluxSettings.model_validate(
                 {"url": server.url, "version": version, "bucket": "b", "org": "o", "database": "b"}
             )
             feed, aside = ListFeed(batches[:3]), MemoryAside()

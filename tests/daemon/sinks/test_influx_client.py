@@ -24,7 +24,7 @@ from edaphon.model import Channel
 from edaphon.network.requests import Limits
 from edaphon.sinks import influxql
 from edaphon.sinks.influx_client import Client, Flux
-from edaphon.sinks.influxdb import Settings, open_readback, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_readback, open_sink
 from edaphon.sinks.influxql import Readback
 from edaphon.sinks.lines import DatabaseWire
 from edaphon.sinks.sink import Later
@@ -35,8 +35,8 @@ HUGE = 8_000_000
 CANARY = "canary-5f1d2c"
 
 
-def settings(url: str, **more: Any) -> Settings:
-    return Settings.model_validate({"url": url, "bucket": "plots", "org": "lter", **more})
+def settings(url: str, **more: Any) -> InfluxSettings:
+    return InfluxSettings.model_validate({"url": url, "bucket": "plots", "org": "lter", **more})
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tests.programs import wait_until
 
 from edaphon.clock import DAY_NS
 from edaphon.sinks.delivery import Batch, Delivery
-from edaphon.sinks.influxdb import Settings, open_readback, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_readback, open_sink
 from edaphon.sinks.refusals import Rewrites, write_sifted
 
 SETTINGS = {"version": 3, "database": "plots"}
@@ -35,8 +35,8 @@ def fake() -> Iterator[FakeInflux]:
         yield server
 
 
-def settings(fake: FakeInflux) -> Settings:
-    return Settings.model_validate({"url": fake.url, **SETTINGS})
+def settings(fake: FakeInflux) -> InfluxSettings:
+    return InfluxSettings.model_validate({"url": fake.url, **SETTINGS})
 
 
 def standing(fake: FakeInflux) -> list[float]:

@@ -6,17 +6,17 @@ from typing import Literal
 import pytest
 from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, run, withdrawal
 
-from edaphon.sinks.influxdb import Settings, open_readback, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_readback, open_sink
 
 
-def _settings(version: Literal[2, 3]) -> Settings:
+def _settings(version: Literal[2, 3]) -> InfluxSettings:
     """URL, TOKEN, ORG, BUCKET (2) or DATABASE (3) under EDAPHON_TEST_INFLUX2_ or …3_."""
     prefix = f"EDAPHON_TEST_INFLUX{version}_"
     if not (url := os.environ.get(f"{prefix}URL")):
         pytest.skip(f"no real InfluxDB {version}: {prefix}URL is not set")
     get = {k: os.environ.get(prefix + k.upper(), "edaphon") for k in ("org", "bucket", "database")}
     token = {"env": f"{prefix}TOKEN"} if f"{prefix}TOKEN" in os.environ else None
-    return Settings.model_validate({"url": url, "version": version, "token": token, **get})
+    return InfluxSettings.model_validate({"url": url, "version": version, "token": token, **get})
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.daemon.sinks.samples import (
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, InfluxSink, open_sink
 from edaphon.sinks.influxql import spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, SinkError
@@ -39,9 +39,9 @@ def token(tmp_path: Path) -> dict[str, str]:
     return {"file": str(tmp_path / "token")}
 
 
-def settings(version: Version, url: str, **more: Any) -> Settings:
+def settings(version: Version, url: str, **more: Any) -> InfluxSettings:
     named = {"bucket": "plots", "org": "lter"} if version == 2 else {"database": "plots"}
-    return Settings.model_validate({"url": url, "version": version, **named, **more})
+    return InfluxSettings.model_validate({"url": url, "version": version, **named, **more})
 
 
 @pytest.fixture(params=VERSIONS, ids=lambda v: f"version {v}")
@@ -279,7 +279,7 @@ def test_version_three_lays_flag_nine_over_and_says_so() -> None:
 )
 def test_wrong_settings_are_told_what_would_be_right(given: dict[str, Any], right: str) -> None:
     with pytest.raises(ValidationError, match=right) as caught:
-        Settings.model_validate({"database": "d", "version": 3, **given} | {
+        InfluxSettings.model_validate({"database": "d", "version": 3, **given} | {
             key: "" for key in ("database",) if given.get("version") == 1
         })  # fmt: skip
     assert CANARY not in str(caught.value)
@@ -291,7 +291,7 @@ def test_version_one_does_without_the_client_library() -> None:
 
     code = (
         "import sys; from edaphon.sinks.influxdb import *;"
-        "open_sink(Settings(url='http://127.0.0.1:1', version=1, database='d'), {});"
+        "open_sink(InfluxSettings(url='http://127.0.0.1:1', version=1, database='d'), {});"
         "sys.exit('influxdb_client' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -313,7 +313,7 @@ def test_a_hanging_server_is_later_when_the_read_time_is_over(
 def test_the_module_is_a_kind_of_sink() -> None:
     from edaphon.sinks.sink import sink_kind
 
-    assert sink_kind("influxdb") is influxdb  # type: ignore[comparison-overlap]
+    assert sink_kind("influxdb") is influxdb.KIND
     with pytest.raises(ValueError, match=r"kind of sink \(.*influxdb.*\), got 'lines'"):
         sink_kind("lines")
 

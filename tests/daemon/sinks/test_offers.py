@@ -21,7 +21,7 @@ from tests.programs import wait_until
 from edaphon.journal import SetAside
 from edaphon.model import Observations
 from edaphon.sinks.delivery import Delivery
-from edaphon.sinks.influxdb import Settings, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_sink
 from edaphon.sinks.refusals import AGAIN_S, DAY_S, REQUESTS, Key, Offers
 from edaphon.sinks.sink import Later
 
@@ -189,7 +189,7 @@ def test_a_round_that_nobody_asked_for_costs_a_bounded_number_of_requests() -> N
 
 def test_a_server_that_refuses_everything_for_a_while_gets_all_of_it_afterwards() -> None:
     with FakeInflux(2) as fake:
-        settings = Settings(url=fake.url, bucket="plots", org="lter")
+        settings = InfluxSettings(url=fake.url, bucket="plots", org="lter")
         batches = [[run(n=3, start_ns=T0 + k * 10**12)] for k in range(4)]
         feed, aside, clock = ListFeed(batches), MemoryAside(), QuickClock()
         fake.script = [Play(400, body=b'{"message":"mood"}')] * 40
@@ -203,7 +203,7 @@ def test_a_server_that_refuses_everything_for_a_while_gets_all_of_it_afterwards(
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_size_of_a_request_grows_again_after_a_413_that_passed(version: int) -> None:
     with FakeInflux(version) as fake:  # type: ignore[arg-type]
-        settings = Settings.model_validate(
+        settings = InfluxSettings.model_validate(
             {"url": fake.url, "version": version, "bucket": "plots", "org": "l"}
             | {"database": "plots", "points_per_request": 64}
         )

@@ -28,7 +28,13 @@ from tests.programs import Influx1, VictoriaMetrics, wait_until
 from edaphon.clock import DAY_NS, SystemClock
 from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.delivery import Batch, Delivery
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_queries, open_readback, open_sink
+from edaphon.sinks.influxdb import (
+    InfluxSettings,
+    InfluxSink,
+    open_queries,
+    open_readback,
+    open_sink,
+)
 from edaphon.sinks.influxql import Influxql, Readback, Rows, spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, PointWithdrawal
@@ -43,29 +49,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx1]:
 
 
 @pytest.fixture
-def settings(server: Influx1, request: pytest.FixtureRequest) -> Settings:
+def settings(server: Influx1, request: pytest.FixtureRequest) -> InfluxSettings:
     """An empty database of the test's own."""
-    made = Settings(url=server.url, version=1, database=f"d{abs(hash(request.node.name))}")
+    made = InfluxSettings(url=server.url, version=1, database=f"d{abs(hash(request.node.name))}")
     open_queries(made).ask(f'CREATE DATABASE "{made.database}"')
     return made
 
 
 @pytest.fixture
-def sink(settings: Settings) -> Iterator[InfluxSink]:
+def sink(settings: InfluxSettings) -> Iterator[InfluxSink]:
     opened = open_sink(settings, CHANNELS)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def back(settings: Settings) -> Iterator[Readback]:
+def back(settings: InfluxSettings) -> Iterator[Readback]:
     opened = open_readback(settings)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def influxql(settings: Settings) -> Influxql:
+def influxql(settings: InfluxSettings) -> Influxql:
     return open_queries(settings)
 
 
@@ -158,7 +164,7 @@ def test_poison_among_five_thousand_is_found_by_a_real_server(
 
 
 def test_a_type_conflict_is_never_with_the_servers_words(
-    sink: InfluxSink, settings: Settings
+    sink: InfluxSink, settings: InfluxSettings
 ) -> None:
     line = f'{SWC.quantity} value="text" {T0}'.encode()
     query = urllib.parse.urlencode({"db": settings.database})
@@ -167,7 +173,7 @@ def test_a_type_conflict_is_never_with_the_servers_words(
         sink.write([run()])
 
 
-def test_an_unknown_database_blocks_and_says_so(settings: Settings) -> None:
+def test_an_unknown_database_blocks_and_says_so(settings: InfluxSettings) -> None:
     other = settings.model_copy(update={"database": "none"})
     with pytest.raises(Later, match="no such database") as caught:
         open_sink(other, CHANNELS).write([run()])
@@ -197,7 +203,7 @@ def test_withdrawing_what_is_not_there_is_no_error(sink: InfluxSink, back: Readb
 
 
 def test_withdrawn_then_rewritten_without_a_value_leaves_no_old_number(
-    sink: InfluxSink, settings: Settings, back: Readback, influxql: Influxql
+    sink: InfluxSink, settings: InfluxSettings, back: Readback, influxql: Influxql
 ) -> None:
     sink.write([run(n=5)])
     rewritten = run(n=5, value=math.nan, u_random=math.nan, derivation="fedcba9876543210")
@@ -220,7 +226,7 @@ def test_withdrawn_then_rewritten_without_a_value_leaves_no_old_number(
 
 
 def test_names_that_need_escapes_are_written_read_and_withdrawn(
-    settings: Settings, influxql: Influxql
+    settings: InfluxSettings, influxql: Influxql
 ) -> None:
     odd = Channel("it's, a=b c\\d", 'odd "name", x', "1", "größe,s=1 \\2", depth_cm="-2.5")
     sink, back = open_sink(settings, {odd.id: odd}), Readback(influxql)
@@ -232,7 +238,7 @@ def test_names_that_need_escapes_are_written_read_and_withdrawn(
 
 
 def test_a_point_laid_over_as_withdrawn_does_not_count(
-    sink: InfluxSink, settings: Settings, back: Readback
+    sink: InfluxSink, settings: InfluxSettings, back: Readback
 ) -> None:
     """What version 3 gets is written here to a server that can be asked."""
     from edaphon.sinks.influxql import ByFlag
@@ -250,7 +256,7 @@ def test_a_batch_gets_through_a_server_with_a_small_request_limit(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with Influx1(tmp_path_factory.mktemp("small"), {"http": "max-body-size = 20000"}) as program:
-        made = Settings(url=program.url, version=1, database="d")
+        made = InfluxSettings(url=program.url, version=1, database="d")
         open_queries(made).ask("CREATE DATABASE d")
         sink = open_sink(made, CHANNELS)
         sink.write([run(n=1000)])
@@ -262,7 +268,7 @@ def test_victoria_metrics_takes_what_the_client_library_sends(
     tmp_path_factory: pytest.TempPathFactory, version: Literal[2, 3]
 ) -> None:
     with VictoriaMetrics(tmp_path_factory.mktemp("vm")) as program:
-        made = Settings(url=program.url, version=version, bucket="b", org="o", database="b")
+        made = InfluxSettings(url=program.url, version=version, bucket="b", org="o", database="b")
         sink = open_sink(made, CHANNELS)
         seen: list[Observations] = [run(n=200), run(TEMPERATURE, n=100)]
         sink.write(seen)

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from edaphon.sinks.influxdb import Settings
+from edaphon.sinks.influxdb import InfluxSettings
 
 V1 = {"version": 1, "database": "plots"}
 V2 = {"version": 2, "bucket": "b", "org": "o"}
@@ -20,7 +20,7 @@ V2 = {"version": 2, "bucket": "b", "org": "o"}
     ],
 )
 def test_an_address_with_a_scheme_and_a_host_is_taken(url):
-    assert Settings.model_validate({"url": url, **V1}).url == url.rstrip("/")
+    assert InfluxSettings.model_validate({"url": url, **V1}).url == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_an_address_with_a_scheme_and_a_host_is_taken(url):
 )  # fmt: skip
 def test_an_address_without_them_is_refused(url):
     with pytest.raises(ValidationError, match="an address such as"):
-        Settings.model_validate({"url": url, **V1})
+        InfluxSettings.model_validate({"url": url, **V1})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_an_address_without_them_is_refused(url):
 )
 def test_an_address_holds_no_user_password_or_question(url):
     with pytest.raises(ValidationError, match="without user, password"):
-        Settings.model_validate({"url": url, **V1})
+        InfluxSettings.model_validate({"url": url, **V1})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_address_holds_no_user_password_or_question(url):
 )
 def test_each_version_needs_its_names(more, words):
     with pytest.raises(ValidationError, match=words):
-        Settings.model_validate({"url": "http://x", **more})
+        InfluxSettings.model_validate({"url": "http://x", **more})
 
 
 @pytest.mark.parametrize(
@@ -67,5 +67,5 @@ def test_each_version_needs_its_names(more, words):
     ],
 )
 def test_the_place_is_the_address_the_version_and_what_a_write_names(more, target, place):
-    settings = Settings.model_validate({"url": "http://x/", **more})
+    settings = InfluxSettings.model_validate({"url": "http://x/", **more})
     assert (settings.target, settings.place) == (target, place)

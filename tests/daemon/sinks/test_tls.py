@@ -11,7 +11,7 @@ from tests.fake_influx import FakeInflux
 from tests.programs import output, require
 
 from edaphon.network.requests import tls_trouble
-from edaphon.sinks.influxdb import Settings, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, open_sink
 from edaphon.sinks.sink import Later
 
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
@@ -30,13 +30,13 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-def secured(fake: FakeInflux, certificate: Path, version: Version, **more: Any) -> Settings:
+def secured(fake: FakeInflux, certificate: Path, version: Version, **more: Any) -> InfluxSettings:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     fake.secure(context)
     url = fake.url.replace("http:", "https:")
     named = {"database": "plots", "bucket": "plots", "org": "lter"}
-    return Settings.model_validate({"url": url, "version": version, **named, **more})
+    return InfluxSettings.model_validate({"url": url, "version": version, **named, **more})
 
 
 @VERSIONS
@@ -86,5 +86,5 @@ def test_a_name_server_that_hangs_is_later_in_bounded_time(monkeypatch: pytest.M
     named = {"url": "https://influx.example.org", "version": 1, "database": "plots"}
     begin = time.monotonic()
     with pytest.raises(Later, match="no connection to .* within 0.3 s"):
-        open_sink(Settings.model_validate(named), CHANNELS).write([run()])
+        open_sink(InfluxSettings.model_validate(named), CHANNELS).write([run()])
     assert time.monotonic() - begin < 2.0

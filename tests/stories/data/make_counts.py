@@ -1,4 +1,4 @@
-"""Makes counts.csv: what a TEROS 12 would have said for each row of the field record.
+"""Makes counts.csv: what a TEROS 12 would have answered for each row of the field record.
 
 Independent of edaphon's own code: decimal arithmetic on the maker's published mineral equation,
 theta = 3.879e-4 RAW - 0.6956, solved for RAW and rounded to whole counts; temperature rounded to

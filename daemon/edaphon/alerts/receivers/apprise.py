@@ -14,12 +14,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, ReceiverKind, Remark, secret_text
 from edaphon.alerts.receivers.templates import sendable
 from edaphon.network.requests import Secrets
 from edaphon.toml_input.values import Secret, Table
-
-__all__ = ["Apprise", "Settings", "doubts", "open_receiver"]
 
 CHILD = "edaphon.alerts.receivers.apprise_child"
 WORDS = 200
@@ -28,7 +26,7 @@ _STATUS = re.compile(r"error=(4\d\d)")
 _MAY_PASS = {"408", "425", "429"}
 
 
-class Settings(Table):
+class AppriseSettings(Table):
     """Any service that Apprise knows, by its address."""
 
     kind: Literal["apprise"] = "apprise"
@@ -47,7 +45,7 @@ def install_line() -> str:
     return f"{sys.executable} -m pip install 'apprise>=2.2,<3'"
 
 
-def doubts(settings: Settings) -> Iterator[Remark]:
+def doubts(settings: AppriseSettings) -> Iterator[Remark]:
     """Looks for Apprise without importing it; recording does not stop because it is not there."""
     if importlib.util.find_spec("apprise") is None:
         yield "kind", "Apprise is not installed", f"type: {install_line()}"
@@ -56,7 +54,7 @@ def doubts(settings: Settings) -> Iterator[Remark]:
 class Apprise:
     """See Receiver."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AppriseSettings) -> None:
         self._settings = settings
 
     def send(self, message: Message) -> None:
@@ -119,6 +117,9 @@ def _end(child: "subprocess.Popen[str]") -> None:
                 stream.close()
 
 
-def open_receiver(settings: Settings, context: Context) -> Apprise:
+def open_receiver(settings: AppriseSettings, context: Context) -> Apprise:
     """Starts no process yet."""
     return Apprise(settings)
+
+
+KIND = ReceiverKind(AppriseSettings, open_receiver, doubts=doubts)

@@ -21,7 +21,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from edaphon.alerts.model import Message, Occasion, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
+from edaphon.alerts.receivers.kinds import (
+    WHOLE_S,
+    Context,
+    ReceiverKind,
+    Remark,
+    Taken,
+    secret_text,
+)
 from edaphon.alerts.receivers.templates import sendable
 from edaphon.network.requests import (
     Deadline,
@@ -33,8 +40,6 @@ from edaphon.network.requests import (
     tls_trouble,
 )
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
-
-__all__ = ["Email", "Settings", "doubts", "mail", "open_receiver"]
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 WORDS = 200
@@ -53,7 +58,7 @@ Answers = Mapping[str, tuple[int, bytes]]  # by address
 Address = Annotated[str, AfterValidator(_address)]
 
 
-class Settings(Table):
+class EmailSettings(Table):
     """A mail over a server that takes it from this station."""
 
     kind: Literal["email"] = "email"
@@ -100,7 +105,7 @@ class Settings(Table):
         yield "host", f"{self.host}:{self.port or PORTS[self.security]}"
 
 
-def doubts(settings: Settings) -> Iterator[Remark]:
+def doubts(settings: EmailSettings) -> Iterator[Remark]:
     """About a password that goes over a network as it is."""
     if settings.security == "none" and settings.password and not is_loopback(settings.host):
         came = f"the password goes unencrypted to {settings.host}"
@@ -110,7 +115,7 @@ def doubts(settings: Settings) -> Iterator[Remark]:
 class Email:
     """See Receiver. Who has taken a mail is not sent it again when the others are tried later."""
 
-    def __init__(self, settings: Settings, context: Context) -> None:
+    def __init__(self, settings: EmailSettings, context: Context) -> None:
         self._settings, self._context = settings, context
         self._port = settings.port or PORTS[settings.security]
         self._place = f"{settings.host}:{self._port}"
@@ -219,7 +224,7 @@ class _Answers:
 
 
 @contextmanager
-def _conversation(settings: Settings, port: int, deadline: Deadline) -> Iterator[smtplib.SMTP]:
+def _conversation(settings: EmailSettings, port: int, deadline: Deadline) -> Iterator[smtplib.SMTP]:
     """A server that greeted us, encrypted as the settings ask; over at the deadline."""
     context = None if settings.security == "none" else tls_context(settings.ca_file)
     sock = dial(settings.host, port, deadline)
@@ -250,7 +255,7 @@ def _own_name() -> str:
     return name if "." in name and name.isascii() else "[127.0.0.1]"
 
 
-def mail(message: Message, settings: Settings, context: Context) -> EmailMessage:
+def mail(message: Message, settings: EmailSettings, context: Context) -> EmailMessage:
     """The mail; sent once more after a kill it has the same Message-ID, so that it shows once."""
     found = EmailMessage(MAIL_POLICY.clone(cte_type="7bit"))
     first = _identifier(settings, context, str(message.number))
@@ -275,7 +280,7 @@ def _about(message: Message) -> tuple[str, ...]:
     return *parts, hashlib.sha256(text).hexdigest()[:12]
 
 
-def _identifier(settings: Settings, context: Context, *about: str) -> str:
+def _identifier(settings: EmailSettings, context: Context, *about: str) -> str:
     """A Message-ID of this receiver: two that get the same incident have two threads."""
     parts = "edaphon", context.logger, context.receiver, *about
     atoms = (_NO_ATOM.sub(lambda sign: f"={ord(sign[0]):02X}", part) for part in parts if part)
@@ -293,6 +298,9 @@ def _answer(code: int, words: bytes | str, secrets: Secrets) -> str:
     return f"{code} {secrets.excerpt(text, WORDS)}".strip()
 
 
-def open_receiver(settings: Settings, context: Context) -> Email:
+def open_receiver(settings: EmailSettings, context: Context) -> Email:
     """Connects to nothing yet."""
     return Email(settings, context)
+
+
+KIND = ReceiverKind(EmailSettings, open_receiver, doubts=doubts)

@@ -1,17 +1,11 @@
 """What a kind of receiver is, and how one is opened.
 
-A kind is one module of this package, found by its name: it holds `Settings` (pydantic) and
-`open_receiver(settings, context)`, and no other file knows of it. It may have `complaints(settings,
-parts)`, what is wrong between it and the rest of the configuration or this machine, and
-`doubts(settings)`, what a person should know although it works: both yield key, what came, and
-what would be right.
+A kind is a `ReceiverKind`, named by an entry point of the group `edaphon.receivers`.
 """
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -19,19 +13,7 @@ from edaphon.alerts.model import Message, Occasion, Receiver, SendRefused
 from edaphon.config import Broker, Configuration, Notify, Secret
 from edaphon.config.rules import Parts
 from edaphon.toml_input.values import revealed
-
-__all__ = [
-    "WHOLE_S",
-    "Context",
-    "Remark",
-    "ReceiverKind",
-    "Taken",
-    "context_of",
-    "opened",
-    "receiver_kind",
-    "remarks",
-    "secret_text",
-]
+from edaphon_drivers.registry import Registry, UnknownPart
 
 WHOLE_S = 30.0  # of one message, whatever its way
 Remark = tuple[str, str, str]  # key, what came, what would be right
@@ -68,12 +50,25 @@ class Taken:
         self._about, self.by = None, set()
 
 
-class ReceiverKind(Protocol):
-    """The module of a kind of receiver."""
+def _none(*_: Any) -> Iterable[Remark]:
+    return ()
 
-    Settings: type[BaseModel]
 
-    def open_receiver(self, settings: Any, context: Context) -> Receiver: ...
+@dataclass(frozen=True, slots=True)
+class ReceiverKind:
+    """What `kind = "NAME"` of a [[notify]] means; `settings` are its keys.
+
+    `config_errors` gives what is wrong between it and the rest of the configuration or this
+    machine, `doubts` what a person should know although it works.
+    """
+
+    settings: type[BaseModel]
+    open_receiver: Callable[[Any, Context], Receiver]
+    config_errors: Callable[[Any, Parts], Iterable[Remark]] = _none
+    doubts: Callable[[Any], Iterable[Remark]] = _none
+
+
+RECEIVERS = Registry("edaphon.receivers", "receiver")
 
 
 def context_of(config: Configuration) -> Context:
@@ -84,7 +79,7 @@ def opened(notify: Notify, context: Context) -> Receiver:
     """The receiver of a table; connects to nothing yet. Refused where `check` lists a mistake."""
     try:
         kind = receiver_kind(notify.kind)
-        settings = kind.Settings.model_validate(dict(notify.settings))
+        settings = kind.settings.model_validate(dict(notify.settings))
         return kind.open_receiver(settings, replace(context, receiver=notify.name))
     except ValueError:
         pass
@@ -94,20 +89,20 @@ def opened(notify: Notify, context: Context) -> Receiver:
 
 
 def receiver_kind(name: str) -> ReceiverKind:
-    """The module that `kind = "name"` means; ValueError names the kinds that exist."""
-    names = {module.name for module in pkgutil.iter_modules(_folder())}
-    if name in names and (found := _kind(name)) is not None:
-        return found
-    known = ", ".join(sorted(n for n in names if _kind(n) is not None))
+    """What `kind = "name"` means; ValueError names the kinds that are installed."""
+    try:
+        return cast(ReceiverKind, RECEIVERS.load(name))
+    except UnknownPart as error:
+        if name in RECEIVERS.names():
+            raise ValueError(str(error)) from error
+    known = ", ".join(RECEIVERS.names())
     raise ValueError(f"expected a kind of receiver ({known}), got {name!r}")
 
 
 def remarks(name: str, settings: BaseModel, parts: Parts) -> tuple[list[Remark], list[Remark]]:
     """Mistakes, and doubts that are none, about checked settings of that kind."""
     kind = receiver_kind(name)
-    mistakes: Iterator[Remark] = getattr(kind, "config_errors", _none)(settings, parts)
-    doubts: Iterator[Remark] = getattr(kind, "doubts", _none)(settings)
-    return list(mistakes), list(doubts)
+    return list(kind.config_errors(settings, parts)), list(kind.doubts(settings))
 
 
 def secret_text(value: Secret | str, what: str) -> str:
@@ -118,17 +113,3 @@ def secret_text(value: Secret | str, what: str) -> str:
         pass
     problem = value.problem() if isinstance(value, Secret) else ""
     raise SendRefused(f"{what} can't be read: {problem}")
-
-
-def _none(*_: object) -> Iterator[Remark]:
-    return iter(())
-
-
-def _folder() -> list[str]:
-    return list(importlib.import_module("edaphon.alerts.receivers").__path__)
-
-
-def _kind(name: str) -> ReceiverKind | None:
-    module = importlib.import_module(f"edaphon.alerts.receivers.{name}")
-    is_kind = hasattr(module, "open_receiver") and hasattr(module, "Settings")
-    return cast(ReceiverKind, module) if is_kind else None

@@ -15,15 +15,13 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, ReceiverKind, Remark, secret_text
 from edaphon.alerts.receivers.templates import fields_of
 from edaphon.config import Broker
 from edaphon.config.rules import Parts
 from edaphon.network.requests import CONNECT_S, Deadline, Secrets, tls_context
 from edaphon.toml_input.lines import did_you_mean
 from edaphon.toml_input.values import Id, Table, wrong
-
-__all__ = ["Mqtt", "Settings", "config_errors", "open_receiver"]
 
 MOST_CHARACTERS = 20_000
 WORDS = 200  # of an error
@@ -33,7 +31,7 @@ _DENIED = {133, 134, 135, 138, 140}
 _OTHER_VERSION = 132
 
 
-class Settings(Table):
+class MqttSettings(Table):
     """A message to a topic of a broker of this file."""
 
     kind: Literal["mqtt"] = "mqtt"
@@ -53,7 +51,7 @@ class Settings(Table):
         return topic
 
 
-def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: MqttSettings, parts: Parts) -> Iterator[Remark]:
     if settings.broker not in parts.brokers:
         right = did_you_mean(settings.broker, parts.brokers)
         yield "broker", f'"{settings.broker}" is no broker of this file', right
@@ -62,7 +60,7 @@ def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
 class Mqtt:
     """See Receiver."""
 
-    def __init__(self, settings: Settings, context: Context) -> None:
+    def __init__(self, settings: MqttSettings, context: Context) -> None:
         self._settings, self._context = settings, context
 
     def send(self, message: Message) -> None:
@@ -182,6 +180,9 @@ class _Attempt:
         self._ended = True
 
 
-def open_receiver(settings: Settings, context: Context) -> Mqtt:
+def open_receiver(settings: MqttSettings, context: Context) -> Mqtt:
     """Connects to nothing yet."""
     return Mqtt(settings, context)
+
+
+KIND = ReceiverKind(MqttSettings, open_receiver, config_errors=config_errors)

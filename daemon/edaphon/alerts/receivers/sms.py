@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
+from edaphon.alerts.receivers.kinds import (
+    WHOLE_S,
+    Context,
+    ReceiverKind,
+    Remark,
+    Taken,
+    secret_text,
+)
 from edaphon.config.rules import Parts
 from edaphon.network.requests import Deadline, Secrets
 from edaphon.toml_input.values import Secret, Table, wrong
@@ -17,7 +24,6 @@ from edaphon_drivers.talk import Ask, Talk, is_ended
 if TYPE_CHECKING:
     from edaphon_drivers.links.serial import SerialLink
 
-__all__ = ["Settings", "Sms", "config_errors", "open_receiver"]
 
 MOST_BYTES = 65_536  # of one answer
 _CHUNK_S = 0.5
@@ -30,7 +36,7 @@ def _number(text: str) -> str:
     return digits
 
 
-class Settings(Table):
+class SmsSettings(Table):
     """A short message through a GSM or LTE modem."""
 
     kind: Literal["sms"] = "sms"
@@ -57,7 +63,7 @@ class Settings(Table):
         yield "port", Path(self.port)
 
 
-def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: SmsSettings, parts: Parts) -> Iterator[Remark]:
     for name, bus in parts.buses.items():
         if bus.port == settings.port:
             yield (
@@ -73,7 +79,7 @@ class Sms:
     A PIN that the SIM refused is not given again: the third wrong one locks the SIM.
     """
 
-    def __init__(self, settings: Settings, context: Context) -> None:
+    def __init__(self, settings: SmsSettings, context: Context) -> None:
         self._settings = settings
         self._taken = Taken()
         self._refused_pin = ""
@@ -168,6 +174,9 @@ def _asked(link: "SerialLink", step: Ask, deadline: Deadline) -> bytes:
     return came
 
 
-def open_receiver(settings: Settings, context: Context) -> Sms:
+def open_receiver(settings: SmsSettings, context: Context) -> Sms:
     """Opens no port yet."""
     return Sms(settings, context)
+
+
+KIND = ReceiverKind(SmsSettings, open_receiver, config_errors=config_errors)

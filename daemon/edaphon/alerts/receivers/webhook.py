@@ -13,7 +13,7 @@ import orjson
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, ReceiverKind, Remark, secret_text
 from edaphon.alerts.receivers.templates import (
     FIELDS,
     JSON,
@@ -41,8 +41,6 @@ from edaphon.toml_input.values import (
 )
 from edaphon_drivers.text_values import number_in
 
-__all__ = ["Settings", "Webhook", "config_errors", "doubts", "open_receiver"]
-
 MOST_WAIT_S = 3600.0
 BUSY = {408, 425, 429}
 WORDS = 200
@@ -53,7 +51,7 @@ _JSON_BEGINS = re.compile(r"\s*[{[](?![a-z_]+\})")  # and not with a field
 _OWN_SECRET = {"slack", "teams"}  # the address alone lets anybody write there
 
 
-class Settings(Table):
+class WebhookSettings(Table):
     """One request to a web server for each message."""
 
     kind: Literal["webhook"] = "webhook"
@@ -167,7 +165,7 @@ def _fits_header(text: str) -> bool:
     return text.isprintable()
 
 
-def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: WebhookSettings, parts: Parts) -> Iterator[Remark]:
     """About an address that is a secret, which could not be checked without reading it."""
     url = settings.url
     if not isinstance(url, Secret) or url.problem():
@@ -178,7 +176,7 @@ def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
         yield "url", "the secret is no address", "https://… on one line of that file or variable"
 
 
-def doubts(settings: Settings) -> Iterator[Remark]:
+def doubts(settings: WebhookSettings) -> Iterator[Remark]:
     """About a secret that goes over a network as it is."""
     url = settings.url or TEMPLATES[settings.template].url
     parts = urlsplit(url if isinstance(url, str) else "")
@@ -192,7 +190,7 @@ def doubts(settings: Settings) -> Iterator[Remark]:
 class Webhook:
     """See Receiver; each message has a connection of its own, for they are rare."""
 
-    def __init__(self, settings: Settings, context: Context) -> None:
+    def __init__(self, settings: WebhookSettings, context: Context) -> None:
         self._settings, self._context = settings, context
         self._template = TEMPLATES[settings.template]
 
@@ -310,6 +308,9 @@ def _asked_s(answer: Answer) -> float | None:
     return None if asked is None else min(max(float(asked), 0.0), MOST_WAIT_S)
 
 
-def open_receiver(settings: Settings, context: Context) -> Webhook:
+def open_receiver(settings: WebhookSettings, context: Context) -> Webhook:
     """Connects to nothing yet."""
     return Webhook(settings, context)
+
+
+KIND = ReceiverKind(WebhookSettings, open_receiver, config_errors=config_errors, doubts=doubts)

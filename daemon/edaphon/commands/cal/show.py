@@ -26,7 +26,7 @@ from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
 from edaphon.toml_input.lines import toml_row
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.chain import prepare_step
-from edaphon_calibration.curves import curve_names, find_curve
+from edaphon_calibration.curves import curve_names, find_curve, known_curves
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.sheets import Sheets
 
@@ -229,6 +229,8 @@ def _compared(fact: _Row) -> Iterator[str]:
 def _curve_lines(curve: _Row) -> Iterator[str]:
     yield f"curve         {curve['name']}: {curve['about']}"
     yield f"reference     {curve['reference']}"
+    if curve.get("package"):
+        yield f"package       {curve['package']}"
     for n, parameter in enumerate(curve["parameters"]):
         yield f"{'' if n else 'parameters':<13} {_parameter(parameter)}"
     names = [parameter["name"] for parameter in curve["parameters"]]
@@ -330,8 +332,10 @@ def _curve(fact: Calibration | FactoryCurve) -> dict[str, Any]:
     spread = None if step.covariance is None else np.sqrt(np.diag(step.covariance))
     names = known.spelled(fact.parameters)
     domain = (fact.domain if isinstance(fact, Calibration) else None) or known.domain
+    package = known_curves().packages.get(fact.curve)
     return {
         "name": fact.curve,
+        **({"package": package} if package else {}),
         "about": known.title,
         "reference": known.reference,
         "parameters": [

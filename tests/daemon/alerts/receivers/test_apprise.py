@@ -102,7 +102,7 @@ def test_the_address_stands_in_no_argument_and_no_variable(
 def test_without_apprise_check_shows_what_to_type_and_it_is_no_mistake(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = apprise.Settings.model_validate({"address": {"env": "X"}})
+    settings = apprise.AppriseSettings.model_validate({"address": {"env": "X"}})
     assert list(apprise.doubts(settings)) == []
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     ((key, came, right),) = apprise.doubts(settings)

@@ -418,13 +418,13 @@ def test_what_is_wrong_in_the_table_is_found_before_anything_is_sent(
 ) -> None:
     known = {"host": "mail.example.org", **ADDRESSES}
     with pytest.raises(ValidationError, match=words) as caught:
-        receivers_email.Settings.model_validate({**known, **settings})
+        receivers_email.EmailSettings.model_validate({**known, **settings})
     assert CANARY not in str(caught.value)
 
 
 def test_a_password_over_plain_smtp_to_another_host_is_a_doubt() -> None:
     log_in = {"username": "u", "password": {"env": "X"}, **ADDRESSES}
-    made = receivers_email.Settings.model_validate
+    made = receivers_email.EmailSettings.model_validate
     far = made({"host": "mail.example.org", "security": "none", **log_in})
     near = made({"host": "localhost", "security": "none", **log_in})
     safe = made({"host": "mail.example.org", **log_in})

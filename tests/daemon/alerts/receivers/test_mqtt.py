@@ -184,7 +184,7 @@ def test_a_broker_that_drips_does_not_hang_it(
 
 
 def test_a_broker_that_the_file_does_not_have_is_found_by_check() -> None:
-    settings = mqtt.Settings.model_validate({"broker": "plot", "topic": "a"})
+    settings = mqtt.MqttSettings.model_validate({"broker": "plot", "topic": "a"})
     parts = Parts(brokers=context(1).brokers)
     assert list(mqtt.config_errors(settings, parts)) == [
         ("broker", '"plot" is no broker of this file', "did you mean plots?")
@@ -193,4 +193,4 @@ def test_a_broker_that_the_file_does_not_have_is_found_by_check() -> None:
 
 def test_a_topic_with_wildcards_is_found_by_check() -> None:
     with pytest.raises(ValidationError, match="without"):
-        mqtt.Settings.model_validate({"broker": "plots", "topic": "a/#"})
+        mqtt.MqttSettings.model_validate({"broker": "plots", "topic": "a/#"})

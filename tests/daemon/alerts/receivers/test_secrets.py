@@ -190,7 +190,7 @@ def test_a_database_server_that_repeats_a_part_shows_nothing(
     for ahead in (0, *range(270, 306, 5)):
         with echoing(echo, status, ahead) as server:
             sink = influxdb.open_sink(
-                influxdb.Settings.model_validate(
+                influxdb.InfluxSettings.model_validate(
                     {"url": server.url, "version": version, "database": "d", "bucket": "b"}
                     | {"org": "o", "username": "me" if version == 1 else ""}
                     | {"token": secret(tmp_path, "SECRETaaaa/bbbb&cccc==")}

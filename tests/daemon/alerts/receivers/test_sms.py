@@ -208,7 +208,7 @@ def test_a_port_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", ["0171", "abc", "+49 171\r", "+", '+49"171'])
 def test_a_number_that_is_none_is_found_before_anything_is_sent(number: str) -> None:
     if number == "0171":
-        assert sms.Settings.model_validate({"port": "/dev/x", "to": [number]}).to == (number,)
+        assert sms.SmsSettings.model_validate({"port": "/dev/x", "to": [number]}).to == (number,)
         return
     with pytest.raises(ValidationError, match="telephone number"):
-        sms.Settings.model_validate({"port": "/dev/x", "to": [number]})
+        sms.SmsSettings.model_validate({"port": "/dev/x", "to": [number]})

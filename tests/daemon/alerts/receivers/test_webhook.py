@@ -312,13 +312,13 @@ def test_what_is_wrong_in_the_table_is_found_before_anything_is_sent(
     settings: dict[str, object], words: str
 ) -> None:
     with pytest.raises(ValidationError, match=words):
-        webhook.Settings.model_validate(settings)
+        webhook.WebhookSettings.model_validate(settings)
 
 
 def test_a_secret_over_plain_http_to_another_host_is_a_doubt() -> None:
     token = {"token": {"env": "X"}, "body": "x"}
-    far = webhook.Settings.model_validate({"url": "http://gw.example.org", **token})
-    near = webhook.Settings.model_validate({"url": "http://127.0.0.1:8080", **token})
-    safe = webhook.Settings.model_validate({"url": "https://gw.example.org", **token})
+    far = webhook.WebhookSettings.model_validate({"url": "http://gw.example.org", **token})
+    near = webhook.WebhookSettings.model_validate({"url": "http://127.0.0.1:8080", **token})
+    safe = webhook.WebhookSettings.model_validate({"url": "https://gw.example.org", **token})
     assert [key for key, *_ in webhook.doubts(far)] == ["url"]
     assert not [*webhook.doubts(near), *webhook.doubts(safe)]
