@@ -87,7 +87,7 @@ class ReceivedMessage:
 @dataclass
 class _Receiver:
     clock: ManualClock
-    service: StillService
+    service: StillService = field(init=False)
     received: list[ReceivedMessage] = field(default_factory=list)
 
     def send(self, message: Message) -> None:
@@ -136,7 +136,6 @@ class ZooStation:
         self.clock = ManualClock(self.time_ns(first) - SECOND)
         self._write(past)
         with self._running() as service:
-            self.receiver.service = service
             self._send_messages(past)
             self._take_in()
             stopped = threading.Event()
@@ -171,15 +170,16 @@ class ZooStation:
         document = read_document("edaphon.toml", self._configuration())
         config, complaints = read_config(document)
         assert config is not None, complaints
-        self.service = StillService(
-            document, config, Overrides(clock=self.clock, make_threads=StillThreads)
-        )
-        self.receiver = _Receiver(self.clock, self.service)
+        self.receiver = _Receiver(self.clock)
         with (
             _quiet(),
             patch("edaphon.journal.journal.QUIET_S", 0.0),  # each row is waited for
             patch("edaphon.service.alerting.receiver_of", lambda *_: self.receiver),
         ):
+            self.service = StillService(
+                document, config, Overrides(clock=self.clock, make_threads=StillThreads)
+            )
+            self.receiver.service = self.service
             yield from self._started()
 
     def _started(self) -> Iterator[StillService]:

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, cast
 
@@ -360,7 +359,7 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
 
         return lambda: I2cLink(bus.port)
     if bus.kind not in BUS_KINDS:
-        return partial(_open_link, bus.kind, bus.port)
+        return lambda: _open_link(bus.kind, bus.port)
     if bus.port.startswith("tcp://"):
         host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
         return lambda: TcpLink(host, int(port))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
-from typing import cast
 
 from edaphon.explain.explanation import (
     Alone,
@@ -284,8 +283,9 @@ def _end(way: Explanation) -> Iterator[str]:
     own = way.stored
     yield f"value         {_whole(own.value, own.u_random, own.u_systematic, own.unit)}"
     yield f"derivation    {own.derivation}, the hash of: {', '.join(sorted(own.derivation_of))}"
-    if packages := own.derivation_of.get("packages"):
-        yield f"packages      {', '.join(map(str, cast('list[str]', packages)))}"
+    packages = own.derivation_of.get("packages")
+    if isinstance(packages, list):
+        yield f"packages      {', '.join(packages)}"
     verdict = "the same, bit for bit" if way.agrees else f"ANOTHER: {way.again}"
     yield f"derived again {verdict} (edaphon {own.software})"
 

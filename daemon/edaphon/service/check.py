@@ -126,7 +126,7 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     left_out += wrong_rows
     found = tuple(sorted({*config_errors, *left_out, *wrong}))
     if found and draft is not None and draft.parts.storage is not None:
-        found = tuple(with_packages(found, draft.parts.storage.folder))
+        found = tuple(with_packages(found, Layout(draft.parts.storage.folder)))
     if draft is None:
         return Examined(None, None, rows, found)
     listed: list[Access] = []
@@ -338,7 +338,7 @@ def configured(path: Path) -> Configured:
         raise typer.Exit(CONFIGURATION)
     config = found.config
     unknown = [sink for sink in config.sinks if SINKS.problem(sink.kind)]
-    recorded = recorded_packages(config.storage.folder) if unknown else {}
+    recorded = recorded_packages(Layout(config.storage.folder)) if unknown else {}
     sinks = [sink.name for sink in unknown if f"sink {sink.kind}" in recorded]
     polled = {s.path for s in config.sources if isinstance(s, ScheduledSource)}
     config = config.without(config.missing().keys() - polled, sinks)
@@ -350,7 +350,7 @@ def _without_packages(document: Document) -> Configuration | None:
     draft = read_draft(document)
     if draft.parts.storage is None:
         return None
-    recorded = recorded_packages(draft.parts.storage.folder)
+    recorded = recorded_packages(Layout(draft.parts.storage.folder))
     if all(lacking_part(error, recorded) for error in draft.config_errors):
         return accepted_config(document)
     return None

@@ -1,7 +1,6 @@
 """Which parts of other packages a configuration needs, and what to do when one is missing."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import orjson
 
@@ -10,8 +9,7 @@ from edaphon.journal import Entry, Kind, read_only
 from edaphon.sinks.sink import SINKS
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError
-from edaphon_calibration.checks import known_checks
-from edaphon_calibration.curves import known_curves
+from edaphon_calibration import checks, curves
 from edaphon_drivers.registry import CODECS, ENGINES, ENVELOPES, LINKS, MODEL_SHEETS
 from edaphon_drivers.sheets import model_names, sheet_package, sheet_problems
 
@@ -42,8 +40,8 @@ def installed_packages() -> Packages:
         for name, package in known.foreign()
     }
     found |= {f"model {m}": package for m in model_names() if (package := sheet_package(m))}
-    found |= {f"curve {name}": package for name, package in known_curves().packages.items()}
-    found |= {f"check {name}": package for name, package in known_checks().packages.items()}
+    found |= {f"curve {name}": package for name, package in curves.known_curves().packages.items()}
+    found |= {f"check {name}": package for name, package in checks.known_checks().packages.items()}
     return dict(sorted(found.items()))
 
 
@@ -60,12 +58,11 @@ def packages_to_record(before: Entry | None, text: str) -> Packages:
     return dict(sorted({**kept, **installed_packages()}.items()))
 
 
-def recorded_packages(folder: Path) -> Packages:
+def recorded_packages(layout: Layout) -> Packages:
     """Those that the last accepted configuration was journalled with."""
-    journal = Layout(folder).journal
-    if not journal.exists():
+    if not layout.journal.exists():
         return {}
-    last = read_only(journal).copies.last(Kind.CONFIGURATION)
+    last = read_only(layout.journal).copies.last(Kind.CONFIGURATION)
     return _recorded_in(last[1] if last else None)
 
 
@@ -92,9 +89,9 @@ def _part_of(error: ConfigError) -> str:
     return f"{kind} {quoted}" if kind else ""
 
 
-def with_packages(errors: tuple[ConfigError, ...], folder: Path) -> Iterator[ConfigError]:
+def with_packages(errors: tuple[ConfigError, ...], layout: Layout) -> Iterator[ConfigError]:
     """The errors; one about a part whose package was removed names the package."""
-    recorded = recorded_packages(folder) if any(map(_part_of, errors)) else {}
+    recorded = recorded_packages(layout) if any(map(_part_of, errors)) else {}
     for error in errors:
         if part := lacking_part(error, recorded):
             right = f"install {recorded[part]} again, which gives the {part}; without it only"
@@ -108,5 +105,5 @@ def part_problems() -> Iterator[str]:
     for known in (*REGISTRIES.values(), MODEL_SHEETS):
         yield from known.problems()
     yield from sheet_problems()
-    yield from known_curves().problems
-    yield from known_checks().problems
+    yield from curves.known_curves().problems
+    yield from checks.known_checks().problems
