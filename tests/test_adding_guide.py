@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import runpy
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+from tests.daemon.sinks.samples import CHANNELS, SWC, T0, run, withdrawal
 from tests.documents import ROOT
 
 from edaphon.commands import main
@@ -19,6 +22,11 @@ from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
 from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
 from edaphon.service.check import examine
+from edaphon.sinks.sink import Later
+from edaphon_calibration.checks import prepare_check
+from edaphon_calibration.curves import Curve
+from edaphon_calibration.registry import Family, known_of
+from edaphon_calibration.units import conversion
 from edaphon_drivers import smart_home as message_keys
 from edaphon_drivers.ascii import sheet as ascii_keys
 from edaphon_drivers.files import sheet as file_keys
@@ -268,7 +276,7 @@ def test_the_guide_explains_every_key_of_a_frame(part: str) -> None:
 def test_the_guide_shows_the_entry_points_of_the_example_package() -> None:
     package = ROOT / "tests" / "example_package"
     own = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
-    part = PAGE.split("## A package of your own\n")[1]
+    part = PAGE.split("## How to add a package\n")[1]
     shown = tomllib.loads(re.findall(r"<!-- entry points -->\n```toml\n(.*?)```", part, re.S)[0])
     assert shown["project"]["entry-points"] == own
     for group, file in re.findall(r"^\| `(edaphon\.\w+)` \| .* \| `(.*)` \|$", part, re.MULTILINE):
@@ -277,3 +285,53 @@ def test_the_guide_shows_the_entry_points_of_the_example_package() -> None:
     built_in = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     listed = set(re.findall(r"^\| `(edaphon\.\w+)` \|", part, re.MULTILINE))
     assert listed == built_in["entry-points"].keys()
+
+
+def part(name: str, folder: Path) -> dict[str, Any]:
+    """The names that the page's code for a part defines."""
+    mark = re.escape(f"<!-- part: {name} -->")
+    (code,) = re.findall(rf"^{mark}\n```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    file = folder / f"{name}.py"
+    file.write_text(code, "utf-8")
+    return runpy.run_path(str(file))
+
+
+def test_the_curve_of_the_guide_gives_its_worked_example(tmp_path: Path) -> None:
+    (curve,) = known_of([Family[Curve]("", part("curve", tmp_path)["CURVES"])]).by_name.values()
+    assert curve.example is not None
+    x, y, _, _ = curve.example
+    p, one = curve.parameter_vector(), np.array([x])
+    assert curve.value(one, p) == pytest.approx([y], rel=1e-12)
+    assert curve.slope(one, p) == pytest.approx([4e-4])
+    assert curve.gradient(one, p).shape == (2, 1)
+    assert conversion(curve.to_unit or "", "%").apply(curve.value(one, p)) == pytest.approx([35.0])
+
+
+def test_the_check_of_the_guide_flags_what_is_above_its_limit(tmp_path: Path) -> None:
+    (check,) = part("check", tmp_path)["CHECKS"]
+    flags = prepare_check(check, {"ceiling": 0.5}).flags(
+        np.arange(3, dtype=np.int64), np.array([0.4, 0.6, np.nan])
+    )
+    assert flags.tolist() == [1, 3, 2]
+
+
+def test_the_sink_of_the_guide_holds_what_is_written_until_it_is_withdrawn(tmp_path: Path) -> None:
+    kind, folder = part("sink", tmp_path)["KIND"], tmp_path / "points"
+    settings = kind.settings(folder=folder)
+    assert settings.reaches == [("folder", folder)]
+    sink, observations = kind.open_sink(settings, CHANNELS), run(n=2)
+    with pytest.raises(Later, match="points can't be written"):
+        sink.write([observations])
+    folder.mkdir()
+    sink.write([observations])
+    sink.write([observations])
+    first, last = sorted(folder.iterdir())
+    assert [float(file.read_text("utf-8")) for file in (first, last)] == observations.value.tolist()
+    sink.withdraw(withdrawal(SWC, T0, T0))
+    assert list(folder.iterdir()) == [last]
+
+
+def test_the_guide_says_how_to_add_each_kind_of_part() -> None:
+    headings = re.findall("^#+ (How to add .*)$", PAGE, re.MULTILINE)
+    for what in ("an instrument", "a curve", "a check", "a sink", "a package"):
+        assert f"How to add {what}" in headings
