@@ -30,7 +30,7 @@ EUI = "A840410000000001"
 UPLINK = bytes.fromhex("0ccc0000010f119f00a210")  # of a Dragino LSE01, its maker's example layout
 SECOND_NS = 10**9
 # Threads that look at the clock, the machine and the folder whether a reading comes or not
-PERIODIC = ("alerts", "clock", "disk", "floods", "job", "saved places")
+PERIODIC = ("APScheduler", "alerts", "clock", "disk", "floods", "job", "saved places")
 CALIBRATION = """
 [[calibration]]
 id = "soil"

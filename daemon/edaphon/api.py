@@ -54,7 +54,7 @@ Settle = Callable[[Layout, Say], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ValueOrigin:
     """Where the values of one channel come from: rows from one time until before another."""
 
     channel: ChannelRow
@@ -150,7 +150,9 @@ class Site:
             return self._source.explain(channel, given_ns(time))
 
     @contextmanager
-    def origins(self, ids: Iterable[str], then_ns: int | None = None) -> Iterator[list[Origin]]:
+    def origins(
+        self, ids: Iterable[str], then_ns: int | None = None
+    ) -> Iterator[list[ValueOrigin]]:
         """The origin of each channel, all of one moment, to be read one run after the other.
 
         Raises what the file raises, too: WrongFile, sqlite3.Error or OSError.
@@ -239,14 +241,14 @@ class _Folder:
             return [with_extent(row, stored.series.extent(row.id)) for row in _channels_in(stored)]
 
     @contextmanager
-    def origins(self, ids: list[str], then_ns: int | None) -> Iterator[list[Origin]]:
+    def origins(self, ids: list[str], then_ns: int | None) -> Iterator[list[ValueOrigin]]:
         with self._stored() as stored:
             if then_ns is not None:
                 yield self._then(stored, ids, then_ns)
                 return
             known, series = {row.id: row for row in _channels_in(stored)}, stored.series
             text = series.derivation_text
-            yield [Origin(_row_of(id, known), partial(series.runs, id), text) for id in ids]
+            yield [ValueOrigin(_row_of(id, known), partial(series.runs, id), text) for id in ids]
 
     @contextmanager
     def _stored(self) -> Iterator[_Stored]:
@@ -277,7 +279,7 @@ class _Folder:
             raise StaleError(str(refusal)) from None
         return False
 
-    def _then(self, stored: _Stored, ids: list[str], then_ns: int) -> list[Origin]:
+    def _then(self, stored: _Stored, ids: list[str], then_ns: int) -> list[ValueOrigin]:
         """Derived from what was kept by then, with the facts and the configuration of then."""
         from edaphon.derive.projection import known_as_of, values_then
         from edaphon.series import Series
@@ -300,7 +302,7 @@ class _Folder:
 
         rows = {row.id: row for row in _channels_then(known.knowledge)}
         texts = known.plan.texts.get
-        return [Origin(_row_of(id, rows), partial(runs, id), texts) for id in ids]
+        return [ValueOrigin(_row_of(id, rows), partial(runs, id), texts) for id in ids]
 
     def explain(self, channel: str, time_ns: int) -> "Explanation":
         from edaphon.explain import CannotExplain, NoObservation, explain
@@ -325,14 +327,14 @@ class _ReleaseFile:
         return [with_extent(row, self._release.extent(row.id)) for row in self._rows()]
 
     @contextmanager
-    def origins(self, ids: list[str], then_ns: int | None) -> Iterator[list[Origin]]:
+    def origins(self, ids: list[str], then_ns: int | None) -> Iterator[list[ValueOrigin]]:
         if then_ns is not None:
             raise TimeError(
                 f"a release has what was known at {self._release.about.known_time}: leave as_of out"
             )
         known, release = {row.id: row for row in self._rows()}, self._release
         yield [
-            Origin(_row_of(id, known), partial(release.runs, id), release.derivation_text)
+            ValueOrigin(_row_of(id, known), partial(release.runs, id), release.derivation_text)
             for id in ids
         ]
 

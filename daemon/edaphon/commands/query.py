@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.api import Origin, Site, canonical_unit, open_release, open_site, shown_unit
+from edaphon.api import Site, ValueOrigin, canonical_unit, open_release, open_site, shown_unit
 from edaphon.clock import FAR_NS
 from edaphon.errors import DamagedError, StorageError, TimeError
 from edaphon.instants import typed_ns
@@ -113,7 +113,7 @@ def _release_named(name: str, layout: Layout) -> Path:
     return path
 
 
-def _unit_of(origin: Origin, level: Level, ucum: bool) -> Callable[[Observations], str]:
+def _unit_of(origin: ValueOrigin, level: Level, ucum: bool) -> Callable[[Observations], str]:
     own = _shown(origin.channel.unit, ucum) if level is Level.CALIBRATED else ""
 
     def unit_of(run: Observations) -> str:

@@ -20,7 +20,7 @@ def status(
     folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Tell what is recorded, what is late and what waits.
+    """Show what is recorded, what is late and what waits.
 
     Exit 1 when something is wrong, or the service is not running; 75 where it gives no answer.
     """

@@ -148,7 +148,7 @@ _ANY_PORT, _HIGHEST_PORT = 1, 255
 _ANY_ADDRESS = 8  # of I2C; what is asked there says the command, not the address
 
 
-class Held(NamedTuple):
+class GivenPayload(NamedTuple):
     """The bytes, and what else is known; `request` is Modbus, `port` LoRaWAN."""
 
     data: bytes
@@ -157,16 +157,16 @@ class Held(NamedTuple):
     request: bytes = b""
 
 
-def held(payload: str, spoken: str, port: int | None, topic: str, request: str) -> Held:
+def held(payload: str, spoken: str, port: int | None, topic: str, request: str) -> GivenPayload:
     """What was typed, for an engine; raises Unclear, and OSError for a file that can't be read."""
     asked = plain_bytes(request, "modbus") if request else b""
     uplink = enveloped(payload) if spoken == "lorawan" else None
     if uplink is not None:
-        return Held(uplink.data, uplink.f_port if port is None else port)
-    return Held(plain_bytes(payload, spoken), port, topic, asked)
+        return GivenPayload(uplink.data, uplink.f_port if port is None else port)
+    return GivenPayload(plain_bytes(payload, spoken), port, topic, asked)
 
 
-def readings_of(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def readings_of(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     """What the bytes say by the sheet; raises Fault, and Unclear where an option is missing."""
     if not what.data:
         raise Unclear(f"expected {TEXTS.get(sheet.engine, 'bytes')}, got nothing")
@@ -199,13 +199,13 @@ def _unechoed(found: re.Match[bytes]) -> bytes:
     return b"" if found[2] else found[1]
 
 
-def _sdi12(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _sdi12(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     from edaphon_drivers.sdi12.decode import decode_answers
 
     return decode_answers(what.data, sheet)
 
 
-def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _modbus(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     from edaphon_drivers.modbus.decode import possible_requests
     from edaphon_drivers.modbus.frame import parse_request
 
@@ -233,14 +233,14 @@ def _with_crc(data: bytes) -> bytes:
     return with_crc(data) if whole and not has_crc(data) else data
 
 
-def _i2c(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _i2c(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     from edaphon_drivers.i2c import steps_of
 
     command = bytes((_ANY_ADDRESS, 0)) + steps_of(sheet).read.command
     return _asked("i2c", sheet, [(command, what.data)])
 
 
-def _w1(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _w1(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     lines = [line.strip() for line in what.data.splitlines() if line.strip()]
     return engine("w1").decode_exchange([Turn(0, False, b"\n".join(lines) + b"\n")], sheet)
 
@@ -251,7 +251,7 @@ def _asked(spoken: str, sheet: Sheet, pairs: list[tuple[bytes, bytes]]) -> tuple
     return engine(spoken).decode_exchange(turns, sheet)
 
 
-def _ascii(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _ascii(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     """Each line for itself; a copied text may have lost the ends that the instrument sends."""
     from edaphon_drivers.ascii.decode import decode_stream
     from edaphon_drivers.ascii.engine import line_end
@@ -264,11 +264,11 @@ def _ascii(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     return decode_stream([Turn(0, False, data)], sheet)
 
 
-def _file(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _file(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     return lines_of(sheet, what).readings
 
 
-def lines_of(sheet: Sheet, what: Held) -> Slice:
+def lines_of(sheet: Sheet, what: GivenPayload) -> Slice:
     """What the lines of a file say and are; raises Unclear for what only its owner knows."""
     from edaphon_drivers.files.engine import read_piece
 
@@ -285,7 +285,7 @@ def lines_of(sheet: Sheet, what: Held) -> Slice:
     return Slice(readings, counts, refused, parts[-1].context)
 
 
-def _message(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _message(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     from edaphon_drivers.smart_home import decode_message
 
     topics: Mapping[str, Any] = sheet.frame.get("topics", {})
@@ -296,7 +296,7 @@ def _message(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     return decode_message(what.topic or usual, what.data, sheet)
 
 
-def _lorawan(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+def _lorawan(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     from edaphon_drivers import lorawan
 
     return lorawan.decode_uplink(what.data, _port(sheet, what.port), sheet)
@@ -315,7 +315,7 @@ def _port(sheet: Sheet, typed: int | None) -> int:
     return port
 
 
-_READERS: Mapping[str, Callable[[Sheet, Held], tuple[Reading, ...]]] = {
+_READERS: Mapping[str, Callable[[Sheet, GivenPayload], tuple[Reading, ...]]] = {
     "sdi12": _sdi12,
     "modbus": _modbus,
     "i2c": _i2c,
