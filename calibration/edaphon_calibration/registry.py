@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, distributions
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 OWN = "edaphon"
 # What an import may raise; whatever it is, only what needs the part waits.
@@ -81,8 +83,10 @@ def known_of(families: list[Family[T]]) -> Known[T]:
 
 
 @cache
-def _packages() -> Mapping[str, Distribution]:
+def _packages() -> "Mapping[str, Distribution]":
     """By name, the installed packages that give any part; read once in a process."""
+    from importlib.metadata import distributions  # it loads a parser of mail
+
     found: dict[str, Distribution] = {}
     for one in distributions():
         if "[edaphon." in (one.read_text("entry_points.txt") or ""):
