@@ -146,7 +146,7 @@ class FakeInflux:
         wrong = [stated for line in lines if (stated := self._store(line))]
         if wrong and self.without_data:
             self.points = before
-        return self._told(wrong)
+        return self._identity_stated(wrong)
 
     def _door(self, request: Request) -> Play | None:
         known = {
@@ -267,7 +267,7 @@ class FakeInflux:
                 return f'field type conflict: input field "{name}"'
         return ""
 
-    def _told(self, wrong: list[str]) -> Play:
+    def _identity_stated(self, wrong: list[str]) -> Play:
         if not wrong:
             return Play(204)
         if self.version == 1:

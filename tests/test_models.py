@@ -54,11 +54,11 @@ ASKED_OR_READ = [name for name in model_names() if load_sheet(name).engine != "l
 @pytest.mark.parametrize("model", ASKED_OR_READ)
 def test_a_sheet_is_proven_by_a_transcript_a_vector_or_a_test_that_names_it(model):
     played = any(TRANSCRIPTS.glob(f"*/{model}.*"))
-    assert played or re.search(rf'["\'/ ]{re.escape(model)}["\'. ]', _told()), model
+    assert played or re.search(rf'["\'/ ]{re.escape(model)}["\'. ]', _identity_stated()), model
 
 
 @cache
-def _told() -> str:
+def _identity_stated() -> str:
     """All that the tests of the drivers and the labels of the vectors say."""
     folders = (HERE / "drivers", HERE / "conformance" / "labels")
     return "".join(p.read_text("utf-8") for folder in folders for p in folder.rglob("*.py"))

@@ -62,6 +62,9 @@ class ValueOrigin:
     derivation_text: Callable[[str], str | None]
 
 
+_FLAGS = (1, 2, 3, 4, 9)  # passed, not evaluated, suspect, fail, missing
+
+
 def warn(text: str) -> None:
     warnings.warn(visible(text), IncompleteWarning, stacklevel=5)
 
@@ -129,13 +132,14 @@ class Site:
         None is no bound. `flags` are those that are wanted: 1 passed, 2 not evaluated, 3 suspect,
         4 fail, 9 missing; None is all. `as_of`: values as they were known at that time.
 
-        Raises UnknownChannel, TimeError, StaleError or StorageError.
+        Raises UnknownChannel, TimeError, StaleError or StorageError; ValueError for a flag that
+        there is not.
         """
         ids = [channels] if isinstance(channels, str) else list(channels)
         start_ns = -FAR_NS if start is None else given_ns(start)
         end_ns = FAR_NS if end is None else given_ns(end)
         then_ns = None if as_of is None else given_ns(as_of)
-        wanted = None if flags is None else [int(flag) for flag in flags]
+        wanted = None if flags is None else [_flag(flag) for flag in flags]
         with _readable(self.path), self.origins(dict.fromkeys(ids), then_ns) as origins:
             found = [(each.channel, list(each.runs(start_ns, end_ns))) for each in origins]
         return Values.of(found, wanted)
@@ -159,6 +163,12 @@ class Site:
         """
         with self._source.origins(list(ids), then_ns) as found:
             yield found
+
+
+def _flag(flag: int) -> int:
+    if flag not in _FLAGS:
+        raise ValueError(f"expected flags of {', '.join(map(str, _FLAGS))}, got {flag!r}")
+    return int(flag)
 
 
 @contextmanager
@@ -255,11 +265,11 @@ class _Folder:
         """All that is derived so far; raises StaleError where more is known."""
         layout = self._layout
         if not layout.journal.is_dir():
-            raise StorageError(f"no values yet in {layout.folder}; start `edaphon run` first")
+            raise StorageError(layout.why_no_values())
         if self._is_off() and is_behind(layout):
             self._settle(layout, self._say)
         if not layout.series.exists():
-            raise StorageError(f"no values yet in {layout.folder}; start `edaphon run` first")
+            raise StorageError(layout.why_no_values())
         with SeriesReader(layout.series) as series, series.snapshot():
             journal = JournalReader(layout.journal)
             table = orjson.loads(series.checkpoint(CHECKPOINT) or b"null")

@@ -88,11 +88,11 @@ def given_ns(time: Any) -> int:
                 " time.replace(tzinfo=datetime.timezone.utc)"
             )
         ns = written_ns(_to_the_second(time))
-    elif isinstance(time, date) or (isinstance(time, str) and _is_date(time)):
+    elif isinstance(time, date):
         ns = written_ns(f"{time}T00:00:00Z")
     elif isinstance(time, str):
         try:
-            ns = _with_zone(time)
+            ns = written_ns(f"{time}T00:00:00Z") if _is_date(time) else _with_zone(time)
         except ValueError:
             right = f"a date, or a time with its zone such as {EXAMPLE}"
             raise TimeError(f"expected {right}, got {time!r}") from None

@@ -101,7 +101,7 @@ def _verdict(play: Play, station: ZooStation, first: int, end: int) -> Verdict:
         return Verdict(play.name, "", false=false, complaints=false, **common)
     found = _about(play, play.fault, station, received)
     verdict = Verdict(play.name, play.fault.number, play.fault.name, **common, **found)
-    complaints = tuple(_complaints(verdict))
+    complaints = tuple(_errors(verdict))
     return Verdict(**{**asdict(verdict), "complaints": complaints})
 
 
@@ -157,7 +157,7 @@ def _channels(nodes: Mapping[str, Node], cause: str) -> Iterator[str]:
             yield node.name
 
 
-def _complaints(one: Verdict) -> Iterator[str]:
+def _errors(one: Verdict) -> Iterator[str]:
     """What the issue asks of each fault, where it is not so."""
     if not one.reported:
         yield "nothing was sent of it"

@@ -124,6 +124,29 @@ def test_a_time_without_a_zone_is_refused(site: edaphon.Site, time: object, word
         site.read("p-temp", time)
 
 
+def test_a_day_that_no_month_has_is_refused_with_what_came(site: edaphon.Site) -> None:
+    with pytest.raises(edaphon.TimeError, match=r"^expected a date, .*, got '2026-13-01'$"):
+        site.read(IDS, "2026-13-01")
+
+
+def test_a_flag_that_there_is_not_is_refused(site: edaphon.Site) -> None:
+    with pytest.raises(ValueError, match="expected flags of 1, 2, 3, 4, 9, got 'good'"):
+        site.read(IDS, flags=("good",))  # type: ignore[arg-type]
+
+
+def test_a_folder_that_holds_the_storage_is_answered_with_the_storage(plot: Station) -> None:
+    folder = plot.storage.parent
+    with pytest.raises(edaphon.StorageError, match=f"did you mean {plot.storage}"):
+        edaphon.open(folder).channels()
+    words = call_plain("query", "p-temp", "--folder", str(folder), codes=(1,))[1]
+    assert f"expected a storage folder, with journal/ in it, got {folder}" in words
+
+
+def test_a_folder_that_is_not_there_is_not_a_service_that_is_off(tmp_path: Path) -> None:
+    words = call_plain("status", "--folder", str(tmp_path / "gone"), codes=(3,))[1]
+    assert f"expected a storage folder, got nothing at {tmp_path / 'gone'}" in words
+
+
 def test_an_unknown_channel_is_named_with_the_nearest(site: edaphon.Site) -> None:
     with pytest.raises(edaphon.UnknownChannel, match="did you mean p-vwc"):
         site.read(["p-temp", "p-vwcc"])
@@ -178,8 +201,11 @@ def test_what_is_no_storage_is_refused(tmp_path: Path, plot: Station) -> None:
     (tmp_path / "text.sqlite").write_text("no database")
     with pytest.raises(edaphon.DamagedError):
         edaphon.open(tmp_path / "text.sqlite")
-    with pytest.raises(edaphon.StorageError, match="no values yet"):
+    with pytest.raises(edaphon.StorageError, match="expected a storage folder, with journal/ in"):
         edaphon.open(tmp_path).channels()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(edaphon.StorageError, match="no values yet"):
+        edaphon.open(tmp_path / "empty").channels()
     (plot.storage / "series.sqlite").write_bytes(b"no database at all" * 1000)
     with pytest.raises(edaphon.EdaphonError):
         edaphon.open(plot.storage).channels()

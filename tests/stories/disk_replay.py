@@ -215,7 +215,7 @@ def cuts(log: Path, root: Path, states: int, seed: str) -> Iterator[Cut]:
     reported, seen = list[int](), set[int]()
     for k, one in enumerate(done):
         disk.do(one)
-        reported += _told(disk, one)
+        reported += _identity_stated(disk, one)
         if k % step:
             continue
         for _ in range(each):
@@ -226,7 +226,7 @@ def cuts(log: Path, root: Path, states: int, seed: str) -> Iterator[Cut]:
                 yield Cut(k, files, tuple(reported))
 
 
-def _told(disk: Disk, one: Operation) -> list[int]:
+def _identity_stated(disk: Disk, one: Operation) -> list[int]:
     if one.op == "w" and disk._open[one.handle][0].endswith("/marks"):
         return [int(word) for word in one.data.split()]
     return []

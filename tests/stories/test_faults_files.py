@@ -105,12 +105,12 @@ class Logger:
         self.keeper = Timekeeper(self.clock, "boot")
         self.journal = HoldingJournal(Journal.open(folder / "journal", self.clock))
         self.state = StateFile(folder)
-        self._tell()
+        self._report()
         self.follower: Follower | None = None
         self.start()
         self.life = Life(folder / "series", self.journal)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         text = TEXT.replace("FRAME", self.form.frame).replace("FOLDER", str(self.folder / "data"))
         config, config_errors = read_config(read_document("edaphon.toml", text))
         assert config is not None, config_errors

@@ -251,7 +251,7 @@ class StreamListener:
             entry = self._listen(bus, source, path, seconds or _usual_s(source))
         else:
             entry = self._from_service(source, seconds)
-        return self._told(source, path, entry)
+        return self._identity_stated(source, path, entry)
 
     def _from_service(self, source: HeardSource, seconds: float | None) -> Entry:
         start = self.journal.last
@@ -300,7 +300,9 @@ class StreamListener:
         self.journal.append([entry])
         return entry
 
-    def _told(self, source: HeardSource | None, path: str, entry: Entry) -> dict[str, Any]:
+    def _identity_stated(
+        self, source: HeardSource | None, path: str, entry: Entry
+    ) -> dict[str, Any]:
         turns = unpack_exchange(entry.payload)
         readings: tuple[Reading, ...] = ()
         fault: Fault | None = None

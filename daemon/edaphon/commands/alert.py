@@ -34,7 +34,7 @@ from edaphon.service.check import configured, open_storage, usual_file
 from edaphon.service.station_tree import healthy, node_id
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
-from edaphon.storage.entered_facts import told_in
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.values import duration_ns
 
@@ -200,7 +200,7 @@ def rehearse(
 
 def _knowledge(storage: Storage, rows: list[FactRow]) -> Knowledge:
     """What the journal has, and what is in the configuration and waits in the inbox."""
-    known = told_in(storage).knowledge
+    known = facts_entered(storage).knowledge
     last = max((one.sequence for one in known.entered), default=EntryId(0, 0))
     for n, row in enumerate(new_rows(rows, known), 1):
         known = known.learn(EntryId(last.file, last.n + n), row.fact)

@@ -25,7 +25,7 @@ from edaphon.service.submit import (
 )
 from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.storage.entered_facts import EnteredFacts, facts_entered
 from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import duration_ns
 
@@ -65,10 +65,33 @@ def apply(
 ) -> None:
     """Save changes (facts) and recalculate the data they affect, also in every sink."""
     storage = open_storage(file)
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     new = new_facts(storage, reported, facts or [], file)
     most = None if dry_run else MOST_ENTRIES
     enter(storage, reported, new, Way(who, dry_run, False, json, most))
+
+
+def fact_of(
+    storage: Storage, reported: EnteredFacts, whence: str, kind: str, table: Mapping[str, Any]
+) -> FactRow:
+    """A fact that a command made itself; ends where it contradicts what is known."""
+    rows, config_errors = read_facts(read_document(whence, toml_row(kind, table)))
+    config = storage.config
+    config_errors += knowledge_conflicts(
+        rows, reported.knowledge, config.outputs(), sheets=config.sheets
+    )
+    if config_errors:
+        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
+    return rows[0]
+
+
+def unused_id(reported: EnteredFacts, first: str) -> str:
+    """The id, or with the next number that makes it one that was never used."""
+    name, number = first, 1
+    while name in reported.by_id:
+        number += 1
+        name = f"{first}-{number}"
+    return name
 
 
 def new_facts(
@@ -187,7 +210,7 @@ def start(
     except ValueError as error:
         raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
     storage = open_storage(file)
-    reported, now_ns = told_in(storage), _now_ns()
+    reported, now_ns = facts_entered(storage), _now_ns()
     for one in _running(reported, plot, now_ns):
         until = instant_text(one.to_ns)
         raise fail(f"a visit of {plot} by {one.who} goes on until {until}: end it first")
@@ -204,7 +227,7 @@ def start(
 def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
     """End the visit of a plot now, and list instruments that do not send data yet."""
     storage = open_storage(file)
-    reported, now_ns = told_in(storage), _now_ns()
+    reported, now_ns = facts_entered(storage), _now_ns()
     running = list(_running(reported, plot, now_ns))
     if not running:
         others = ", ".join(sorted({one.plot for one in _running(reported, "", now_ns)})) or "none"
@@ -221,7 +244,7 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
 @visit.command("list")
 def list_(json: Json = False, file: Config = None) -> None:
     """List all visits, the latest last."""
-    reported, now_ns = told_in(open_storage(file)), _now_ns()
+    reported, now_ns = facts_entered(open_storage(file)), _now_ns()
     visits = sorted(reported.knowledge.visits, key=lambda one: one.from_ns)
     if json:
         rows = [_as_json(one, now_ns) for one in visits]
@@ -264,26 +287,13 @@ def _row(
         for key, value in given.items()
         if value != ""
     }
-    rows, config_errors = read_facts(read_document(WHENCE, toml_row("visit", table)))
-    config = storage.config
-    config_errors += knowledge_conflicts(
-        rows, reported.knowledge, config.outputs(), sheets=config.sheets
-    )
-    if config_errors:
-        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
-    return rows[0]
+    return fact_of(storage, reported, WHENCE, "visit", table)
 
 
 def _id(reported: EnteredFacts, supersedes: str, plot: str, from_ns: int) -> str:
-    """One that was never used."""
     plain = re.sub("[^A-Za-z0-9._:-]", "-", plot)[:30]
     when = instant_text(from_ns).translate({ord(sign): None for sign in "-:"})
-    name = first = f"visit-{plain}-{when}" + ("-end" if supersedes else "")
-    number = 1
-    while name in reported.by_id:
-        number += 1
-        name = f"{first}-{number}"
-    return name
+    return unused_id(reported, f"visit-{plain}-{when}" + ("-end" if supersedes else ""))
 
 
 def _silent(storage: Storage, plot: str) -> Iterator[str]:

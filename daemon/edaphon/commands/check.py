@@ -64,11 +64,11 @@ def check(
 def _applied(config: Configuration) -> Knowledge:
     """The facts of the journal; without one that this account can read there are none."""
     from edaphon.storage.access import Storage
-    from edaphon.storage.entered_facts import told_in  # which needs this module
+    from edaphon.storage.entered_facts import facts_entered  # which needs this module
     from edaphon.storage.paths import Layout
 
     try:
-        return told_in(Storage(config, Layout(config.storage.folder))).knowledge
+        return facts_entered(Storage(config, Layout(config.storage.folder))).knowledge
     except OSError as error:
         words = f"the facts applied before are not known here, the check is without them: {error}"
         show_error(words)

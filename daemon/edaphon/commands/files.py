@@ -10,16 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
+from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter, fact_of, unused_id
 from edaphon.config import FileSource
-from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.printer import bars, show_error, show_json, show_line
 from edaphon.service.check import open_storage
 from edaphon.service.submit import copies_in
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.entered_facts import EnteredFacts, told_in
-from edaphon.toml_input.lines import read_document, toml_row
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.toml_input.values import is_text
 from edaphon_calibration.errors import suggestion
 
@@ -70,11 +68,14 @@ def replace(
     full, copy = _newest(storage, source, name)
     if copy < 2:
         raise fail(f"{full} was read as one copy only: there is nothing that it could replace")
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     if reported.knowledge.replacements.get((source, full), 0) >= copy:
         raise fail(f"copy {copy} of {full} replaces the earlier ones already")
-    table = {"id": _id(reported, full, copy), "source": source, "file": full, "copy": copy}
-    row = _row(storage, reported, table | ({"why": why} if why else {}))
+    plain = re.sub("[^A-Za-z0-9._:-]", "-", full.rpartition("/")[2])[:40]
+    name = unused_id(reported, f"replacement-{plain}-copy-{copy}")
+    table = {"id": name, "source": source, "file": full, "copy": copy}
+    table |= {"why": why} if why else {}
+    row = fact_of(storage, reported, WHENCE, "replacement", table)
     enter(storage, reported, (row,), Way(who, dry_run, not no_wait, json))
 
 
@@ -99,28 +100,6 @@ def _newest(storage: Storage, source: str, name: str) -> tuple[str, int]:
         names = ", ".join(found or sorted(copies)[:20]) or "none was read yet"
         raise fail(f"expected one file of {source} ({names}), got {name!r}", USAGE)
     return found[0], copies[found[0]]
-
-
-def _id(reported: EnteredFacts, full: str, copy: int) -> str:
-    """One that was never used."""
-    plain = re.sub("[^A-Za-z0-9._:-]", "-", full.rpartition("/")[2])[:40]
-    name = first = f"replacement-{plain}-copy-{copy}"
-    number = 1
-    while name in reported.by_id:
-        number += 1
-        name = f"{first}-{number}"
-    return name
-
-
-def _row(storage: Storage, reported: EnteredFacts, table: dict[str, Any]) -> FactRow:
-    rows, config_errors = read_facts(read_document(WHENCE, toml_row("replacement", table)))
-    config = storage.config
-    config_errors += knowledge_conflicts(
-        rows, reported.knowledge, config.outputs(), sheets=config.sheets
-    )
-    if config_errors:
-        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
-    return rows[0]
 
 
 TRY_AGAIN, INTERRUPTED = 75, 130

@@ -22,7 +22,7 @@ from edaphon.service.check import open_storage
 from edaphon.service.submit import Before, differing_since, follow, reading
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.storage.entered_facts import EnteredFacts, facts_entered
 from edaphon.storage.offline import settled_deriver
 from edaphon.storage.series_file import renew_if_damaged
 from edaphon_calibration.errors import suggestion
@@ -61,7 +61,7 @@ def recalibrate(
     storage = open_storage(file)
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     channels = _channels(reported, channel or [])
     if dry_run:
         done = _previewed(storage, reported, channels, since_ns)

@@ -484,7 +484,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     for port in found["ports"]:
         yield f"port {port['port']}  {port['what']}: {port['use']}"
     for words in found.get("explanations", ()):
-        yield f"TROUBLE {words}"
+        yield f"PROBLEM {words}"
     if found["proposals"]:
         yield from ("", "For edaphon.toml:", "")
         yield from "\n\n".join(found["proposals"]).split("\n")

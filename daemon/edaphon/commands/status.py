@@ -68,7 +68,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
     lines += map(_job, table["jobs"])
     lines += [_incident(one, table["now_ns"]) for one in table["incidents"]]
-    return lines + [f"TROUBLE {words}" for words in table["trouble"]]
+    return lines + [f"PROBLEM {words}" for words in table["trouble"]]
 
 
 def _visit(row: dict[str, Any]) -> str:

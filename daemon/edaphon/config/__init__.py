@@ -15,7 +15,7 @@ from edaphon.config.model import (
     Web,
 )
 from edaphon.config.physics import possible, why_impossible, within_physics
-from edaphon.config.reading import Draft, file_complaints, read_config, read_draft, things_lacking
+from edaphon.config.reading import Draft, file_errors, read_config, read_draft, things_lacking
 from edaphon.config.sources import (
     Broker,
     Bus,
@@ -60,7 +60,7 @@ __all__ = [
     "StorageTable",
     "SupplyTable",
     "Web",
-    "file_complaints",
+    "file_errors",
     "possible",
     "read_config",
     "read_draft",

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from edaphon.config.model import Configuration
-from edaphon.config.rules import Parts, rule_complaints
+from edaphon.config.rules import Parts, rule_errors
 from edaphon.config.sources import outputs_of
 from edaphon.toml_input.lines import FACT_TABLES, ConfigError, Document, Place, did_you_mean
 from edaphon.toml_input.models import (
@@ -91,7 +91,7 @@ def read_draft(document: Document) -> Draft:
         _of_what_talks(document, parts, config_error)
         for config_error in [*document.config_errors, *found]
     ]
-    config_errors += rule_complaints(document, parts)
+    config_errors += rule_errors(document, parts)
     if config_errors:
         return Draft(None, parts, tuple(sorted(_without_echoes(document, config_errors))))
     return Draft(_configuration(tables), parts, ())
@@ -111,7 +111,7 @@ def _configuration(tables: Mapping[str, Any]) -> Configuration:
     return Configuration.model_validate(rows)
 
 
-def file_complaints(document: Document, parts: Parts) -> list[ConfigError]:
+def file_errors(document: Document, parts: Parts) -> list[ConfigError]:
     """About files, folders and secrets that the configuration names and this machine lacks."""
     found: list[ConfigError] = []
     inbox = parts.facts.inbox if parts.facts else None

@@ -271,7 +271,7 @@ Rule = Callable[[Document, Parts], Iterator[tuple[tuple[str | int, ...], str, st
 instrument_rules: tuple[Rule, ...] = (_own_models, _models, _lines)
 
 
-def rule_complaints(document: Document, parts: Parts) -> list[ConfigError]:
+def rule_errors(document: Document, parts: Parts) -> list[ConfigError]:
     rules: tuple[Callable[[Document, Parts], Found], ...] = (
         _names,
         _links,

@@ -30,7 +30,7 @@ from edaphon.facts.model import (
     Sensor,
     Visit,
 )
-from edaphon.facts.references import evidence_complaints, evidence_files
+from edaphon.facts.references import evidence_errors, evidence_files
 
 __all__ = [
     "Calibration",
@@ -53,7 +53,7 @@ __all__ = [
     "Sensor",
     "Visit",
     "documents_of",
-    "evidence_complaints",
+    "evidence_errors",
     "evidence_files",
     "fact_of",
     "from_payload",

@@ -5,10 +5,10 @@ from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 from edaphon.facts.files import FactRow
-from edaphon.facts.fitting import fitting_complaints
+from edaphon.facts.fitting import fitting_errors
 from edaphon.facts.knowledge import Found, Kind, Knowledge, NewFacts, new_rows
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
-from edaphon.facts.references import reference_complaints
+from edaphon.facts.references import reference_errors
 from edaphon.instants import instant_text
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon.toml_input.models import MOST_ERRORS, RIGHT, came_hidden, hidden_texts
@@ -34,8 +34,8 @@ def knowledge_conflicts(
     wrong = {(c.file, c.line) for c in config_errors}
     right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
     new = NewFacts.of(right, knowledge, sources, doubtful, sheets)
-    rules = [_overlaps, _channels, _revocations, _hidden, reference_complaints]
-    rules += [fitting_complaints] if sources is not None else []
+    rules = [_overlaps, _channels, _revocations, _hidden, reference_errors]
+    rules += [fitting_errors] if sources is not None else []
     found = [one for rule in rules for one in islice(rule(new), MOST_ERRORS)]
     config_errors += [new.config_error(*one) for one in found]
     return sorted(set(config_errors))

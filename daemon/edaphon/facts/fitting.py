@@ -15,7 +15,7 @@ from edaphon_calibration.units import canonical, check_unit, conversion
 from edaphon_drivers.sheets import Output
 
 
-def fitting_complaints(new: NewFacts) -> Iterator[Found]:
+def fitting_errors(new: NewFacts) -> Iterator[Found]:
     """At most one for each new fact, at the fact of the chain that was written last."""
     shown: set[str] = set()
     for deployment in new.after.deployments:
@@ -188,7 +188,7 @@ def _last_key(fact: Fact) -> str:
     return "output" if isinstance(fact, Deployment) else "quantity"
 
 
-def own_complaints(new: NewFacts) -> Iterator[Found]:
+def own_errors(new: NewFacts) -> Iterator[Found]:
     """What is wrong with a fact whatever else is known."""
     for fact in _on_subjects(new):
         for name, reported in (fact.evidence or {}).items():
@@ -203,7 +203,7 @@ def own_complaints(new: NewFacts) -> Iterator[Found]:
         yield from _factory(new, factory)
 
 
-def naming_complaints(new: NewFacts) -> Iterator[Found]:
+def naming_errors(new: NewFacts) -> Iterator[Found]:
     """What names something that is not there, or that it does not fit."""
     for fact in _on_subjects(new):
         yield from _subject(new, fact)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from edaphon.facts.calibrations import Calibration
 from edaphon.facts.files import FactRow
-from edaphon.facts.fitting import naming_complaints, own_complaints
+from edaphon.facts.fitting import naming_errors, own_errors
 from edaphon.facts.knowledge import Found, Knowledge, NewFacts, new_rows, unless_known
 from edaphon.facts.model import (
     ChannelFact,
@@ -32,14 +32,14 @@ from edaphon_calibration.units import canonical, check_unit
 from edaphon_drivers.sheets import Output
 
 
-def reference_complaints(new: NewFacts) -> Iterator[Found]:
+def reference_errors(new: NewFacts) -> Iterator[Found]:
     for channel in new.new(ChannelFact):
         yield from _channel(channel)
     for sensor in new.new(Sensor):
         yield from unless_known(sensor, "model", sensor.model, new.sheets.names(), "model sheet")
     for calibration in new.new(Calibration):
         yield from _curve(calibration)
-    yield from own_complaints(new)
+    yield from own_errors(new)
     if new.sources is not None:
         for found in _names(new, new.sources):
             if not new.doubtful & set(_named(found[0], found[1])):
@@ -82,7 +82,7 @@ def _names(new: NewFacts, sources: Mapping[str, Mapping[str, Output]]) -> Iterat
                 calibration, "second", calibration.second.channel, after.channels, "channel"
             )
             yield from _circle(new, calibration)
-    yield from naming_complaints(new)
+    yield from naming_errors(new)
 
 
 def _one_plot(new: NewFacts, channel: ChannelFact) -> Iterator[Found]:
@@ -255,7 +255,7 @@ class NamedFile(NamedTuple):
         return data
 
 
-def evidence_complaints(
+def evidence_errors(
     rows: Sequence[FactRow],
     knowledge: Knowledge,
     is_secret: Callable[[Path], bool] = lambda _: False,

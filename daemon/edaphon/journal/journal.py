@@ -384,10 +384,10 @@ class Writer:
         self._say_recovered()
         if first is not None:
             self._committed(first, entries)
-        self._tell(batch, first)
+        self._report(batch, first)
         return True
 
-    def _tell(self, batch: list[Waiting], first: EntryId | None) -> None:
+    def _report(self, batch: list[Waiting], first: EntryId | None) -> None:
         at = 0
         for item in batch:
             n = len(item.entries)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Numbered = tuple[EntryId, Entry]
 
 # A damaged schema makes Python's sqlite3 fail where it decodes the names of columns.
-_TROUBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 CHUNK = 2000
 LARGEST_READ_BYTES = 4_000_000  # of payloads: a piece of a file is a thousand times a reading
 _PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2 s
@@ -258,7 +258,7 @@ class JournalReader:
                     yield from self._copied_of(number, behind.n if number == behind.file else 0)
                 except FileNotFoundError:
                     continue
-                except _TROUBLE as error:
+                except _UNREADABLE as error:
                     if not _unreadable(error, file_path(self.folder, number)):
                         raise
 
@@ -319,7 +319,7 @@ class JournalReader:
             # Set aside or gone: that is declared, and the copies of it are what is left.
             kept = self.copies.within(EntryId(file, behind + 1), EntryId(file, NO_MORE))
             return kept[:limit], None
-        except _TROUBLE as error:
+        except _UNREADABLE as error:
             if not _unreadable(error, file_path(self.folder, file)):
                 raise
             if behind == NO_MORE:
@@ -365,7 +365,7 @@ class JournalReader:
                     yield number, connection
             except FileNotFoundError:
                 continue
-            except _TROUBLE as error:
+            except _UNREADABLE as error:
                 if not _unreadable(error, file_path(self.folder, number)):
                     raise
 
@@ -391,7 +391,7 @@ def _highest_n(connection: sqlite3.Connection) -> int:
         return header.last_n
     try:
         (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()
-    except _TROUBLE as error:
+    except _UNREADABLE as error:
         if not _unreadable(error):
             raise
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -415,7 +415,7 @@ def _rows(connection: sqlite3.Connection, behind: int, limit: int, last: int) ->
         ):
             yield row
             behind = row[0]
-    except _TROUBLE as error:
+    except _UNREADABLE as error:
         if not _unreadable(error):
             raise
         yield from _rows_one_by_one(connection, behind, min(last, behind + _PROBES))
@@ -425,7 +425,7 @@ def _rows_one_by_one(connection: sqlite3.Connection, behind: int, last: int) -> 
     for n in range(behind + 1, last + 1):
         try:
             yield from connection.execute("SELECT * FROM entry WHERE n = ?", (n,))
-        except _TROUBLE as error:
+        except _UNREADABLE as error:
             if not _unreadable(error):
                 raise
 

@@ -317,7 +317,7 @@ class Wire:
                 connection.request(method, target, body, dict(headers))
                 return self._answer(connection)
         except (OSError, HTTPException, ValueError) as error:
-            problem = self._too_slow() if deadline.over else self._trouble(error)
+            problem = self._too_slow() if deadline.over else self._problem(error)
             self.close()
         raise problem
 
@@ -357,9 +357,9 @@ class Wire:
             f"{self.url} does not answer within {self._limits.whole_s:g} s", slow=True
         )
 
-    def _trouble(self, error: Exception) -> Unreachable:
+    def _problem(self, error: Exception) -> Unreachable:
         if isinstance(error, ssl.SSLError):
-            return tls_trouble(self.url, self._secrets.excerpt(str(error), WORDS))
+            return tls_problem(self.url, self._secrets.excerpt(str(error), WORDS))
         if isinstance(error, TimeoutError):
             if not self._reached:
                 return Unreachable(f"{self.url} does not take a connection within {CONNECT_S:g} s")
@@ -418,7 +418,7 @@ def _unpacked(data: bytes, encoding: str, limit: int) -> bytes:
         return data
 
 
-def tls_trouble(url: str, words: str) -> Unreachable:
+def tls_problem(url: str, words: str) -> Unreachable:
     """A certificate from the future means that this machine's clock is not set."""
     if "not yet valid" in words:
         why = f"the clock of this machine is not set: {url}'s certificate lies ahead of it"

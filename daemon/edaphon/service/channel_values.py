@@ -39,7 +39,7 @@ class Codes:
         scripts = service.config.sources  # a maker's JavaScript may take long
         self._closed = {s.path for s in scripts if isinstance(s, LorawanSource) and s.codec_file}
         self._known: dict[str, _Rows] = {}  # by channel
-        self._said: dict[str, tuple[tuple[int, ...], str]] = {}  # what they come to
+        self._reported: dict[str, tuple[tuple[int, ...], str]] = {}  # what they come to
         self._record: tuple[int, _Statuses] = (-1, {})  # the last one: its channels fail together
 
     def of(self, deployment: Deployment, failed: Mapping[int, int]) -> tuple[tuple[int, ...], str]:
@@ -57,8 +57,8 @@ class Codes:
             stated = [(row[0], s) for row, s in rows.items() if s is not Status.INVALID]
             last = stated[-1][1] if stated else None
             found = tuple(time_ns for time_ns, _ in stated), last.value if last else ""
-            self._known[deployment.channel], self._said[deployment.channel] = rows, found
-        return self._said[deployment.channel]
+            self._known[deployment.channel], self._reported[deployment.channel] = rows, found
+        return self._reported[deployment.channel]
 
     def _status(self, deployment: Deployment, time_ns: int, sequence: int) -> Status | None:
         """None where the record can't be read here."""

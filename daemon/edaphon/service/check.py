@@ -17,7 +17,7 @@ from edaphon.config import (
     Notify,
     ScheduledSource,
     SinkTable,
-    file_complaints,
+    file_errors,
     read_draft,
     things_lacking,
 )
@@ -26,7 +26,7 @@ from edaphon.config.reading import accepted_config
 from edaphon.facts import (
     FactRow,
     Knowledge,
-    evidence_complaints,
+    evidence_errors,
     in_order,
     knowledge_conflicts,
     new_rows,
@@ -45,7 +45,7 @@ from edaphon.service.prerequisites import (
     SERVICE_FOLDER,
     Access,
     accesses,
-    codec_complaints,
+    codec_errors,
     denied,
     evidence_accesses,
     unencrypted,
@@ -62,7 +62,7 @@ from edaphon.toml_input.lines import (
     Place,
     read_document,
 )
-from edaphon.toml_input.models import configuration_complaints, validated
+from edaphon.toml_input.models import configuration_errors, validated
 from edaphon.toml_input.values import is_text, read_text
 
 CONFIG_NAME = "edaphon.toml"
@@ -93,7 +93,7 @@ def with_codecs(found: Examined) -> Examined:
     """Here alone makers' codecs are tried: the service starts whatever they are."""
     if found.config is None or found.document is None:
         return found
-    wrong, untried = codec_complaints(found.document, found.config)
+    wrong, untried = codec_errors(found.document, found.config)
     config_errors = tuple(sorted({*found.config_errors, *wrong}))
     return replace(found, config_errors=config_errors, doubts=(*found.doubts, *untried))
 
@@ -114,8 +114,8 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     kinds: dict[Place, BaseModel] = {}
     if draft is not None:
         config_errors += draft.config_errors
-        config_errors += file_complaints(configs[0], draft.parts)
-        config_errors += configuration_complaints(configs[0])
+        config_errors += file_errors(configs[0], draft.parts)
+        config_errors += configuration_errors(configs[0])
         doubts += _of_packages(configs[0])
         mistakes, doubtful, kinds = _kinds(configs[0], draft)
         doubts += doubtful
@@ -161,7 +161,7 @@ def _facts(
         # a source that is wrong itself is reported once, not again at each deployment
         conflicts = [c for c in conflicts if c.key != "deployment.source"]
     secrets = secret_files(draft.parts) if draft else frozenset()
-    evidence = evidence_complaints(
+    evidence = evidence_errors(
         [r for r in rows if Path(r.file).exists()], knowledge, lambda p: is_secret(p, secrets)
     )
     reported = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
@@ -247,7 +247,7 @@ def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path
     return [(path, inbox) for path in found]
 
 
-def _kind_complaints(
+def _kind_errors(
     document: Document,
     table: str,
     rows: Mapping[int, SinkTable | Notify],
@@ -279,8 +279,8 @@ def _kinds(
 ) -> tuple[list[ConfigError], list[ConfigError], dict[Place, BaseModel]]:
     """About sinks and receivers: mistakes, what a person should know, and the settings."""
     parts = draft.parts
-    mistakes, sinks = _kind_complaints(document, "sink", parts.sinks, sink_kind)
-    wrong, receivers = _kind_complaints(document, "notify", parts.notify, receiver_kind)
+    mistakes, sinks = _kind_errors(document, "sink", parts.sinks, sink_kind)
+    wrong, receivers = _kind_errors(document, "notify", parts.notify, receiver_kind)
     mistakes += wrong
     doubts: list[ConfigError] = []
     for number, own in receivers.items():

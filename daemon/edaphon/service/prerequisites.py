@@ -299,7 +299,7 @@ def _allowed(place: Path) -> str:
     )
 
 
-def codec_complaints(
+def codec_errors(
     document: Document, config: Configuration, all_s: float = ALL_CODECS_S
 ) -> tuple[list[ConfigError], list[ConfigError]]:
     """About codecs that can't be loaded, and about those for which there was no time."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edaphon.config.model import is_secret, secret_files
 from edaphon.databases import StorageFault, fault_of
-from edaphon.facts import FactRow, evidence_complaints, new_rows
+from edaphon.facts import FactRow, evidence_errors, new_rows
 from edaphon.journal import JournalBusy
 from edaphon.people import own_account
 from edaphon.service.check import configured
@@ -128,7 +128,7 @@ def _storage_refused(folder: Path, error: OSError | sqlite3.OperationalError) ->
 def _take_over(service: Service, rows: list[FactRow]) -> None:
     """Facts of files with what they rest on; one whose evidence is missing waits for it."""
     secrets = secret_files(service.config)
-    config_errors = evidence_complaints(
+    config_errors = evidence_errors(
         rows, service.deriver.knowledge, lambda path: is_secret(path, secrets)
     )
     for config_error in config_errors:

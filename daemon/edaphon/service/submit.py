@@ -281,11 +281,11 @@ def wait_derived(storage: Storage, before: Before) -> int:
         follow(storage, storage.ask("recalibrate"))
         storage.ask("flush")
     except DaemonOff:
-        _tell(("all that was entered",))
+        _report(("all that was entered",))
         with settled_deriver(storage):
             pass
     finally:
-        _tell(())
+        _report(())
     with reading(storage) as series:
         return sum(differing_since(series, before).values())
 
@@ -314,14 +314,14 @@ def reading(storage: Storage) -> Iterator[Series]:
 def follow(storage: Storage, answer: dict[str, Any]) -> dict[str, Any]:
     """Until the daemon says that all is derived again: its last answer."""
     while not answer["done"]:
-        _tell(answer["pending"])
+        _report(answer["pending"])
         time.sleep(POLL_S)
         answer = storage.ask("recalibrate")
-    _tell(())
+    _report(())
     return answer
 
 
-def _tell(pending: Sequence[str]) -> None:
+def _report(pending: Sequence[str]) -> None:
     more = f" and {len(pending) - 1} more" if len(pending) > 1 else ""
     words = f"deriving again: {pending[0]}{more}" if pending else ""
     overwrite(words)

@@ -357,7 +357,7 @@ class Delivery:
         self._offers.server(self._opened().server)
         if self.state.blocked:
             self._offers.soon()
-        self._tell(True, "", False)
+        self._report(True, "", False)
 
     def _failed(self, later: Later) -> None:
         if self._stop.is_set():
@@ -368,12 +368,12 @@ class Delivery:
             self._fit(LONG_S + 1)
         if later.blocked:
             self._close()
-        self._tell(False, later.why, later.blocked)
+        self._report(False, later.why, later.blocked)
         self._hurry.clear()
         if not self._stop.is_set():
             self._rest(wait_s(later, self.counts.failures, self._rng), self._hurry)
 
-    def _tell(self, up: bool, why: str, blocked: bool) -> None:
+    def _report(self, up: bool, why: str, blocked: bool) -> None:
         changed = self.state.up != up
         since_ns = self._clock.wall_ns() if changed else self.state.since_ns
         self.state = DeliveryState(self.name, up, why, blocked, since_ns)

@@ -77,7 +77,7 @@ class Storage:
         except DaemonRefuses as refusal:
             raise fail(str(refusal)) from None
         if not self.layout.series.exists():
-            raise fail(f"no values yet in {self.layout.folder}; start `edaphon run` first")
+            raise fail(self.layout.why_no_values())
         return Series(self.layout.series, read_only=True)
 
     def _settle(self) -> None:

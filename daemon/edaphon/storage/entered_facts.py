@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # these import the drivers
     from edaphon.derive.decode import Sources
     from edaphon.derive.plan import Plan
 
-__all__ = ["Entered", "EnteredFacts", "told_in"]
+__all__ = ["Entered", "EnteredFacts", "facts_entered"]
 
 
 class Entered(NamedTuple):
@@ -79,7 +79,7 @@ class EnteredFacts:
         return found
 
 
-def told_in(storage: Storage) -> EnteredFacts:
+def facts_entered(storage: Storage) -> EnteredFacts:
     """From the journal; damaged rows are passed over, `edaphon verify` lists them."""
     if not storage.layout.journal.exists():
         return EnteredFacts((), lambda: _sources_of_file(storage.config))

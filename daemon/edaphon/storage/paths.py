@@ -32,6 +32,14 @@ class Layout:
     def series(self) -> Path:
         return self.folder / "series.sqlite"
 
+    def why_no_values(self) -> str:
+        """For a person: another folder was named, or nothing was recorded yet."""
+        if self.journal.is_dir() or not any(self.folder.glob("*")):
+            return f"no values yet in {self.folder}; start `edaphon run` first"
+        inner = next(self.folder.glob("*/journal"), None)
+        hint = f"; did you mean {inner.parent}?" if inner else ""
+        return f"expected a storage folder, with journal/ in it, got {self.folder}{hint}"
+
     @property
     def state(self) -> Path:
         return self.folder / "state.sqlite"
@@ -95,6 +103,8 @@ def find_folder(file: Path | None = None, folder: Path | None = None) -> Path:
     Nothing else in the configuration has to be right. Raises FolderUnknown.
     """
     if folder is not None:
+        if not os.path.lexists(folder):
+            raise FolderUnknown(f"expected a storage folder, got nothing at {folder}: {NAME_IT}")
         return folder.absolute()
     path = file or next((each for each in USUAL_FILES if os.path.exists(each)), None)
     if path is None and USUAL_FOLDER.is_dir():

@@ -275,7 +275,7 @@ def read_document(file: str, text: str) -> Document:
         except tomllib.TOMLDecodeError as error:
             number = _error_line(error, text)
             mended = None if number in repaired else _mended(text, number)
-            config_errors.append(_syntax_complaint(file, text, number, error))
+            config_errors.append(_syntax_error(file, text, number, error))
             if mended is None:
                 break
             text = mended
@@ -366,9 +366,7 @@ def _list_header(line: str) -> str:
     return found[1] if found and found[1] in _LISTS else ""
 
 
-def _syntax_complaint(
-    file: str, text: str, number: int, error: tomllib.TOMLDecodeError
-) -> ConfigError:
+def _syntax_error(file: str, text: str, number: int, error: tomllib.TOMLDecodeError) -> ConfigError:
     line = text.split("\n")[number - 1]
     if name := _list_header(line):
         came, right = f"a second [{name}]", f"use [[{name}]] (double brackets) for each {name}"

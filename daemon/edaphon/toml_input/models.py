@@ -52,7 +52,7 @@ def validated(
         return TypeAdapter(kind).validate_python(row), []
     except ValidationError as error:
         errors = error.errors(include_url=False)[:MOST_ERRORS]
-    config_errors = [_complaint(document, place, kind, row, e) for e in errors if _own(e, errors)]
+    config_errors = [_error(document, place, kind, row, e) for e in errors if _own(e, errors)]
     if len(errors) == MOST_ERRORS or any(e["type"] != "extra_forbidden" for e in errors):
         return None, config_errors
     for e in errors:
@@ -79,7 +79,7 @@ def _written(error: ErrorDetails) -> Place:
     return tuple(part for part in error["loc"] if part not in _TAGS and part != "[key]")
 
 
-def _complaint(
+def _error(
     document: Document, place: Place, kind: Any, row: Any, error: ErrorDetails
 ) -> ConfigError:
     inside = _written(error)
@@ -269,7 +269,7 @@ def came_hidden(text: str, *, lines: bool = False) -> str:
     return f"U+{ord(found[0]):04X} ({name.lower()}) in {came_text(text)}"
 
 
-def configuration_complaints(document: Document) -> Iterator[ConfigError]:
+def configuration_errors(document: Document) -> Iterator[ConfigError]:
     """About such characters in a configuration, its fact tables apart."""
     table = {key: value for key, value in document.table.items() if key not in FACT_TABLES}
     for place, text in hidden_texts(table, apart=_ANY):

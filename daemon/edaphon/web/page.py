@@ -49,7 +49,7 @@ def incidents(status: Status, now_ns: int) -> tuple[IncidentRow, ...]:
 def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
     acknowledged = now_ns < one.acknowledged_until_ns
     words = f"edaphon alert ack {one.number}"
-    is_said = acknowledged or words in one.text
+    is_shown = acknowledged or words in one.text
     members = tuple(map(shortened, one.members[:MOST_MEMBERS]))
     return IncidentRow(
         number=one.number,
@@ -61,7 +61,7 @@ def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
         more=len(one.members) - len(members),
         state=_acknowledged_state(one, now_ns, offset_s) if acknowledged else "",
         text=one.text.strip(),
-        acknowledge="" if is_said else f'{words} --why "..."',
+        acknowledge="" if is_shown else f'{words} --why "..."',
     )
 
 
@@ -297,7 +297,7 @@ def make_page(look: PageLook) -> Page:
     if look.silent_since_ns is not None:
         silence = (_silence(look, look.silent_since_ns),)
         return Page(found, silence, report, shortened(look.why), silent=True)
-    problem = _trouble(look.seen.status, look.now_ns) if look.seen else ()
+    problem = _problem(look.seen.status, look.now_ns) if look.seen else ()
     return Page(found, tuple(map(shortened, problem)), report, "")
 
 
@@ -319,7 +319,7 @@ def _silence(look: PageLook, since_ns: int) -> str:
     return f"{words} (last value: {last}); {act}"
 
 
-def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
+def _problem(status: Status, now_ns: int) -> tuple[str, ...]:
     """The clock, then the recorder's own sentences; without any, what its numbers say."""
     found = []
     if not status.clock.known:

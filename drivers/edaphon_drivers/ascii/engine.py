@@ -69,7 +69,7 @@ def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
 def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None] | None:
     """None for a sheet without frame.identity."""
     identity = frame_of(sheet).identity
-    return _told(identity, address, asking.timing) if identity else None
+    return _identity_stated(identity, address, asking.timing) if identity else None
 
 
 def _asked(frame: AsciiFrame, command: bytes, timing: Timing, address: str) -> Talk[None]:
@@ -106,7 +106,7 @@ def _ends_it(one: ReadLine | Fault) -> bool:
     return not isinstance(one, Garbled)
 
 
-def _told(identity: IdentityTable, address: str, timing: Timing) -> Talk[None]:
+def _identity_stated(identity: IdentityTable, address: str, timing: Timing) -> Talk[None]:
     came_at_all = False
     for ask in identity.ask:
         wait_s = max(identity.wait_s, timing.answer_s)

@@ -146,8 +146,8 @@ class Clock:
         found = self.local(" ".join(texts), self.year)
         if found is None:
             return None
-        local_ns, said_s = found
-        ns = local_ns - (self.offset_s if said_s is None else said_s) * _SECOND_NS
+        local_ns, stated_s = found
+        ns = local_ns - (self.offset_s if stated_s is None else stated_s) * _SECOND_NS
         return ns if 0 <= ns < 2**63 else None
 
     def local(self, text: str, year: int | None) -> tuple[int, int | None] | None:
@@ -221,8 +221,8 @@ def _local_time(parts: Mapping[str, str], year: int | None) -> tuple[int, int | 
         days = _days(
             _year(parts, year), _month(parts), int(parts.get("d", 1)), int(parts.get("j", 0))
         )
-        said_s = offset_s(parts["z"]) if "z" in parts else None
-        return days * 86400 * _SECOND_NS + _day_ns(parts), said_s
+        stated_s = offset_s(parts["z"]) if "z" in parts else None
+        return days * 86400 * _SECOND_NS + _day_ns(parts), stated_s
     except ValueError:
         return None
 
@@ -309,16 +309,16 @@ def date_row(
             ' settings = { start = "2026-04-01T12:00:00Z" }'
         )
     stamp = " ".join(texts)
-    local_ns, said_s, year = _local(texts, stamp, clock, context)
+    local_ns, stated_s, year = _local(texts, stamp, clock, context)
     if not -_DAY_NS <= local_ns < 2**63:
         raise NoTime(f"expected a time between 1970 and 2262, got {stamp!r}")
     again = stamp == context.stamp
     places = clock.spread.rows if clock.spread else 1
     later = False
-    if said_s is None and clock.zone is not None:
-        said_s, later = _offset_s(local_ns, again and context.same < places, clock.zone, context)
+    if stated_s is None and clock.zone is not None:
+        stated_s, later = _offset_s(local_ns, again and context.same < places, clock.zone, context)
     same = context.same + 1 if again and later == context.later else 1
-    time_ns = local_ns - (clock.offset_s if said_s is None else said_s) * _SECOND_NS
+    time_ns = local_ns - (clock.offset_s if stated_s is None else stated_s) * _SECOND_NS
     if not 0 <= time_ns < 2**63:
         raise NoTime(f"expected a time between 1970 and 2262, got {stamp!r}")
     after = context._replace(stamp=stamp, same=same, local_ns=local_ns, later=later, year=year)

@@ -27,7 +27,7 @@ from edaphon_drivers.sheets import Sheet, load_sheet
 _MANY_CELLS = 5  # what stands above the rows are pairs: Model, SN, Software Version
 
 
-def read_heard(piece: Piece, sheet: Sheet, context: Context) -> Iterator[Slice]:
+def read_pushed(piece: Piece, sheet: Sheet, context: Context) -> Iterator[Slice]:
     """A line that the instrument's own sheet does not know is a header; a bad one is refused."""
     if error := like_error(sheet):
         raise Refused("a sheet without errors", error, sheet.model)
@@ -137,7 +137,7 @@ def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator
     if not layout.zone_known:
         raise Refused("utc_offset or zone of this file; it says none", piece.name)
     if layout.form == "heard":
-        yield from read_heard(piece, sheet, context)
+        yield from read_pushed(piece, sheet, context)
     elif layout.form == "li8200":
         yield from read_li8200(piece, layout, sheet, context)
     else:

@@ -55,7 +55,7 @@ class SerialLink:
     def __init__(self, path: str, options: SerialOptions = _USUAL) -> None:
         self.name = path
         self.is_remote = path.startswith("rfc2217://")
-        self._heard_s = time.monotonic()
+        self._received_s = time.monotonic()
         with self._down_if("a port that opens"):
             self._port = self._made(options)
             if options.rts is not None:
@@ -96,7 +96,7 @@ class SerialLink:
             if waiting > _FLOOD_BYTES:
                 raise ValueError(f"{waiting} bytes that nobody asked for")
             if came := self._port.read(min(max(1, waiting), _CHUNK_BYTES)):
-                self._heard_s = time.monotonic()
+                self._received_s = time.monotonic()
                 return bytes(came)
             if time.monotonic() >= until_s:
                 self._ask_server()
@@ -104,9 +104,9 @@ class SerialLink:
 
     def _ask_server(self) -> None:
         """One that lost its power ends no connection: it has to acknowledge that no break is on."""
-        if self.is_remote and time.monotonic() - self._heard_s > _QUIET_S:
+        if self.is_remote and time.monotonic() - self._received_s > _QUIET_S:
             self._port.break_condition = False
-            self._heard_s = time.monotonic()
+            self._received_s = time.monotonic()
 
     def close(self) -> None:
         with suppress(OSError, termios.error):

@@ -151,13 +151,13 @@ class SimulatedLine(PluggedPort):
         self._outbox = _Outbox()
 
     def _serve(self) -> None:
-        buffer, heard_at = b"", 0.0
+        buffer, received_at = b"", 0.0
         while not self._stopping.is_set():
             data = self._received()
-            if buffer and not data and time.monotonic() - heard_at > _QUIET_S:
+            if buffer and not data and time.monotonic() - received_at > _QUIET_S:
                 buffer = b""
             if data:
-                buffer, heard_at = self._answered(buffer + data), time.monotonic()
+                buffer, received_at = self._answered(buffer + data), time.monotonic()
             self._send_due()
 
     def _received(self) -> bytes:

@@ -82,12 +82,12 @@ def _sensecap() -> Decoder:
 
     def decode(entry: Entry) -> list[Given]:
         identity = sensecap.decode_identity(entry_bytes(entry), entry["f_port"], sheet)
-        return plain(entry) + (list(_said(identity)) if identity else [])
+        return plain(entry) + (list(_reported(identity)) if identity else [])
 
     return decode
 
 
-def _said(identity: Identity) -> Iterator[Given]:
+def _reported(identity: Identity) -> Iterator[Given]:
     """Of itself; the maker's decoder gives the interval in seconds."""
     yield Given("sensor_id", identity.serial, None)
     yield Given("software_version", identity.version, None)

@@ -54,7 +54,7 @@ def _sdi12(model: str | None = None, **first_output: int) -> Decoder:
             values = parse_values(address, line, crc or command.startswith("RC"))
             sheet = load_sheet(model) if model else None
             return list(_values(values, entry, sheet, first_output.get(command, 0)))
-        return _said(command, address, line, crc)
+        return _reported(command, address, line, crc)
 
     return decode
 
@@ -94,7 +94,7 @@ def _names(sheet: Sheet, declared: Sequence[str | None]) -> tuple[str, ...]:
     return sheet.commands[0].outputs
 
 
-def _said(command: str, address: str, line: bytes, crc: bool) -> list[Given]:
+def _reported(command: str, address: str, line: bytes, crc: bool) -> list[Given]:
     if command == "" or re.fullmatch(r"A[0-9A-Za-z]", command):
         stated = parse_acknowledgement(line)
         if stated != (command[1:] or address):

@@ -254,7 +254,7 @@ class Life:
         self.series.close()
 
     def reported(self) -> dict[str, Any]:
-        return _told(self.series, self.deriver.state)
+        return _identity_stated(self.series, self.deriver.state)
 
     def rows(self) -> dict[tuple[str, int], dict[str, object]]:
         return _rows(self.series)
@@ -270,7 +270,7 @@ def folders() -> Iterator[Path]:
 def reported(folder: Path, entries: Sequence[Entry]) -> dict[str, Any]:
     """What the line makes of the whole journal in one step, all facts known from the start."""
     series, state = _at_once(folder, entries)
-    found = _told(series, state)
+    found = _identity_stated(series, state)
     series.close()
     return found
 
@@ -318,7 +318,7 @@ def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, PipelineSt
     return series, line.state
 
 
-def _told(series: Series, state: PipelineState) -> dict[str, Any]:
+def _identity_stated(series: Series, state: PipelineState) -> dict[str, Any]:
     """Everything that must be the same however it came about."""
     return {
         "heads": [(h.channel, h.day, h.n, h.digest) for h in series.heads()],

@@ -8,7 +8,7 @@ import pytest
 from edaphon.facts import (
     FactRow,
     Knowledge,
-    evidence_complaints,
+    evidence_errors,
     evidence_files,
     knowledge_conflicts,
     read_facts,
@@ -38,7 +38,7 @@ def rows(file: Path) -> tuple[FactRow, ...]:
 
 def test_a_file_with_its_hash_is_right_and_is_shown_to_who_copies_it(tmp_path):
     file = written(tmp_path, f'{{ "scans/c.pdf" = "{HASH}" }}')
-    assert evidence_complaints(rows(file), Knowledge()) == []
+    assert evidence_errors(rows(file), Knowledge()) == []
     (named,) = evidence_files(rows(file))
     assert (named.path, named.sha256) == (tmp_path / "scans" / "c.pdf", HASH)
     assert examine([file]).config_errors == ()
@@ -73,8 +73,8 @@ def test_a_missing_file_is_shown_with_the_folder_that_was_looked_in(tmp_path, na
 def test_what_was_applied_needs_its_files_no_more(tmp_path):
     found = rows(written(tmp_path, f'{{ "gone.pdf" = "{HASH}" }}'))
     knowledge = Knowledge().learn(EntryId(1, 1), found[0].fact)
-    assert evidence_complaints(found, knowledge) == []
-    assert evidence_complaints(found, Knowledge())
+    assert evidence_errors(found, knowledge) == []
+    assert evidence_errors(found, Knowledge())
 
 
 def test_facts_without_evidence_name_no_files(tmp_path):

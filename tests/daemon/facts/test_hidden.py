@@ -9,7 +9,7 @@ from edaphon.facts.files import from_payload, to_payload
 from edaphon.model import EntryId
 from edaphon.service.check import examine
 from edaphon.toml_input import read_document
-from edaphon.toml_input.models import configuration_complaints
+from edaphon.toml_input.models import configuration_errors
 
 HIDDEN = ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\u200e", "\u061c", "\u200b",
           "\ufeff", "\u00ad", "\u2028", "\U000e0041"]  # fmt: skip
@@ -83,15 +83,15 @@ def test_names_in_a_configuration_have_no_hidden_character(character: str) -> No
     escaped = f"\\U{ord(character):08x}"
     for name in ("NAME", "TITLE"):
         text = CONFIG.replace(name, f"a{escaped}b")
-        (line,) = map(str, configuration_complaints(read_document("edaphon.toml", text)))
+        (line,) = map(str, configuration_errors(read_document("edaphon.toml", text)))
         assert f"U+{ord(character):04X}" in line
         assert line.isprintable()
     text = CONFIG.replace("model.own", f'model."a{escaped}b"')
-    assert len(list(configuration_complaints(read_document("edaphon.toml", text)))) >= 1
+    assert len(list(configuration_errors(read_document("edaphon.toml", text)))) >= 1
 
 
 def test_what_goes_over_a_wire_may_hold_any_character() -> None:
-    assert list(configuration_complaints(read_document("edaphon.toml", CONFIG))) == []
+    assert list(configuration_errors(read_document("edaphon.toml", CONFIG))) == []
 
 
 def test_check_lists_them(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from edaphon.commands import main
 from edaphon.config import Configuration
 from edaphon.service import prerequisites
 from edaphon.service.check import examine
-from edaphon.service.prerequisites import codec_complaints
+from edaphon.service.prerequisites import codec_errors
 from edaphon.toml_input import Document
 
 GOOD = "function decodeUplink(i) { return { data: { t: i.bytes[0] } }; }"
@@ -75,7 +75,7 @@ def test_a_good_codec_is_no_mistake_and_the_service_starts_with_any(
 
 def test_codecs_for_which_there_was_no_time_are_listed(tmp_path: Path) -> None:
     document, config = examined(configuration(tmp_path, "good", "broken"))
-    wrong, untried = codec_complaints(document, config, all_s=-1.0)
+    wrong, untried = codec_errors(document, config, all_s=-1.0)
     assert wrong == []
     assert [c.came.split("/")[-1].split('"')[0] for c in untried] == ["good.js", "broken.js"]
 
@@ -86,5 +86,5 @@ def test_a_codec_of_many_sources_is_tried_once(
     document, config = examined(configuration(tmp_path, "good", "good", "good"))
     tried: list[str] = []
     monkeypatch.setattr(prerequisites, "_codec_problem", lambda source: tried.append(source.path))
-    assert codec_complaints(document, config) == ([], [])
+    assert codec_errors(document, config) == ([], [])
     assert len(tried) == 1

@@ -161,7 +161,7 @@ def test_status_and_log_show_a_refused_line_and_rows_of_one_time(
         text, _ = call(station, "status", codes=(1,))
     assert "3 derived = 2 current + 1 conflicts" in text
     assert "6 lines = 3 rows + 1 headers + 0 blank + 2 refused; line 5:" in text
-    assert f"TROUBLE file/log {tmp_path}/log.csv: 2 lines refused; line 5: " in text
+    assert f"PROBLEM file/log {tmp_path}/log.csv: 2 lines refused; line 5: " in text
     shown = [r.getMessage() for r in caplog.records if "line refused" in r.getMessage()]
     assert len(shown) == 1  # once for the file and the kind of reason
     assert "log.csv" in shown[0]

@@ -97,11 +97,11 @@ def test_status_of_a_silent_source_exits_1_after_a_restart_too(tmp_path: Path):
         probes.bus.probes["a"].fault = lambda _: "silent"
         for _ in range(2):
             with running(station.file) as service:
-                desk = Requests(service)
+                requests = Requests(service)
                 wait_until(
                     lambda: any(
                         words.startswith("sdi12/a")
-                        for words in desk.answer({"verb": "status"})["trouble"]  # noqa: B023
+                        for words in requests.answer({"verb": "status"})["trouble"]  # noqa: B023
                     ),
                     "the silent probe",
                 )

@@ -10,7 +10,7 @@ from tests.daemon.sinks.samples import CHANNELS, run
 from tests.fake_influx import FakeInflux
 from tests.programs import output, require
 
-from edaphon.network.requests import tls_trouble
+from edaphon.network.requests import tls_problem
 from edaphon.sinks.influxdb import InfluxSettings, open_sink
 from edaphon.sinks.sink import Later
 
@@ -74,7 +74,7 @@ def test_a_certificate_for_another_name_blocks(certificate: Path, version: Versi
 
 
 def test_a_certificate_from_the_future_points_at_the_clock() -> None:
-    later = tls_trouble("https://x", "certificate verify failed: certificate is not yet valid")
+    later = tls_problem("https://x", "certificate verify failed: certificate is not yet valid")
     assert "clock of this machine is not set" in later.why
     assert not later.blocked
 

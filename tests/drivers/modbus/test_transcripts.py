@@ -26,7 +26,7 @@ def _played(path):
     return transcript, play(kind(address, _sheet(path), Asking()), transcript)
 
 
-def _said(name):
+def _reported(name):
     path = next(path for path in _FILES if path.stem == name)
     transcript, played = _played(path)
     assert played.fault is None
@@ -58,13 +58,13 @@ def test_every_modbus_model_has_a_good_transcript_of_all_its_outputs(model):
 
 
 def test_firmware_serial_number_and_baseline_correction_of_an_s8_are_its_identity():
-    identity = _said("senseair.s8.identity")
+    identity = _reported("senseair.s8.identity")
     assert (identity.version, identity.serial) == ("1.32", "01A2B3C4")
     assert identity.settings == {"abc_period_h": "0"}
 
 
 def test_the_settings_of_an_scd30_stand_in_its_identity():
-    identity = _said("sensirion.scd30.identity")
+    identity = _reported("sensirion.scd30.identity")
     assert identity.version == "3.66"
     assert identity.settings == {
         "interval_s": "2",
@@ -75,7 +75,7 @@ def test_the_settings_of_an_scd30_stand_in_its_identity():
 
 
 def test_the_objects_of_a_device_identification_are_its_identity():
-    identity = _said("vaisala.gmp252-modbus.identity")
+    identity = _reported("vaisala.gmp252-modbus.identity")
     assert (identity.vendor, identity.model) == ("Vaisala", "GMP252")
     assert (identity.version, identity.serial) == ("1.2.3", "K0710040")
     assert identity.settings["calibration_date"] == "2020-01-31"
@@ -83,12 +83,12 @@ def test_the_objects_of_a_device_identification_are_its_identity():
 
 
 def test_a_soil_type_is_told_in_words():
-    identity = _said("seeed.s-soil-mtec-02.identity")
+    identity = _reported("seeed.s-soil-mtec-02.identity")
     assert identity.settings["soil_type"] == "sandy soil"
     assert identity.settings["temperature_unit"] == "degC"
 
 
 def test_a_refused_setting_keeps_the_others():
-    identity = _said("dfrobot.sen0601.identity")
+    identity = _reported("dfrobot.sen0601.identity")
     assert identity.settings["tds_coefficient"] == "0.5"
     assert "temperature_offset" not in identity.settings

@@ -37,7 +37,7 @@ from edaphon.network.requests import (
     ended_at,
     is_loopback,
     tls_context,
-    tls_trouble,
+    tls_problem,
 )
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
@@ -151,7 +151,7 @@ class Email:
                 return None
             if deadline.over:
                 return SendLater(f"{self._place} did not take the mail within {WHOLE_S:g} s")
-            return self._trouble(error, secrets)
+            return self._problem(error, secrets)
 
     def _deliver(
         self, client: smtplib.SMTP, written: EmailMessage
@@ -176,10 +176,10 @@ class Email:
             return SendLater(f"{self._place} does not take it for {words}")
         return SendRefused(f"{self._place} refuses it for {words}")
 
-    def _trouble(self, error: Exception, secrets: Secrets) -> SendLater | SendRefused:
+    def _problem(self, error: Exception, secrets: Secrets) -> SendLater | SendRefused:
         words = _words(error, secrets)
         if isinstance(error, ssl.SSLError):
-            return SendLater(tls_trouble(self._place, words).why)
+            return SendLater(tls_problem(self._place, words).why)
         if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
             return SendRefused(f"{self._place} refuses user or password: {words}")
         if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:

@@ -17,7 +17,7 @@ from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.printer import show_json, show_lines
 from edaphon.service.check import Configured, configured, usual_file
 from edaphon.storage.access import Storage, fail
-from edaphon.storage.entered_facts import told_in
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import read_bytes
@@ -414,7 +414,7 @@ def _add(
     if certificates:
         row["evidence"] = {one.name: one.sha256 for one in certificates}
     text = toml_row(kind, row)
-    config_errors = _complaints(text, str(target), place)
+    config_errors = _errors(text, str(target), place)
     if config_errors:
         raise fail("\n".join(as_options(config_error) for config_error in config_errors), USAGE)
     written = _written(target, text, certificates)
@@ -440,7 +440,7 @@ def _place(file: Path | None, write: Path | None) -> _AddPlace:
     own = configured(file or usual_file())
     storage = Storage(own.config, Layout(own.config.storage.folder))
     inbox = own.config.facts.inbox if own.config.facts else None
-    return _AddPlace(own, told_in(storage).knowledge, inbox)
+    return _AddPlace(own, facts_entered(storage).knowledge, inbox)
 
 
 def _inbox(place: _AddPlace) -> Path:
@@ -449,7 +449,7 @@ def _inbox(place: _AddPlace) -> Path:
     return place.inbox
 
 
-def _complaints(text: str, file: str, place: _AddPlace) -> list[ConfigError]:
+def _errors(text: str, file: str, place: _AddPlace) -> list[ConfigError]:
     """Those of check on top of what is known and of what waits in the inbox."""
     rows, wrong = read_facts(read_document(file, text))
     if place.own is None:

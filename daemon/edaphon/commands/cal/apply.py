@@ -17,24 +17,25 @@ from edaphon.commands.apply import (
     Way,
     Who,
     enter,
+    fact_of,
     new_facts,
     news,
     show,
+    unused_id,
 )
 from edaphon.commands.cal.show import found_in, state_of
 from edaphon.commands.check import write_own
-from edaphon.facts import FactRow, knowledge_conflicts, read_facts
+from edaphon.facts import FactRow
 from edaphon.preview import ChannelPreview, Preview, preview_of
 from edaphon.preview.picture import change_svg
 from edaphon.preview.text import COLUMNS, as_json, bare_lines, row_of, warnings_of
 from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.service.check import open_storage
-from edaphon.storage.access import Storage, fail
-from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.storage.access import fail
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.svg import (
     PICTURE,
 )
-from edaphon.toml_input.lines import read_document, toml_row
 
 
 def put_in_force(
@@ -50,7 +51,7 @@ def put_in_force(
     `edaphon apply` does the same without waiting.
     """
     storage = open_storage(file)
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     new = new_facts(storage, reported, facts or [], file)
     enter(storage, reported, new, Way(who, dry_run, not no_wait, json))
 
@@ -65,7 +66,7 @@ def preview(
 ) -> None:
     """Show what new facts would change in each channel; nothing is changed."""
     storage = open_storage(file)
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     new = new_facts(storage, reported, facts or [], file)
     found = preview_of(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
@@ -108,35 +109,14 @@ def revoke(
     if not why.strip():
         raise fail("expected --why with the reason, got nothing", USAGE)
     storage = open_storage(file)
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     one = found_in(reported, id)
     state = state_of(reported, one)
     if not state.in_force:
         raise fail(f"{id} is not in force: {state.words}")
-    row = _row(storage, reported, id, why)
+    name = unused_id(reported, f"revocation-of-{id}"[:60])  # one may itself have been taken back
+    row = fact_of(storage, reported, WHENCE, "revocation", {"id": name, "of": id, "why": why})
     enter(storage, reported, (row,), Way(who, dry_run, not no_wait, json))
-
-
-def _row(storage: Storage, reported: EnteredFacts, id: str, why: str) -> FactRow:
-    text = toml_row("revocation", {"id": _name(reported, id), "of": id, "why": why})
-    rows, config_errors = read_facts(read_document(WHENCE, text))
-    config = storage.config
-    config_errors += knowledge_conflicts(
-        rows, reported.knowledge, config.outputs(), sheets=config.sheets
-    )
-    if config_errors:
-        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
-    return rows[0]
-
-
-def _name(reported: EnteredFacts, id: str) -> str:
-    """One that was never used: a revocation may itself have been taken back."""
-    plain, number = f"revocation-of-{id}"[:60], 1
-    name = plain
-    while name in reported.by_id:
-        number += 1
-        name = f"{plain}-{number}"
-    return name
 
 
 def write_plots(place: Path, channels: Sequence[ChannelPreview]) -> list[Path]:

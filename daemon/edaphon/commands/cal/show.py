@@ -22,7 +22,7 @@ from edaphon.model import ALWAYS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.storage.access import Storage, fail, open_folder
-from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
+from edaphon.storage.entered_facts import Entered, EnteredFacts, facts_entered
 from edaphon.toml_input.lines import toml_row
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.chain import prepare_step
@@ -61,7 +61,7 @@ def listed(
 ) -> None:
     """List the calibrations, field checks and makers' curves that are in force."""
     storage = open_folder(file, folder)
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     if channel and channel not in reported.knowledge.channels:
         near = suggestion(channel, reported.knowledge.channels)
         raise fail(f"expected the id of a channel, got {channel!r}{near}")
@@ -267,7 +267,7 @@ def show(
 ) -> None:
     """Show one calibration, field check or maker's curve with all details."""
     storage = open_folder(file, folder)
-    reported = told_in(storage)
+    reported = facts_entered(storage)
     one = found_in(reported, id)
     fact: Any = one.reported.fact
     if evidence is not None:
