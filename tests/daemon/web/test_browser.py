@@ -196,7 +196,7 @@ def test_a_tap_opens_the_table_twin_and_the_bar_leads_to_the_sinks(phone, url):
     page.locator("summary").first.tap()
     assert table.is_visible()
     assert table.locator("tbody tr").count() == 25
-    page.get_by_role("link", name="Sinks").tap()
+    page.get_by_role("link", name="Upload").tap()
     assert page.get_by_role("heading", name="What goes out").bounding_box()["y"] < 60
 
 
