@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from edaphon_drivers.readings import Reading
 
 
+_MOST_OF_A_PLACE = 240  # characters: the path of a port, a long one too
+
+
+def _plain(place: str) -> str:
+    """In printable characters, as a topic may be anything; the end says which port it is."""
+    half = _MOST_OF_A_PLACE // 2
+    short = place if len(place) <= _MOST_OF_A_PLACE else f"{place[:half]}...{place[-half:]}"
+    return ascii(short)[1:-1]
+
+
 class Fault(Exception):
     """What was expected, what came and from where; `cause` names it on a gap."""
 
@@ -25,7 +35,7 @@ class Fault(Exception):
         self.came = came if isinstance(came, bytes) else came.encode()
         self.where = where
         seen = ascii(self.came[:80])[2:-1] if self.came else "nothing"
-        place = f" from {ascii(where[:80])[1:-1]}" if where else ""  # a topic may be anything
+        place = f" from {_plain(where)}" if where else ""
         super().__init__(f"expected {expected}, got {seen}{place}")
 
 
