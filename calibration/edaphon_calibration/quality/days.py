@@ -1,0 +1,117 @@
+"""Tests of whole days: they read one number a day in the order of the days, NaN for none."""
+
+import numpy as np
+
+from edaphon_calibration.arrays import Float, Small
+from edaphon_calibration.quality.results import FAILS, PASSES, UNKNOWN, beyond, results
+
+_ENOUGH_OF_A_DAY = 0.8  # of the rows that were due
+
+
+def replicate(
+    a_daily: Float,
+    b_daily: Float,
+    least: float,
+    learn: int = 14,
+    need: int = 5,
+    u: float = 0.0,
+) -> Small:
+    """Whether the difference of two neighbours leaves its own usual value.
+
+    `a_daily`, `b_daily` are daily medians. Usual is the median of the good days among the `learn`
+    days before, of which `need` must be there; the limit is max(least, 3 u) with `u` the standard
+    uncertainty of the difference. A failed day is not learnt, and no day that can't be judged while
+    a failed one is within `learn` days: a level that stays off is accepted by a person or late.
+    Source: WMO-No. 8, spatial consistency.
+    """
+    difference = a_daily - b_daily
+    out = np.full(len(difference), UNKNOWN, np.int8)
+    learnt = np.zeros(len(difference), bool)
+    limit = max(least, 3 * u)
+    for day in np.flatnonzero(np.isfinite(difference)):
+        begin = max(day - learn, 0)
+        good = difference[begin:day][learnt[begin:day]]
+        if len(good) >= need:
+            fails = beyond(abs(difference[day] - np.median(good)), limit)
+            out[day] = FAILS if fails else PASSES
+        recently_failed = (out[begin:day] == FAILS).any()
+        learnt[day] = out[day] == PASSES or (out[day] == UNKNOWN and not recently_failed)
+    return out
+
+
+def amplitude(shallow: Float, deep: Float, factor: float = 0.9, plus: float = 0.2) -> Small:
+    """Whether the deeper sensor swings more in a day than factor x shallower + plus [degC].
+
+    `shallow`, `deep` are daily maximum less minimum of temperature [degC]. Source: conduction of
+    heat: the amplitude falls by exp(-dz / d), d = sqrt(2 D / omega), 0.08 to 0.15 m for a day.
+    """
+    known = np.isfinite(shallow) & np.isfinite(deep)
+    return results(known, beyond(deep, factor * shallow + plus))
+
+
+def drift(
+    difference_daily: Float,
+    limit_per_day: float,
+    days: int = 14,
+    need: int = 10,
+    z: float = 2.58,
+) -> Small:
+    """Whether a difference of daily medians climbs or falls faster than the limit, and surely so.
+
+    Theil-Sen slope [unit per day] of the last `days` days, Mann-Kendall with continuity correction
+    and without ties; a single step is no drift. Source: Sen 1968
+    (doi:10.1080/01621459.1968.10480934), Mann 1945 (doi:10.2307/1907187).
+    """
+    out = np.full(len(difference_daily), UNKNOWN, np.int8)
+    for day in range(len(difference_daily)):
+        at = np.arange(max(day - days + 1, 0), day + 1)
+        at = at[np.isfinite(difference_daily[at])]
+        if len(at) >= need and at[-1] == day:
+            steep, sure = _trend(at.astype(float), difference_daily[at])
+            out[day] = FAILS if beyond(abs(steep), limit_per_day) and sure > z else PASSES
+    return out
+
+
+def _trend(day: Float, value: Float) -> tuple[float, float]:
+    """Theil-Sen slope and |z| of Mann-Kendall."""
+    first, second = np.triu_indices(len(day), 1)
+    change = value[second] - value[first]
+    slope = float(np.median(change / (day[second] - day[first])))
+    n, score = len(day), float(np.sign(change).sum())
+    spread = np.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    return slope, max(abs(score) - 1, 0.0) / float(spread)
+
+
+def supply(daily_minimum: Float, cutoff: float, days: float = 7, need: int = 3) -> str | None:
+    """Of a supply: "lost" at the cut-off [V], "will be lost" within `days`, or "fine".
+
+    A line through the last `need` daily minima [V]; None where one of them is missing.
+    Source: Campbell manuals, battery minimum of the status table.
+    """
+    last = np.asarray(daily_minimum, float)[-need:]
+    if len(last) < need or not np.isfinite(last).all():
+        return None
+    if last[-1] <= cutoff:
+        return "lost"
+    falls = -float(np.polyfit(np.arange(need), last, 1)[0])
+    left = float(last[-1]) - cutoff
+    return "fine" if falls <= 0 or beyond(left, falls * days) else "will be lost"
+
+
+def daily(day: Float, value: Float, due: int) -> tuple[Float, Float, Float, Float]:
+    """Days, medians, minima and maxima of the days that `day` (whole numbers) puts the rows into.
+
+    Days with less than 80 % of the `due` rows are NaN; days without any row between the first and
+    the last are there too.
+    """
+    use = np.isfinite(value)
+    if not use.any():
+        return (np.zeros(0),) * 4
+    days = np.arange(day[use].min(), day[use].max() + 1)
+    found = np.full((3, len(days)), np.nan)
+    edges = np.searchsorted(day[use], np.append(days, days[-1] + 1))
+    for n, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        if last - first >= _ENOUGH_OF_A_DAY * due:
+            rows = value[use][first:last]
+            found[:, n] = np.median(rows), rows.min(), rows.max()
+    return days, found[0], found[1], found[2]
