@@ -11,8 +11,7 @@ from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from edaphon_drivers.payloads import Turn
-    from edaphon_drivers.readings import Identity, Reading
+    from edaphon_drivers.readings import Identity, Reading, Turn
     from edaphon_drivers.sheets import Sheet
     from edaphon_drivers.talk import Asking, Talk
 

@@ -10,12 +10,11 @@ from tests.drivers.mutations import MUTATIONS, Sample, complaints, mutated, rand
 
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
-from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.checksums import with_crc
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import envelope_kinds, read_envelope
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Status
+from edaphon_drivers.readings import Status, Turn
 from edaphon_drivers.registry import ASKED, PUSHED, engine
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.simulators import lorawan

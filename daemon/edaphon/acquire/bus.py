@@ -16,8 +16,8 @@ from typing import ClassVar, NamedTuple, Protocol, cast
 from edaphon.clock import Clock
 from edaphon.config.sources import BUS_KINDS, Bus
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnswer
-from edaphon_drivers.links.tcp import TcpLink
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.links.serial import TcpLink
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import LINKS, UnknownPart
 from edaphon_drivers.talk import Ask, Pause, Until, is_ended
 
@@ -351,7 +351,7 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
 
         return lambda: Sdi12UartLink(bus.port)
     if bus.kind == "w1":
-        from edaphon_drivers.links.w1 import W1Link
+        from edaphon_drivers.links.i2c import W1Link
 
         return lambda: W1Link(Path(bus.port))
     if bus.kind == "i2c":

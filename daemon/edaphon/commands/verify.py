@@ -18,9 +18,9 @@ from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.config.model import SinkTable
 from edaphon.derive.decode import last_sources
-from edaphon.derive.fact_log import read_fact_log
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
+from edaphon.derive.plan import read_fact_log
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.copies import acknowledged_places
 from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled

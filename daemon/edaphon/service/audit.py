@@ -17,11 +17,10 @@ import orjson
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
-from edaphon.clock import DAY_NS, SECOND_NS
+from edaphon.clock import DAY_NS, SECOND_NS, instant_text
 from edaphon.config.model import SinkTable
 from edaphon.databases import AT_FAULT, fault_of
-from edaphon.derive.fact_log import known_facts
-from edaphon.instants import instant_text
+from edaphon.derive.plan import known_facts
 from edaphon.journal import DamagedRow, Entry, Journal, JournalReader, Kind, StateFile, read_only
 from edaphon.journal.entry import file_path
 from edaphon.journal.fact_log import FACT_LOG_KINDS

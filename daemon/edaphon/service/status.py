@@ -36,7 +36,7 @@ from edaphon.service.notes import (
 )
 from edaphon.service.service import Service
 from edaphon.service.station_tree import Planned, planned_now, visit_rows
-from edaphon_calibration.flags import Flag
+from edaphon_calibration.checks import Flag
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
 _NO_DATA = frozenset({What.SILENT, What.NO_NUMBER})

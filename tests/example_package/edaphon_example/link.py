@@ -1,6 +1,6 @@
 """An open line, `port = "example://host:port"`; edaphon's own link to TCP does the work."""
 
-from edaphon_drivers.links.tcp import TcpLink
+from edaphon_drivers.links.serial import TcpLink
 
 
 class ExampleLink(TcpLink):
