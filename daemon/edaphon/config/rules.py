@@ -35,7 +35,7 @@ from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
 from edaphon_drivers.registry import (
-    ASKED,
+    ASKED_ON,
     ENGINES,
     ENVELOPES,
     LINKS,
@@ -85,13 +85,7 @@ def _sheet(name: str, model: OwnModel) -> Sheet | None:
 
 # What the instruments on each kind of line speak when they are asked.
 _SPOKEN = {
-    "sdi12": ("sdi12",),
-    "sdi12-uart": ("sdi12",),
-    "serial": ("ascii", "modbus"),
-    "modbus-tcp": ("modbus",),
-    "w1": ("w1",),
-    "i2c": ("i2c",),
-    "stream": (),
+    bus: tuple(engine for engine, kinds in ASKED_ON.items() if bus in kinds) for bus in BUS_KINDS
 }
 
 
@@ -222,7 +216,7 @@ def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
     if isinstance(source, ScheduledSource):
         bus = parts.buses.get(source.bus)
         if bus is not None and LINKS.package(bus.kind):
-            return ASKED
+            return tuple(ASKED_ON)
         return _SPOKEN.get(bus.kind) if bus else None
     if isinstance(source, HeardSource):
         return ("ascii",)

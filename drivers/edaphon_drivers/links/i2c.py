@@ -14,6 +14,16 @@ _I2C_SLAVE = 0x0703  # linux/i2c-dev.h
 _SILENT = {errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN}
 
 
+def open_i2c(port: str, _: object) -> "I2cLink":
+    """The kernel knows the speed of the adapter."""
+    return I2cLink(port)
+
+
+def open_w1(port: str, _: object) -> "W1Link":
+    """The folder of the sensors of the kernel's 1-Wire adapters."""
+    return W1Link(Path(port))
+
+
 class AnsweredAtOnce:
     """A link whose `write` waits for the answer, and keeps it."""
 

@@ -141,6 +141,14 @@ def _number(error: Exception) -> int | None:
 _CONNECT_S = 5.0
 
 
+def open_line(port: str, options: SerialOptions = _USUAL) -> "SerialLink | TcpLink":
+    """A serial port by its path or `rfc2217://`, or a line on a socket by `tcp://host:port`."""
+    if port.startswith("tcp://"):
+        host, _, number = port.removeprefix("tcp://").rpartition(":")
+        return TcpLink(host, int(number))
+    return SerialLink(port, options)
+
+
 class TcpLink:
     """An open connection to host:port. Every method raises LinkDown."""
 
