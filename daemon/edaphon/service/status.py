@@ -34,6 +34,7 @@ from edaphon.service.notes import (
     refusal_problems,
     set_aside_words,
 )
+from edaphon.service.packages import lacking_outlets
 from edaphon.service.service import Service
 from edaphon.service.station_tree import Planned, planned_now, visit_rows
 from edaphon_calibration.checks import Flag
@@ -170,6 +171,8 @@ def _sentences(
     for words in lost_facts_text(service.deriver.lost_facts):
         yield "", (), words
     for words in missing_text(service.deriver.plan.missing, service.packages):
+        yield "", (), words
+    for words in lacking_outlets(service.packages):
         yield "", (), words
     for words in aside_words(aside_rows(service.guard, service.journal)):
         yield "", (), words

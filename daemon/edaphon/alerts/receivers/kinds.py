@@ -88,6 +88,8 @@ def opened(notify: Notify, context: Context) -> Receiver:
         kind = receiver_kind(notify.kind)
         settings = kind.settings.model_validate(dict(notify.settings))
         return kind.open_receiver(settings, replace(context, receiver=notify.name))
+    except UnknownKind as error:
+        raise SendRefused(f"[[notify]] {notify.name}: {error}; type: edaphon check") from None
     except ValueError:
         pass
     raise SendRefused(
@@ -95,15 +97,19 @@ def opened(notify: Notify, context: Context) -> Receiver:
     )
 
 
+class UnknownKind(ValueError):
+    """No installed package gives this kind of receiver; the words name those that are."""
+
+
 def receiver_kind(name: str) -> ReceiverKind:
-    """What `kind = "name"` means; ValueError names the kinds that are installed."""
+    """What `kind = "name"` means; raises UnknownKind."""
     try:
         return cast(ReceiverKind, RECEIVERS.load(name))
     except UnknownPart as error:
         if name in RECEIVERS.names():
-            raise ValueError(str(error)) from error
+            raise UnknownKind(str(error)) from error
     known = ", ".join(RECEIVERS.names())
-    raise ValueError(f"expected a kind of receiver ({known}), got {name!r}")
+    raise UnknownKind(f"expected a kind of receiver ({known}), got {name!r}")
 
 
 def remarks(name: str, settings: BaseModel, parts: Parts) -> tuple[list[Remark], list[Remark]]:
