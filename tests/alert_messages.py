@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from edaphon.alerts.due import summary, trial, visit_ended, well
 from edaphon.alerts.language import LANGUAGES, chosen, load_language
 from edaphon.alerts.model import LOGGER, Incident, Message, Node, NodeKind, Occasion, Severity, What
-from edaphon.alerts.reports import summary, trial, visit_ended, well
 from edaphon.alerts.words import Location, message
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -32,12 +32,11 @@ from edaphon_drivers.ascii import sheet as ascii_keys
 from edaphon_drivers.files import sheet as file_keys
 from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.modbus import table as modbus_keys
-from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
+from edaphon_drivers.readings import Piece, Turn, pack_exchange, pack_message, pack_piece
 from edaphon_drivers.registry import engine, sheet_errors
 from edaphon_drivers.sdi12 import parse as sdi12_keys
 from edaphon_drivers.sheets import Output, Sheet, load_sheet, model_names, parse_sheet
-from edaphon_drivers.talk import Asking, Timing
-from edaphon_drivers.transcript import Expected, Transcript, play, read_transcript
+from edaphon_drivers.talk import Asking, Expected, Timing, Transcript, play, read_transcript
 
 PAGE = (ROOT / "docs" / "adding.md").read_text("utf-8")
 BOX = '[logger]\nid = "l1"\n[site]\nid = "s1"\n[storage]\nfolder = "/var/lib/edaphon"\n'

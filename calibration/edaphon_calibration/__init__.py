@@ -3,12 +3,15 @@
 from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain, prepare_step
 from edaphon_calibration.checks import (
     Check,
+    Flag,
     LimitKind,
     PreparedCheck,
+    Result,
     check_names,
     default_limits,
     find_check,
     prepare_check,
+    worst_flag,
 )
 from edaphon_calibration.curves import Curve, Second, curve_names, find_curve
 from edaphon_calibration.errors import (
@@ -20,7 +23,6 @@ from edaphon_calibration.errors import (
     UnknownCurve,
     UnknownQuantity,
 )
-from edaphon_calibration.flags import Flag, Result, worst_flag
 from edaphon_calibration.nomenclature import QUANTITIES, Quantity, quantity
 from edaphon_calibration.uncertainty import FieldCheck, from_limits, widened
 from edaphon_calibration.units import SAME, Conversion, canonical, check_unit, conversion

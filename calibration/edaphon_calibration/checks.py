@@ -5,19 +5,52 @@ References: U.S. IOOS QARTOD manuals (doi:10.7289/V5V40SD4).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from functools import cache
 from math import inf, isfinite
 
 import numpy as np
+import numpy.typing as npt
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
 from edaphon_calibration.errors import LimitError, UnknownCheck, suggestion, unknown
-from edaphon_calibration.flags import NOT_EVALUABLE, Flag, worst_flag
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.physics import PHYSICS, Physics
 from edaphon_calibration.registry import Known, installed
 from edaphon_calibration.units import Conversion, conversion
+
+
+class Flag(IntEnum):
+    PASSED = 1
+    NOT_EVALUATED = 2
+    SUSPECT = 3
+    FAIL = 4
+    MISSING = 9
+
+
+# A plain number: numpy asks an enum member for half a dozen attributes at every comparison.
+_UNSET = int(Flag.NOT_EVALUATED)
+
+
+class Result(IntEnum):
+    """What one test found for one value."""
+
+    NOT_EVALUABLE = -1
+    PASS = 0
+    FAIL = 1
+
+
+NOT_EVALUABLE = int(Result.NOT_EVALUABLE)
+
+
+def worst_flag(flags: list[npt.NDArray[np.int8]], n: int) -> npt.NDArray[np.int8]:
+    """The worst of several flag arrays of shape (n,); NOT_EVALUATED yields to any other."""
+    found = np.array(flags, np.int8).reshape(-1, n)
+    found[found == _UNSET] = 0  # below any other
+    worst: npt.NDArray[np.int8] = found.max(axis=0, initial=0)
+    worst[worst == 0] = _UNSET
+    return worst
+
 
 _HOUR_NS = 3.6e12
 _NO_SOURCE = "usual practice, no single source"

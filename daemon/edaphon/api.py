@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 import orjson
 
-from edaphon.clock import FAR_NS
+from edaphon.clock import FAR_NS, given_ns
 from edaphon.databases import AT_FAULT, StorageFault, explained, fault_of
 from edaphon.errors import (
     DamagedError,
@@ -29,7 +29,6 @@ from edaphon.errors import (
     StorageError,
     TimeError,
 )
-from edaphon.instants import given_ns
 from edaphon.journal import DamagedRow, JournalReader
 from edaphon.journal.fact_log import (
     CHECKPOINT,

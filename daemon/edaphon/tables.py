@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from edaphon.clock import instant_text
 from edaphon.errors import UnknownChannel
-from edaphon.instants import instant_text
 from edaphon.model import Float, Observations, Small
 
 if TYPE_CHECKING:

@@ -24,8 +24,7 @@ from pydantic import PlainValidator
 
 from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Identity, Reading, reported
+from edaphon_drivers.readings import Identity, Reading, Turn, reported
 from edaphon_drivers.sheets import (
     ListOf,
     Number,

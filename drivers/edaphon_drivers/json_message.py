@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
-from edaphon_drivers.readings import UNREADABLE_NS, Origin, Reading, Status
+from edaphon_drivers.readings import LARGEST_MESSAGE_BYTES, UNREADABLE_NS, Origin, Reading, Status
 from edaphon_drivers.text_values import bare_json, number_in, rfc3339_ns
 
 Path = tuple[str, ...]

@@ -11,8 +11,7 @@ from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from edaphon_drivers.payloads import Turn
-    from edaphon_drivers.readings import Identity, Reading
+    from edaphon_drivers.readings import Identity, Reading, Turn
     from edaphon_drivers.sheets import Sheet
     from edaphon_drivers.talk import Asking, Talk
 
@@ -139,11 +138,17 @@ ENVELOPES = Registry("edaphon.envelopes", "envelope")
 # Objects `lorawan.numbers.UplinkCodec`. No codec is ever guessed from the bytes: the same
 # bytes are 4.4 °C to one maker and 1126.4 °C to another.
 CODECS = Registry("edaphon.codecs", "frame.codec")
-# Classes of an open line with `write`, `read` and `close`, or of a connection to a broker.
+# Functions `(port, options) -> ` an open line with `write`, `read` and `close`, by kind of bus.
 LINKS = Registry("edaphon.links", "link")
 
-
-ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
+# The kinds of bus on which each engine of edaphon asks; those of other packages name theirs.
+ASKED_ON = {
+    "ascii": ("serial",),
+    "i2c": ("i2c",),
+    "modbus": ("serial", "modbus-tcp"),
+    "sdi12": ("sdi12", "sdi12-uart"),
+    "w1": ("w1",),
+}
 PUSHED = ("ascii", "file", "lorawan", "message")
 
 
@@ -183,8 +188,8 @@ class Engine(Protocol):
 
 def engine(name: str) -> Engine:
     """The protocol of that name; raises LookupError for one by which nobody is asked."""
-    if name in PUSHED and name not in ASKED:
-        raise LookupError(f"expected one of {', '.join(ASKED)} as an engine, got {name!r}")
+    if name in PUSHED and name not in ASKED_ON:
+        raise LookupError(f"expected one of {', '.join(ASKED_ON)} as an engine, got {name!r}")
     return cast(Engine, ENGINES.load(name))
 
 

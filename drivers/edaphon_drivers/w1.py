@@ -9,8 +9,7 @@ from typing import Annotated, NamedTuple
 
 from edaphon_drivers.checksums import crc8_maxim
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Identity, Reading, Status, reported, without_number
+from edaphon_drivers.readings import Identity, Reading, Status, Turn, reported, without_number
 from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, one_of, takes, that
 from edaphon_drivers.talk import Ask, Asking, Talk
 

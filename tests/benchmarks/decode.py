@@ -20,12 +20,12 @@ from tests.drivers.good_frames import good_samples
 from tests.drivers.patterns_in_re import slow
 
 from edaphon_drivers.ascii import sheet as frames
-from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.codec_process import pool
 from edaphon_drivers.javascript import Codec, decode_with
 from edaphon_drivers.json_message import JsonField, JsonFields
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.sheets import load_sheet
 
 __all__ = ["TITLE", "figures"]

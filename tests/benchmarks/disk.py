@@ -16,7 +16,7 @@ from tests.benchmarks.publisher import payload
 
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, EntryId, Journal, Kind
-from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
+from edaphon_drivers.readings import Turn, pack_exchange, pack_message
 
 __all__ = ["TITLE", "figures"]
 

@@ -15,7 +15,7 @@ from edaphon.clock import SystemClock
 from edaphon.derive.deriver import Deriver
 from edaphon.journal import Entry, Journal, JournalReader, Kind
 from edaphon.series import Series
-from edaphon_drivers.payloads import pack_message, unpack_message
+from edaphon_drivers.readings import pack_message, unpack_message
 
 __all__ = ["TITLE", "figures"]
 

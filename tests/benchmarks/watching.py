@@ -92,7 +92,7 @@ def _state_mb(alerts: "Notifier") -> float:
 def _say(service: Service, n: int) -> None:
     """One message of each node."""
     from edaphon.journal import Kind
-    from edaphon_drivers.payloads import pack_message
+    from edaphon_drivers.readings import pack_message
 
     now_ms = time.time_ns() // 10**6
     for node in range(NODES):

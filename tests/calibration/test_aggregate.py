@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon_calibration.aggregate import mean, relative_of_product, total
 from edaphon_calibration.draws import Normal, Rectangular, first_order, propagate
 from edaphon_calibration.errors import ParameterError
-from edaphon_calibration.uncertainty import coverage_factor, welch_satterthwaite
+from edaphon_calibration.uncertainty import (
+    coverage_factor,
+    mean,
+    relative_of_product,
+    total,
+    welch_satterthwaite,
+)
 
 
 def test_scatter_shrinks_in_a_mean_and_the_calibration_does_not() -> None:

@@ -10,7 +10,7 @@ from edaphon_calibration.checks import default_limits, find_check, prepare_check
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.physics import PHYSICS, holds_for, physical_limits
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.transcript import read_transcript
+from edaphon_drivers.talk import read_transcript
 
 # What a working instrument in the field reports (quantity, unit, number), and what none does.
 TRUE = [

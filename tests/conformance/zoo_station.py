@@ -27,8 +27,8 @@ from edaphon.service.jobs import Threads
 from edaphon.service.service import Service
 from edaphon.service.sources import Overrides, all_committed
 from edaphon.toml_input import read_document
-from edaphon_calibration.flags import Flag
-from edaphon_drivers.payloads import pack_message
+from edaphon_calibration.checks import Flag
+from edaphon_drivers.readings import pack_message
 
 __all__ = ["ReceivedMessage", "ZooStation"]
 

@@ -27,7 +27,7 @@ from tests.conformance.labels import (
 )
 from tests.drivers.mutations import Decode, Sample, random_of
 
-from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
 from edaphon_drivers.checksums import crc8_sensirion, crc_characters
 from edaphon_drivers.ddi import _checksum, _crc6, read_ddi
@@ -36,8 +36,7 @@ from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.modbus.frame import parse_request, registers_asked, rtu_frame, tcp_frame
 from edaphon_drivers.modbus.table import Read, plan_of
-from edaphon_drivers.payloads import Piece, Turn
-from edaphon_drivers.readings import Reading, reported
+from edaphon_drivers.readings import Piece, Reading, Turn, reported
 from edaphon_drivers.registry import completed, engine
 from edaphon_drivers.sdi12.parse import measurement, spelled
 from edaphon_drivers.sheets import Command, Output, Sheet, load_sheet, model_names
@@ -45,7 +44,7 @@ from edaphon_drivers.simulators import lorawan as simulated
 from edaphon_drivers.simulators.files import SimulatedLogger, SimulatedRespirometer
 from edaphon_drivers.simulators.w1 import SimulatedThermometers
 from edaphon_drivers.smart_home import decode_message
-from edaphon_drivers.transcript import read_transcript
+from edaphon_drivers.talk import read_transcript
 
 __all__ = ["ENGINES", "good_samples"]
 

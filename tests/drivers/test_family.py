@@ -10,13 +10,12 @@ from tests.drivers.mutations import MUTATIONS, Sample, complaints, mutated, rand
 
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
-from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.checksums import with_crc
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import envelope_kinds, read_envelope
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Status
-from edaphon_drivers.registry import ASKED, PUSHED, engine
+from edaphon_drivers.readings import Status, Turn
+from edaphon_drivers.registry import ASKED_ON, PUSHED, engine
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.simulators import lorawan
 from edaphon_drivers.simulators import lorawan as mqtt_messages
@@ -41,7 +40,7 @@ def harm(sample: Sample, data: bytes) -> Iterator[str]:
 
 def test_every_engine_of_a_sheet_is_tried_here() -> None:
     assert {load_sheet(model).engine for model in MODELS} <= set(ENGINES)
-    assert set(ASKED) | set(PUSHED) == set(ENGINES)
+    assert set(ASKED_ON) | set(PUSHED) == set(ENGINES)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -113,7 +112,7 @@ def one_of_each_family(name: str) -> list[Sample]:
     return list(kinds.values())
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", ASKED_ON)
 def test_any_turns_tell_who_answered_or_nothing(name: str) -> None:
     rng = random_of(f"identity {name}")
     shown = engine(name).decode_identity

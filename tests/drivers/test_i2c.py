@@ -21,10 +21,9 @@ from edaphon_drivers.i2c import (
     sheet_errors,
 )
 from edaphon_drivers.links.i2c import I2cLink
-from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
+from edaphon_drivers.readings import Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, parse_sheet
-from edaphon_drivers.talk import Asking
-from edaphon_drivers.transcript import Expected, play, read_transcript
+from edaphon_drivers.talk import Asking, Expected, play, read_transcript
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts" / "i2c"
 SCD4X = load_sheet("sensirion.scd4x")

@@ -17,8 +17,7 @@ from edaphon_drivers.json_message import (
     decode_json,
     parse_object,
 )
-from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
-from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status
+from edaphon_drivers.readings import LARGEST_MESSAGE_BYTES, UNREADABLE_NS, Reading, Status
 
 VWC = JsonField("vwc", "soil.vwc", "volumetric_water_content", "m**3/m**3")
 WARMTH = JsonField("t", "readings.0.t", "soil_temperature", "degC")

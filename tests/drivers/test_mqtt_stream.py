@@ -8,7 +8,7 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.links.mqtt_stream import Published, Stream
-from edaphon_drivers.payloads import CUT_TO_BYTES, pack_message, unpack_message
+from edaphon_drivers.readings import CUT_TO_BYTES, pack_message, unpack_message
 
 PINGRESP = b"\xd0\x00"
 SUBACK = b"\x90\x03\x00\x01\x01"

@@ -3,7 +3,7 @@
 import pytest
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.payloads import Follows, Piece, pack_piece, unpack_piece
+from edaphon_drivers.readings import Follows, Piece, pack_piece, unpack_piece
 
 # Golden: written by the first version, and by the one that counts lines. Never change them.
 PIECE_V1 = bytes.fromhex("01000200000000000005000c00000061") + b".datTIMESTAMP,T\n2026-04-01,9.5\n"

@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
-from edaphon_drivers.links.w1 import W1Link
-from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.readings import Status
+from edaphon_drivers.links.i2c import W1Link
+from edaphon_drivers.readings import Status, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.w1 import FAULTS, SimulatedThermometers
-from edaphon_drivers.talk import Asking, Timing
-from edaphon_drivers.transcript import Expected, play, read_transcript
+from edaphon_drivers.talk import Asking, Expected, Timing, play, read_transcript
 from edaphon_drivers.w1 import (
     address_error,
     decode_exchange,

@@ -31,7 +31,7 @@ from edaphon.service.service import Service
 from edaphon.service.socket import TRY_AGAIN_S
 from edaphon.service.sources import all_committed
 from edaphon.storage.client import DaemonOff, DaemonRefuses, ask
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 TOPIC = "plot/n1"
 START_S, COMMIT_S = 30.0, 90.0

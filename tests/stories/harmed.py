@@ -20,7 +20,7 @@ from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.service.process import running
-from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
+from edaphon_drivers.readings import Turn, pack_exchange, pack_message
 
 __all__ = [
     "Row",

@@ -22,7 +22,7 @@ from tests.stories.influx import Database, sink_table
 from tests.stories.station import Station, json_node, json_node_facts, teros12_facts
 
 from edaphon.journal import Kind, read_only
-from edaphon_drivers.payloads import unpack_message
+from edaphon_drivers.readings import unpack_message
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 
 __all__ = [

@@ -32,7 +32,7 @@ from tests.stories.station import Station
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.service.process import running
-from edaphon_drivers.payloads import Follows, Piece, Turn, pack_exchange, pack_message, pack_piece
+from edaphon_drivers.readings import Follows, Piece, Turn, pack_exchange, pack_message, pack_piece
 
 NOON_NS = 1_775_044_800 * 10**9  # 2026-04-01T12:00:00Z
 MINUTE_NS = 60 * 10**9

@@ -155,7 +155,8 @@ def test_a_package_is_installed_used_removed_and_installed_again(
             wait_until(lambda: len(rows(station, "plain")) == 2, "a value without the package", 60)
             time.sleep(3)  # slots in which nobody is asked
             problems = "".join(station.json("status", codes=(1,))["trouble"])
-            assert problems.count(f"install {PACKAGE} again") == 3
+            assert problems.count(f"install {PACKAGE} again") == 4
+            assert f"the sink example-csv of {PACKAGE} is not installed" in problems
         after = {name: rows(station, name) for name in CHANNELS}
         assert {n: after[n] for n in CHANNELS if n != "plain"} == {
             n: before[n] for n in CHANNELS if n != "plain"

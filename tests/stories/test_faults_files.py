@@ -26,8 +26,8 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.files import Follower
 from edaphon.config import read_config
 from edaphon.derive.decode import last_sources
-from edaphon.derive.fact_log import read_fact_log
 from edaphon.derive.pipeline import counted_files
+from edaphon.derive.plan import read_fact_log
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.journal.fact_log import recalled
 from edaphon.model import EntryId

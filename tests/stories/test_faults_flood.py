@@ -16,7 +16,7 @@ from tests.stories.station import Station
 
 from edaphon.acquire.gaps import Gap, is_flood
 from edaphon.journal import Kind, read_only
-from edaphon_drivers.payloads import unpack_message
+from edaphon_drivers.readings import unpack_message
 
 PER_S, SECONDS, SIZE = (5000, 600, 150) if LONG else (2000, 5, 150)
 KILLS = 10 if LONG else 2

@@ -19,7 +19,7 @@ from tests.stories.load import LONG, table
 
 from edaphon.service.check import examine
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet, parse_sheet
 

@@ -11,7 +11,7 @@ from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.journal.guard import NAME
 from edaphon.storage.client import DaemonRefuses
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 TOPIC = "plot/n1"
 DAEMON = str(Path(__file__).with_name("poison_daemon.py"))

@@ -18,7 +18,7 @@ from tests.stories.load import LONG, Spread, random_of, table
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.journal import Entry, Kind, read_only
-from edaphon_drivers.payloads import unpack_exchange
+from edaphon_drivers.readings import unpack_exchange
 from edaphon_drivers.sdi12.engine import decode_exchange
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus

@@ -24,7 +24,7 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.journal import Kind, read_only
 from edaphon.series import Series
-from edaphon_drivers.payloads import unpack_piece
+from edaphon_drivers.readings import unpack_piece
 
 ROWS = 526_032 if LONG else 20_000
 ROWS_KILLED = 526_032 if LONG else 8_000

@@ -42,7 +42,7 @@ from edaphon.journal import Entry, EntryId, Journal, Kind, Origin, StateFile
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.lorawan import read_envelope
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000

@@ -10,14 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, cast
 
 from edaphon.clock import Clock
-from edaphon.config.sources import BUS_KINDS, Bus
+from edaphon.config.sources import Bus
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnswer
-from edaphon_drivers.links.tcp import TcpLink
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.links.serial import SerialOptions
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import LINKS, UnknownPart
 from edaphon_drivers.talk import Ask, Pause, Until, is_ended
 
@@ -346,25 +345,6 @@ class BusOwner:
 
 def link_opener(bus: Bus) -> Callable[[], Link]:
     """What opens the line of that table; the call raises LinkDown."""
-    if bus.kind == "sdi12-uart":
-        from edaphon_drivers.links.sdi12_uart import Sdi12UartLink
-
-        return lambda: Sdi12UartLink(bus.port)
-    if bus.kind == "w1":
-        from edaphon_drivers.links.w1 import W1Link
-
-        return lambda: W1Link(Path(bus.port))
-    if bus.kind == "i2c":
-        from edaphon_drivers.links.i2c import I2cLink
-
-        return lambda: I2cLink(bus.port)
-    if bus.kind not in BUS_KINDS:
-        return lambda: _open_link(bus.kind, bus.port)
-    if bus.port.startswith("tcp://"):
-        host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
-        return lambda: TcpLink(host, int(port))
-    from edaphon_drivers.links.serial import SerialLink, SerialOptions
-
     options = SerialOptions(
         baud=bus.baud,
         bytesize=int(bus.format[0]),
@@ -373,13 +353,13 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
         rts=bus.rts,
         dtr=bus.dtr,
     )
-    return lambda: SerialLink(bus.port, options)
+    return lambda: _open_link(bus.kind, bus.port, options)
 
 
-def _open_link(kind: str, port: str) -> Link:
-    """A link of another package; where that is missing the line is down."""
+def _open_link(kind: str, port: str, options: SerialOptions) -> Link:
+    """The link of that kind; where its package is missing the line is down."""
     try:
-        return cast(Link, LINKS.load(kind)(port))
+        return cast(Link, LINKS.load(kind)(port, options))
     except UnknownPart as error:
         raise LinkMissing("a link of an installed package", str(error), port) from error
 

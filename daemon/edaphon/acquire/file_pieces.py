@@ -39,7 +39,7 @@ from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
 from edaphon_drivers.files.lines import RefusedLine, last_character, line_end, mark_of, split_lines
 from edaphon_drivers.outside import leaves, open_file
-from edaphon_drivers.payloads import Follows, Piece
+from edaphon_drivers.readings import Follows, Piece
 from edaphon_drivers.sheets import Sheet
 
 PASS_BYTES = 1 << 22  # of a long line, at once

@@ -16,7 +16,7 @@ from edaphon.model import EntryId
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.lines import mark_of, split_lines
 from edaphon_drivers.outside import open_file
-from edaphon_drivers.payloads import Follows, Piece, unpack_piece
+from edaphon_drivers.readings import Follows, Piece, unpack_piece
 
 LARGEST_PIECE_BYTES = 1 << 23  # one JSON file of a season; more is no record of an instrument
 _BLOCK_BYTES = 1 << 18

@@ -53,7 +53,7 @@ from edaphon.clock import SECOND_NS
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files.cutting import Rest
-from edaphon_drivers.payloads import Follows, Piece, pack_piece
+from edaphon_drivers.readings import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
 
 LOOK_EVERY_S = 2.0

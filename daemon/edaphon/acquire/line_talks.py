@@ -21,13 +21,11 @@ from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon.model import EntryId
 from edaphon_drivers import sdi12
-from edaphon_drivers.ascii.decode import decode_stream
-from edaphon_drivers.ascii.engine import line_end, start_commands
+from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
 from edaphon_drivers.faults import Fault, Garbled, LinkDown
 from edaphon_drivers.modbus.engine import Line
 from edaphon_drivers.modbus.frame import Request, Shape, answers, parse_request
-from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.readings import Identity, Reading, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sdi12.parse import parse_identity
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
 

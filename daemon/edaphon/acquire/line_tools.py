@@ -53,8 +53,7 @@ from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
-from edaphon_drivers.payloads import Turn, pack_exchange
-from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.readings import Identity, Reading, Turn, pack_exchange
 from edaphon_drivers.registry import engine
 from edaphon_drivers.talk import Asking, Talk, Timing
 

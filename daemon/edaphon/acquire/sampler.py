@@ -39,7 +39,7 @@ from edaphon.acquire.switches import (
 from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, PackageMissing
-from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.readings import Turn, pack_exchange
 from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing

@@ -16,7 +16,7 @@ from edaphon.acquire.bus import Link
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.journal import Entry, Journal, Kind
 from edaphon_drivers.faults import LinkDown
-from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.readings import Turn, pack_exchange
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 16384

@@ -26,6 +26,7 @@ from edaphon.alerts.language import (
 )
 from edaphon.alerts.model import LOGGER, Incident, Message, Node, NodeKind, Occasion, Severity, What
 from edaphon.printer import visible
+from edaphon_drivers.registry import ASKED_ON
 from edaphon_drivers.sheets import Sheets
 
 _LONGEST = 300  # characters of a reason in others' words
@@ -179,7 +180,6 @@ def _lines(
 
 MOST_SITE, MOST_CAUSE = 60, 100  # characters in a title
 _NS = 1_000_000_000
-_ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
 _ELSEWHERE = {"file", "lorawan", "message"}
 _FLAPS_FROM = 4  # turns
 _BY_MEMBERS = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE}  # what else hangs on it is well
@@ -309,7 +309,7 @@ class IncidentWords:
         n = round(slots) - 1 if self.incident.back_ns else int(slots)  # the first data are no gap
         if n < 1:
             return {}
-        lang, asked = self.lang, _ASKED.intersection(self.variants)
+        lang, asked = self.lang, ASKED_ON.keys() & set(self.variants)
         times = {"asked": lang.count("asked", n)} if asked else {}
         return times | {"slots": lang.count("slots", n)}
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.clock import SECOND_NS
+from edaphon.clock import SECOND_NS, instant_text
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
-from edaphon.instants import instant_text
 from edaphon.people import account_name
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
@@ -25,7 +24,7 @@ from edaphon.service.submit import (
 )
 from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.entered_facts import EnteredFacts, facts_entered
+from edaphon.storage.offline import EnteredFacts, facts_entered
 from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import duration_ns
 

@@ -10,8 +10,7 @@ from edaphon.explain import CannotExplain, NoObservation, lines_of
 from edaphon.explain import explain as explained
 from edaphon.explain.explanation import as_json
 from edaphon.printer import show_json, show_lines
-from edaphon.storage.access import fail, open_folder
-from edaphon.storage.moments import moment_ns
+from edaphon.storage.access import fail, moment_ns, open_folder
 
 
 def explain(

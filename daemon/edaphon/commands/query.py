@@ -15,9 +15,8 @@ import orjson
 import typer
 
 from edaphon.api import Site, ValueOrigin, canonical_unit, open_release, open_site, shown_unit
-from edaphon.clock import FAR_NS
+from edaphon.clock import FAR_NS, typed_ns
 from edaphon.errors import DamagedError, StorageError, TimeError
-from edaphon.instants import typed_ns
 from edaphon.model import Observations
 from edaphon.printer import as_data, json_text, show_error, show_pieces, visible
 from edaphon.series import WrongFile
@@ -88,9 +87,9 @@ def say(text: str) -> None:
 
 def settle(layout: Layout, _: Callable[[str], None]) -> None:
     """While no daemon answers: derive what a kill left underived."""
+    from edaphon.people import set_umask
     from edaphon.storage.access import Storage
     from edaphon.storage.offline import derive_the_rest
-    from edaphon.storage.owner import set_umask
 
     set_umask()
     derive_the_rest(Storage(None, layout))

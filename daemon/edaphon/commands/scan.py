@@ -13,8 +13,8 @@ import orjson
 import typer
 
 from edaphon.acquire.line_tools import SDI12_KINDS
+from edaphon.clock import instant_text
 from edaphon.config import Bus, Configuration, JsonSource, LorawanSource, ScheduledSource
-from edaphon.instants import instant_text
 from edaphon.journal import Kind, read_only
 from edaphon.model import EntryId
 from edaphon.printer import overwrite, show_json, show_line
@@ -29,7 +29,7 @@ from edaphon_drivers import lorawan
 from edaphon_drivers.discovery import Discovered, read_discovery
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.json_message import parse_object
-from edaphon_drivers.payloads import Message, unpack_message
+from edaphon_drivers.readings import Message, unpack_message
 from edaphon_drivers.text_values import number_in
 
 BY_IDENTITY = Path("/dev/serial/by-id")

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.clock import instant_text
 from edaphon.commands.query import Folder
-from edaphon.instants import instant_text
 from edaphon.printer import show_json, show_line
 from edaphon.service.notes import account_text, flood_text
 from edaphon.storage.access import fail, open_folder

@@ -6,49 +6,21 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
-from edaphon.acquire.gaps import accounts_of
 from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.config.model import SinkTable
-from edaphon.derive.decode import last_sources
-from edaphon.derive.fact_log import read_fact_log
-from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import counted_files
-from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.copies import acknowledged_places
-from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
-from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
-from edaphon.journal.summary import summed
-from edaphon.model import EntryId
 from edaphon.printer import show_error, show_json, show_line, show_lines, working
-from edaphon.series import Contested, Series
-from edaphon.service.audit import (
-    JOURNAL_SUMMARY,
-    START,
-    EntryAccount,
-    altered_releases,
-    lost_text,
-    lost_with,
-    newest_from,
-    not_noted,
-    read_accounts,
-    sink_ledger,
-    summaries,
-)
 from edaphon.service.check import open_storage
-from edaphon.service.notes import account_text, line_rows
+from edaphon.service.notes import account_text
+from edaphon.service.verification import is_accounted_for, parts_of, verified
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
-from edaphon.storage.series_file import reached_by
-from edaphon_drivers.files.lines import LineCounts
 
 POLL_S = 0.2
 
@@ -74,20 +46,9 @@ def verify(
     sinks = _sinks(file, folder)  # before root goes on as another account
     storage = open_folder(file, folder, as_owner=True)
     running = _settle(storage, wait)
-    series = storage.series()
     with working("verifying") as show:
-        found = _ledgers(storage, series, running, deep)
-        found["losses"] = _losses(storage)
-        found["releases"] = _releases(storage)
-        if deep:
-            journal = read_only(storage.layout.journal)
-            found["summaries"] = summaries(storage.layout.folder, journal, series)
-        found["sinks"] = {}
-        for n, sink in enumerate(sinks):
-            show(f"sink {sink.name}", n, len(sinks))
-            found["sinks"][sink.name] = sink_ledger(storage, series, sink, deep, running)
-    series.close()
-    good = all(part["closes"] for part in _parts(found))
+        found = verified(storage, sinks, deep, running, show)
+    good = all(part["closes"] for part in parts_of(found))
     if json:
         show_json({"good": good, **found})
     else:
@@ -133,169 +94,6 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             with settled_deriver(storage):
                 pass
         return False
-
-
-def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dict[str, Any]:
-    checkpoint = orjson.loads(series.checkpoint("deriver") or b"{}")
-    position = EntryId.of(checkpoint["position"])
-    journal = read_only(storage.layout.journal)
-    end = journal.last or position
-    start = START if deep else newest_from(journal)
-    account = read_accounts(journal, position, end, start)
-    state = checkpoint["state"]
-    files = state.get("files", {})
-    noted = len(losses_in(journal.copies)) > len(open_losses(journal.copies))
-    return {
-        "entries": _entries(storage, journal, state["counts"], account, start),
-        "slots": dict(_slots(storage, journal, account, end, (running, noted))),
-        "floods": account.floods,
-        "observations": _observations(series, state["derived"], deep),
-        "file_lines": _files(journal, series, files, position, start, noted),
-        "counted_from": start.number,
-    }
-
-
-def _entries(
-    storage: Storage,
-    journal: JournalReader,
-    counts: Mapping[str, int],
-    account: EntryAccount,
-    start: EntryId,
-) -> dict[str, Any]:
-    """records = decoded + dead + ..., all of them there; up to `start` by the kept sums."""
-    sum_of = sum(n for name, n in counts.items() if name != "records")
-    # What was lost and acknowledged is known to be missing: the records that are there are counted.
-    losses, still_open = losses_in(journal.copies), open_losses(journal.copies)
-    noted = [loss for loss in losses if loss not in still_open]
-    before = _records_before(storage, journal, start) if start != START else 0
-    gone = counts["records"] - account.records - before
-    # Rows that can't be read are counted before `start`, and were not when they were passed over.
-    unread = sum(loss.n for loss in losses if loss.rows and EntryId(loss.number, 0) <= start)
-    gone += min(max(0, -gone), unread)
-    known = not gone or (gone > 0 and bool(noted))
-    without = acknowledged_places(journal.copies)
-    damaged = sum(not covered(noted, d) and d.first not in without for d in account.damaged)
-    return {
-        **counts,
-        "journalled": counts["records"] - gone,
-        "lost": max(0, gone),
-        "damaged": damaged,
-        "closes": known and counts["records"] == sum_of and not damaged,
-    }
-
-
-def _records_before(storage: Storage, journal: JournalReader, start: EntryId) -> int:
-    """How many records there are up to a place, by the sums that are kept."""
-    with StateFile(storage.layout.folder) as state:
-        summary = summed(journal, state.get(JOURNAL_SUMMARY), FACT_LOG_KINDS)
-    return summary.records - summary.behind(start, journal)
-
-
-def _losses(storage: Storage) -> dict[str, Any]:
-    """Parts of the journal that were lost, and that no person has acknowledged."""
-    folder = storage.layout.journal
-    gone = undeclared(folder, reached_by(storage.layout.series))
-    losses = [*open_losses(read_only(folder).copies), *gone]
-    lost = [list(lost_text(lost_with(storage, loss))) for loss in losses]
-    return {"open": [loss.words for loss in losses], "lost": lost, "closes": not losses}
-
-
-def _releases(storage: Storage) -> dict[str, Any]:
-    """Files of releases that are missing, or not as they were released, until that is noted."""
-    found = not_noted(storage, altered_releases(storage))
-    return {"altered": found, "closes": not found}
-
-
-def _files(
-    journal: JournalReader,
-    series: Series,
-    live: Mapping[str, Any],
-    until: EntryId,
-    start: EntryId,
-    noted: bool,
-) -> dict[str, Any]:
-    """lines = rows + headers + blank + refused, as kept live and, from the first entry on, counted.
-
-    What was kept live by other settings is being counted again, and is not compared. `noted`: a
-    person knows of lost entries; then the journal may have fewer lines, and the kept ones stand.
-    """
-    kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
-    if start != START:
-        return _closed(line_rows(kept), [], noted)
-    sources = last_sources(read_fact_log(journal, series))
-    names = {"", *sources.files}
-    kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
-    items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
-    known = (item for item in items if item[0] <= until)
-    counted = counted_files(known, sources, partial(recalled, journal), journal)
-    same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
-    differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
-    if noted:
-        differs = [path for path in differs if counted[path].lines >= kept[path].lines]
-        counted = kept | {path: counted[path] for path in differs}
-    return _closed(line_rows(counted), differs, noted)
-
-
-def _closed(rows: list[dict[str, Any]], differs: list[str], noted: bool) -> dict[str, Any]:
-    unequal = [row for row in rows if not _equal(row, noted)]
-    found = {"files": rows, "differs": differs, "noted": noted}
-    return {**found, "closes": not differs and not unequal}
-
-
-def _equal(row: Mapping[str, Any], noted: bool) -> bool:
-    """Whether all lines are accounted for; lines of entries whose loss is noted may be missing."""
-    return row["lines"] == _lines_of(row) and (noted or not row["missing"])
-
-
-def _meaning(kept: Mapping[str, SourceFiles], path: str) -> str:
-    return kept[path].meaning if path in kept else ""
-
-
-def _lines_of(row: Mapping[str, Any]) -> int:
-    return sum(row[name] for name in LineCounts._fields)
-
-
-def _slots(
-    storage: Storage,
-    journal: JournalReader,
-    account: EntryAccount,
-    end: EntryId,
-    running_and_lost: tuple[bool, bool],
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
-    with StateFile(storage.layout.folder) as state:
-        saved = state.get("slot accounts")
-    known = accounts_of(saved, journal, end)
-    for path, book in sorted(account.books.items()):
-        gap = known[path].gap if path in known else None
-        yield path, book.reported(gap, intervals.get(path), *running_and_lost)
-
-
-def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dict[str, Any]:
-    kept, counted = series.totals() if deep else (series.kept_totals(), {})
-    totals = counted if deep and kept else kept
-    current = {channel: n for channel, (n, _) in totals.items()}
-    lost = {channel: contested for channel, (_, contested) in totals.items()}
-    channels = {*current, *derived, *lost}
-    open_ones = [
-        c for c in channels if derived.get(c, 0) != current.get(c, 0) + sum(lost.get(c, ()))
-    ]
-    of_all = reduce(Contested.plus, lost.values(), Contested())
-    return {
-        "derived": sum(derived.values()),
-        "current": sum(current.values()),
-        **of_all._asdict(),
-        "open": sorted(open_ones),
-        "closes": not open_ones,
-    }
-
-
-def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for name in ("entries", "observations", "file_lines", "losses", "releases", "summaries"):
-        if name in found:
-            yield found[name]
-    yield from found["slots"].values()
-    yield from found["sinks"].values()
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -347,8 +145,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
             )
             continue
         yield (
-            f"sink {name}: {s['current']} current = {s['delivered']} delivered + {s['set_aside']}"
-            f" refused + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
+            f"sink {name}: {s['current']} current = {_there(s)} + {s['set_aside']}"
+            f" refused + {s['waiting']} waiting   {_verdict(s)}"
         )
         yield from (f"  {words}" for words in s["differs"][:20])
         if s["read_back"] is not None and s["differs"]:
@@ -356,9 +154,15 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  note: {words}" for words in s["notes"])
 
 
+def _there(sink: Mapping[str, Any]) -> str:
+    """What the sink says that it holds."""
+    n = sink["delivered"]
+    return "? that can't be read back" if n is None else f"{n} read back"
+
+
 def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
     for row in files["files"]:
-        yield f"{account_text(row)}   {'ok' if _equal(row, files['noted']) else 'OPEN'}"
+        yield f"{account_text(row)}   {'ok' if is_accounted_for(row, files['noted']) else 'OPEN'}"
     for path in files["differs"]:
         yield f"{path}: the account kept while running differs from that of the journal   OPEN"
 

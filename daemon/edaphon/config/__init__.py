@@ -14,7 +14,6 @@ from edaphon.config.model import (
     StorageTable,
     Web,
 )
-from edaphon.config.physics import possible, why_impossible, within_physics
 from edaphon.config.reading import Draft, file_errors, read_config, read_draft, things_lacking
 from edaphon.config.sources import (
     Broker,
@@ -31,6 +30,7 @@ from edaphon.config.sources import (
     SupplyTable,
     json_fields,
 )
+from edaphon.derive.calibrate import possible, why_impossible, within_physics
 from edaphon.toml_input.values import Secret
 
 __all__ = [

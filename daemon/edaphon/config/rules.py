@@ -35,7 +35,7 @@ from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
 from edaphon_drivers.registry import (
-    ASKED,
+    ASKED_ON,
     ENGINES,
     ENVELOPES,
     LINKS,
@@ -85,13 +85,7 @@ def _sheet(name: str, model: OwnModel) -> Sheet | None:
 
 # What the instruments on each kind of line speak when they are asked.
 _SPOKEN = {
-    "sdi12": ("sdi12",),
-    "sdi12-uart": ("sdi12",),
-    "serial": ("ascii", "modbus"),
-    "modbus-tcp": ("modbus",),
-    "w1": ("w1",),
-    "i2c": ("i2c",),
-    "stream": (),
+    bus: tuple(engine for engine, kinds in ASKED_ON.items() if bus in kinds) for bus in BUS_KINDS
 }
 
 
@@ -112,7 +106,8 @@ def _own_models(_: Document, parts: Parts) -> Found:
                 yield (*place, *inside), came, _TABLE.sub(rf'\1model."{name}".\2', right)
             continue
         for problem in _own_errors(name, parts):
-            yield _frame_place(name, problem), f'"{name}"', problem
+            key = _frame_place(name, problem)
+            yield key, f'"{_part_named(key, parts.sheets.own[name]) or name}"', problem
         for at, output in enumerate(parts.sheets.own[name].outputs.values()):
             yield from _output(output, (*place, "output", at))
 
@@ -132,11 +127,19 @@ def _own_errors(name: str, parts: Parts) -> list[str]:
 
 def _frame_place(name: str, problem: str) -> Place:
     """The key of the frame that an error begins with, the frame, or the whole sheet."""
+    if problem.startswith("engine "):
+        return ("model", name, "engine")
     key = re.match(r"frame\.(\w+)(?: (\d+))?", problem)
     if key is None:
         return ("model", name, "frame") if re.search(r"\bframe\b", problem) else ("model", name)
     row = (int(key[2]) - 1,) if key[2] else ()
     return ("model", name, "frame", key[1], *row)
+
+
+def _part_named(key: Place, sheet: Sheet) -> str:
+    """The part of a package that this key of a sheet names; "" where the key names none."""
+    named = {"engine": sheet.engine, "codec": str(sheet.frame.get("codec", ""))}
+    return named.get(str(key[-1]), "")
 
 
 def _output(output: Output, inside: Place) -> Found:
@@ -222,7 +225,7 @@ def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
     if isinstance(source, ScheduledSource):
         bus = parts.buses.get(source.bus)
         if bus is not None and LINKS.package(bus.kind):
-            return ASKED
+            return tuple(ASKED_ON)
         return _SPOKEN.get(bus.kind) if bus else None
     if isinstance(source, HeardSource):
         return ("ascii",)

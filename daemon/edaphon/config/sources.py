@@ -345,18 +345,17 @@ def meaning_of(source: Source, sheets: Sheets) -> str:
 _TO_HOST = r"://[^\s:/]+:(?P<port>[0-9]{1,5})"
 _SERIAL = rf"/\S+|(?:tcp|rfc2217){_TO_HOST}"
 _RIGHT = '"/dev/serial/by-id/...", "rfc2217://host:port" or "tcp://host:port"'
-# kind -> (what the port looks like, what would be right)
+# kind of edaphon -> (what the port looks like, what would be right)
 _PORTS = {
     "sdi12": (_SERIAL, _RIGHT),
+    "sdi12-uart": (rf"/\S+|rfc2217{_TO_HOST}", '"/dev/serial/by-id/..." or "rfc2217://host:port"'),
     "serial": (_SERIAL, _RIGHT),
     "stream": (_SERIAL, _RIGHT),
-    "sdi12-uart": (rf"/\S+|rfc2217{_TO_HOST}", '"/dev/serial/by-id/..." or "rfc2217://host:port"'),
     "modbus-tcp": (rf"tcp{_TO_HOST}", '"tcp://host:502"'),
     "w1": (r"/\S+", '"/sys/bus/w1/devices"'),
     "i2c": (r"/\S+", '"/dev/i2c-1"'),
 }
-# Those of edaphon; others are links of packages.
-BUS_KINDS = "sdi12", "sdi12-uart", "serial", "stream", "modbus-tcp", "w1", "i2c"
+BUS_KINDS = tuple(_PORTS)  # others are links of packages
 
 
 class Multiplexer(Table):

@@ -8,6 +8,8 @@ entries was split, and a value already judged changes only when the value after 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +31,12 @@ from edaphon.model import (
     demoted_rank,
 )
 from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain
-from edaphon_calibration.checks import PreparedCheck
-from edaphon_calibration.flags import Flag, worst_flag
+from edaphon_calibration.checks import Flag, PreparedCheck, worst_flag
+from edaphon_calibration.errors import CalibrationError
+from edaphon_calibration.physics import Physics, physical_limits
 from edaphon_calibration.uncertainty import FieldCheck, widened
 from edaphon_calibration.units import SAME, Conversion
+from edaphon_drivers.readings import Reading, Status
 
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
 _FAIL = int(Flag.FAIL)
@@ -427,3 +431,47 @@ def filled(
 def _reported(side: SecondInputSource, reported: Mapping[str, Sequence[float]], n: int) -> Float:
     numbers = np.array(reported.get(side.output, [_NAN] * n), np.float64)
     return np.stack([side.conversion.apply(numbers), np.zeros(n), np.zeros(n)])
+
+
+@cache
+def possible(quantity: str, unit: str) -> Physics:
+    """The limits of a quantity [unit]; none where the unit does not suit, which `check` reports."""
+    try:
+        return physical_limits(quantity, unit)
+    except CalibrationError:
+        return Physics(-inf, inf, "none: the unit does not suit the quantity")
+
+
+def within_physics(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    """The readings in their order; an impossible number gives way to the status that says so."""
+    for _, quantity, number, unit, *_ in readings:  # each reading of ten years passes here
+        if number is not None:
+            lowest, highest = possible(quantity, unit)[:2]
+            if not lowest <= number <= highest:
+                break
+    else:
+        return readings
+    return tuple(
+        r if _is_possible(r) else r._replace(number=None, status=Status.IMPOSSIBLE)
+        for r in readings
+    )
+
+
+def _is_possible(reading: Reading) -> bool:
+    _, quantity, number, unit, *_ = reading
+    if number is None:
+        return True
+    lowest, highest = possible(quantity, unit)[:2]
+    return lowest <= number <= highest
+
+
+def why_impossible(reading: Reading) -> str:
+    """The number, the limit beyond which it is, and the reason of that limit; "" for one within."""
+    _, quantity, number, unit, *_ = reading
+    if number is None or _is_possible(reading):
+        return ""
+    limits = possible(quantity, unit)
+    word, limit = ("above the highest", limits.highest)
+    if number < limits.lowest:
+        word, limit = ("below the lowest", limits.lowest)
+    return f"{number:.10g} is {word} possible {quantity}, {limit:.10g} {unit} ({limits.why})"

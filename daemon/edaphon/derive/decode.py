@@ -28,15 +28,17 @@ from edaphon.toml_input import read_document
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.files.lines import FIRST, Context, Slice
 from edaphon_drivers.json_message import JsonFields, decode_json
-from edaphon_drivers.payloads import (
+from edaphon_drivers.readings import (
     LARGEST_MESSAGE_BYTES,
+    UNREADABLE_NS,
+    Identity,
     Message,
     Piece,
+    Reading,
     unpack_exchange,
     unpack_message,
     unpack_piece,
 )
-from edaphon_drivers.readings import UNREADABLE_NS, Identity, Reading
 from edaphon_drivers.registry import Engine, engine
 from edaphon_drivers.sheets import Output, Sheet
 
@@ -244,7 +246,7 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
 
 
 def _stream(sheet: Sheet, payload: bytes) -> tuple[Reading, ...]:
-    from edaphon_drivers.ascii.decode import decode_stream
+    from edaphon_drivers.ascii.engine import decode_stream
 
     return decode_stream(unpack_exchange(payload), sheet)
 

@@ -17,12 +17,12 @@ from typing import Any
 import orjson
 
 from edaphon.derive.decode import Note, Sources
-from edaphon.derive.fact_log import checkpoint_in
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline
 from edaphon.derive.plan import (
     LostFacts,
     Plan,
+    checkpoint_in,
     intervals_of_json,
     intervals_to_json,
     plan_of,

@@ -16,7 +16,7 @@ from edaphon_drivers.files.lines import (
     RefusedLine,
     Slice,
 )
-from edaphon_drivers.payloads import Follows, Piece
+from edaphon_drivers.readings import Follows, Piece
 
 FileReader = Callable[[Piece, Context], Iterator[Slice]]
 

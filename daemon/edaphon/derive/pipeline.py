@@ -23,11 +23,10 @@ from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.journal.fact_log import Item
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
-from edaphon_calibration.flags import Flag
+from edaphon_calibration.checks import Flag
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files.lines import Context, LineCounts, RefusedLine
-from edaphon_drivers.payloads import Piece, unpack_piece
-from edaphon_drivers.readings import UNREADABLE_NS, Reading
+from edaphon_drivers.readings import UNREADABLE_NS, Piece, Reading, unpack_piece
 
 # time, start [UTC ns], raw number, sequence, source flag, and when it was placed
 PlacedRow = tuple[int, int, float, int, int, int]

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from edaphon.derive.calibrate import Segment
 from edaphon.derive.decode import Outputs, Sources
 from edaphon.derive.segments import (
@@ -21,8 +23,11 @@ from edaphon.derive.segments import (
     missing_parts,
     segments_of,
 )
-from edaphon.facts import Knowledge
+from edaphon.facts import Knowledge, from_payload
+from edaphon.journal import JournalReader
+from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, Item, fact_log_items, trusted
 from edaphon.model import ALWAYS, DEMOTED_RANKS, Channel, EntryId, Range
+from edaphon.series import Series
 
 LOWEST_RANK = DEMOTED_RANKS - 1
 Routes = Mapping[str, Mapping[str, tuple[Segment, ...]]]
@@ -299,3 +304,27 @@ def lost_facts_text(lost: LostFacts) -> list[str]:
         f" read, nor its copy. Values of {which} stay as they are and no new ones are derived:"
         f" {act}"
     ]
+
+
+def read_fact_log(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
+    """Facts and configurations in the order of entry; damaged rows are passed over."""
+    table = checkpoint_in(journal, series) if series is not None else None
+    return tuple(fact_log_items(journal, table))
+
+
+def checkpoint_in(journal: JournalReader, series: Series) -> dict[str, Any] | None:
+    """The place to go on from; None without one, and for one of another journal."""
+    return trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
+
+
+def knowledge_of(reported: Iterable[Item]) -> Knowledge:
+    knowledge = Knowledge()
+    for sequence, entry in reported:
+        if entry.kind in FACT_KINDS:
+            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
+    return knowledge
+
+
+def known_facts(journal: JournalReader, series: Series | None = None) -> Knowledge:
+    """Everything that was ever entered in the journal; `edaphon verify` reports damaged rows."""
+    return knowledge_of(read_fact_log(journal, series))

@@ -16,8 +16,15 @@ import orjson
 
 from edaphon.clock import DAY_NS
 from edaphon.derive.decode import Sources, last_sources
-from edaphon.derive.fact_log import knowledge_of, read_fact_log
-from edaphon.derive.plan import Plan, changed_ranges, intervals_of_json, plan_of, whole_segments
+from edaphon.derive.plan import (
+    Plan,
+    changed_ranges,
+    intervals_of_json,
+    knowledge_of,
+    plan_of,
+    read_fact_log,
+    whole_segments,
+)
 from edaphon.derive.recalculate import (
     BeforeAfter,
     NeedsJournal,

@@ -1,11 +1,11 @@
 """How a value was calculated, from the bytes of its record to the number with its flag."""
 
+from edaphon.clock import instant_text
 from edaphon.explain.build import explanation_of
 from edaphon.explain.explanation import Explanation
 from edaphon.explain.missing import Absent, find_observation, why_none
 from edaphon.explain.text import lines_of
 from edaphon.explain.trace import FoundRow, History, history_of
-from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.salvage import holds, losses_in, undeclared
 from edaphon.model import EntryId

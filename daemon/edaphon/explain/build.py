@@ -6,6 +6,7 @@ from importlib.metadata import version
 import numpy as np
 import orjson
 
+from edaphon.clock import instant_text
 from edaphon.config import why_impossible, within_physics
 from edaphon.explain.explanation import (
     CheckResult,
@@ -20,15 +21,13 @@ from edaphon.explain.explanation import (
 )
 from edaphon.explain.steps import entered_by, field_checks_of, span_of, steps_of, why_no_chain
 from edaphon.explain.trace import Again, Case, FoundRow, History, Row, derived_again, number
-from edaphon.instants import instant_text
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.model import DEMOTED_RANKS, EntryId
 from edaphon.series import Series
 from edaphon.toml_input.values import about_text
-from edaphon_calibration.flags import Flag
+from edaphon_calibration.checks import Flag
 from edaphon_drivers.faults import Fault, Garbled
-from edaphon_drivers.payloads import unpack_exchange, unpack_message, unpack_piece
-from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.readings import Reading, Status, unpack_exchange, unpack_message, unpack_piece
 
 _COMPARED = ("value", "u_random", "u_systematic", "raw", "flag", "derivation", "start_ns")
 _SUSPECT, _FAIL, _MISSING = int(Flag.SUSPECT), int(Flag.FAIL), int(Flag.MISSING)

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
-from edaphon.clock import DAY_NS, FAR_NS
+from edaphon.clock import DAY_NS, FAR_NS, instant_text
 from edaphon.explain.build import shown_bytes
 from edaphon.explain.trace import FoundRow, History, Row, row_at
 from edaphon.facts import Deployment
-from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose
 from edaphon.model import EntryId
 from edaphon.series import Series

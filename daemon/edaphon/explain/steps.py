@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from edaphon.clock import instant_text
 from edaphon.derive.calibrate import SecondInputSource
 from edaphon.derive.segments import says_of
 from edaphon.explain.explanation import (
@@ -45,7 +46,6 @@ from edaphon.facts import (
     from_payload,
 )
 from edaphon.facts.calibrations import open_steps
-from edaphon.instants import instant_text
 from edaphon.model import EntryId
 from edaphon.people import person
 from edaphon.toml_input.values import duration_text

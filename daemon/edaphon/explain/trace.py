@@ -18,10 +18,9 @@ from edaphon.config.reading import accepted_config
 from edaphon.derive.calibrate import Chain, Segment
 from edaphon.derive.decode import Decoded, Sources, last_sources, sources_of
 from edaphon.derive.deriver import BATCH
-from edaphon.derive.fact_log import knowledge_of
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import Pipeline, counted_files
-from edaphon.derive.plan import Plan, plan_of
+from edaphon.derive.plan import Plan, knowledge_of, plan_of
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Deployment, Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
@@ -33,8 +32,7 @@ from edaphon.toml_input import read_document
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Refused
-from edaphon_drivers.payloads import unpack_piece
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Reading, unpack_piece
 
 # A second input or a row that makes another one late may be from further back.
 LOOKS_BACK = (400, 8000, 200_000, None)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice
 from typing import NamedTuple
 
+from edaphon.clock import instant_text
 from edaphon.facts.files import FactRow
 from edaphon.facts.fitting import fitting_errors
 from edaphon.facts.knowledge import Found, Kind, Knowledge, NewFacts, new_rows
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_errors
-from edaphon.instants import instant_text
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon.toml_input.models import MOST_ERRORS, RIGHT, came_hidden, hidden_texts
 from edaphon_drivers.sheets import Output, Sheets

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from edaphon.clock import instant_text
 from edaphon.derive.projection import Comparison
 from edaphon.explain.build import flag_name
-from edaphon.instants import instant_text
 from edaphon.model import ALWAYS, Range
 from edaphon.preview import ChannelPreview, Preview
 

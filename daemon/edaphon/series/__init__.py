@@ -1,6 +1,5 @@
 """Current observations in day blocks: derived, so they can be thrown away and made again."""
 
-from edaphon.series.changes import Change, Conflict, Contested, Withdrawal, contested
 from edaphon.series.reader import Extent, SeriesReader, WrongFile
 from edaphon.series.release import (
     DamagedBlock,
@@ -10,6 +9,7 @@ from edaphon.series.release import (
     release_problems,
     write_release,
 )
+from edaphon.series.rows import Change, Conflict, Contested, Withdrawal, contested
 from edaphon.series.series import Series
 from edaphon.series.store import BlockHead
 

@@ -8,9 +8,18 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon.model import Int
-from edaphon.series.changes import Conflict, Withdrawal, among, replaced, within
 from edaphon.series.reader import BEGIN_NS, END_NS, DamagedBlocks, DayPart
-from edaphon.series.rows import Rows, digest, no_rows, overlaid
+from edaphon.series.rows import (
+    Conflict,
+    Rows,
+    Withdrawal,
+    among,
+    digest,
+    no_rows,
+    overlaid,
+    replaced,
+    within,
+)
 from edaphon.series.store import BlockHead, SeriesStore
 
 LONGEST_TAIL = 64

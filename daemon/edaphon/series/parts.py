@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon.model import DEMOTED_RANKS
-from edaphon.series.changes import Contested
 from edaphon.series.reader import (
     BEGIN_NS,
     END_NS,
@@ -24,7 +23,7 @@ from edaphon.series.reader import (
     parts,
     piece_sums,
 )
-from edaphon.series.rows import Rows, digest, overlaid, pack_rows
+from edaphon.series.rows import Contested, Rows, digest, overlaid, pack_rows
 
 PIECE_ROWS = 1024  # the last part of a day has less than twice as many
 _STEP_ROWS = 4096  # that are laid over the last part at a time

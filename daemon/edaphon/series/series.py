@@ -18,33 +18,31 @@ import numpy as np
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
-from edaphon.series.changes import (
-    Change,
-    Conflict,
-    Contested,
-    Recent,
-    Withdrawal,
-    conflict_of,
-    contested,
-    further_of,
-    judged,
-    ranked,
-    replaced,
-    revised,
-    settled,
-    without_a_number,
-)
 from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
 from edaphon.series.parts import Totals
 from edaphon.series.reader import BEGIN_NS, END_NS
 from edaphon.series.rows import (
+    Change,
+    Conflict,
+    Contested,
+    Recent,
     Rows,
+    Withdrawal,
     changed_rows,
+    conflict_of,
+    contested,
     days_of,
     follows,
+    further_of,
+    judged,
     no_rows,
+    ranked,
+    replaced,
+    revised,
     rows_of,
     runs_of,
+    settled,
+    without_a_number,
 )
 from edaphon.series.store import BlockHead, SeriesStore
 

@@ -13,14 +13,14 @@ import numpy as np
 
 from edaphon.databases import (
     AT_FAULT,
+    ForeignFile,
     StorageFault,
     connect,
+    connect_foreign,
     fault_of,
     is_created,
 )
-from edaphon.foreign_databases import ForeignFile, connect_foreign
 from edaphon.model import DEMOTED_RANKS, Int
-from edaphon.series.changes import Conflict, Contested, Withdrawal
 from edaphon.series.parts import (
     Name,
     Totals,
@@ -57,7 +57,7 @@ from edaphon.series.reader import (
     text_crc,
     version_of,
 )
-from edaphon.series.rows import Rows, pack_rows
+from edaphon.series.rows import Conflict, Contested, Rows, Withdrawal, pack_rows
 
 LARGEST_IDLE_WAL_BYTES = 64_000_000
 

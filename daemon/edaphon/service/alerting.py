@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.book import Book
-from edaphon.alerts.due import Due, ReceiverRules, waiting
+from edaphon.alerts.due import Due, ReceiverRules, is_weekly_due, last_weekly, waiting
 from edaphon.alerts.heartbeat import Beat, Mouth, Pulse, Url
 from edaphon.alerts.incidents import KeptBook
 from edaphon.alerts.look import Situation, Week, unheard
@@ -26,7 +26,6 @@ from edaphon.alerts.model import (
     Severity,
 )
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
-from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.alerts.words import plain
 from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, Notify, SinkTable
@@ -193,7 +192,7 @@ class MessageWriter:
             return self._plain([one], occasion, now_ns, error)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        from edaphon.alerts.reports import summary, visit_ended
+        from edaphon.alerts.due import summary, visit_ended
 
         if due.occasion is Occasion.VISIT_ENDED:
             unheard, link = book.visits[due.visit].nodes, self._config.alerts.page_url
@@ -215,7 +214,7 @@ class MessageWriter:
 
     def well(self, book: Book, now: Situation, week: Week, since_ns: int) -> Message:
         """The weekly report: what gave data since then, what came and went."""
-        from edaphon.alerts.reports import well
+        from edaphon.alerts.due import well
 
         ended = sum(one.resolved_ns > since_ns for one in book.incidents.values())
         sources = sum((one.last_ns or 0) > since_ns for one in now.sources)
@@ -235,7 +234,7 @@ class MessageWriter:
         )
 
     def trial(self, now_ns: int) -> Message:
-        from edaphon.alerts.reports import trial
+        from edaphon.alerts.due import trial
 
         return trial(self._language, self._place, now_ns, self._config.alerts.page_url)
 

@@ -14,7 +14,7 @@ from edaphon.facts.model import Deployment
 from edaphon.journal import DamagedRow
 from edaphon.model import EntryId, Float, Observations
 from edaphon.series import Series
-from edaphon_calibration.flags import Flag
+from edaphon_calibration.checks import Flag
 from edaphon_calibration.units import conversion
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Status

@@ -33,6 +33,7 @@ from edaphon.facts import (
     read_facts,
     written_ids,
 )
+from edaphon.people import become_owner, set_umask
 from edaphon.printer import show_error
 from edaphon.service.packages import (
     installed_packages,
@@ -52,7 +53,6 @@ from edaphon.service.prerequisites import (
 )
 from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
-from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.lines import (
     FACT_TABLES,

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from edaphon import __version__
-from edaphon.clock import Clock, SystemClock
+from edaphon.clock import Clock, SystemClock, instant_text
 from edaphon.config import Configuration
 from edaphon.config.model import SinkTable
 from edaphon.derive.decode import Note
@@ -25,7 +25,6 @@ from edaphon.derive.deriver import Deriver
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.pipeline import DeadLetter, LostLine
 from edaphon.derive.segments import LINE_VERSION
-from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.fact_log import START
 from edaphon.journal.guard import ORDERS, EntryGuard

@@ -10,12 +10,12 @@ from edaphon.acquire.bus import LineRefuses
 from edaphon.acquire.clock_sync import Timekeeper, kernel_is_synchronised
 from edaphon.acquire.line_tools import LONGEST_S, LineTools, ToolLine, own_line
 from edaphon.clock import SystemClock, boot_id
-from edaphon.derive.fact_log import known_facts
+from edaphon.derive.plan import known_facts
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
+from edaphon.people import as_owner
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
-from edaphon.storage.owner import as_owner
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from edaphon.service.station_tree import (
 )
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.lorawan import read_envelope
-from edaphon_drivers.payloads import unpack_message
+from edaphon_drivers.readings import unpack_message
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.budget import Flood
-from edaphon.clock import DAY_NS
+from edaphon.clock import DAY_NS, instant_text
 from edaphon.derive.files import KeptRefusal, SourceFiles
-from edaphon.instants import instant_text
 
 if TYPE_CHECKING:
     from edaphon.acquire.broker import BrokerReader

@@ -85,6 +85,8 @@ def _part_of(error: ConfigError) -> str:
         kind = "link"
     elif error.key.startswith("channel.checks"):
         kind = "check"
+    elif error.key.startswith("model.") and error.key.endswith((".engine", ".codec")):
+        kind = error.key.rpartition(".")[2]
     quoted = error.came.partition('"')[2].partition('"')[0]
     return f"{kind} {quoted}" if kind else ""
 
@@ -98,6 +100,17 @@ def with_packages(errors: tuple[ConfigError, ...], layout: Layout) -> Iterator[C
             yield error._replace(right=f"{right} what needs this part waits")
         else:
             yield error
+
+
+def lacking_outlets(recorded: Mapping[str, str]) -> Iterator[str]:
+    """Sinks and receivers that are configured and that no package gives now, for a person."""
+    for part, package in recorded.items():
+        kind, _, name = part.partition(" ")
+        if kind in {"sink", "receiver"} and REGISTRIES[kind].problem(name):
+            yield (
+                f"the {part} of {package} is not installed, or can't be used. What it is to get"
+                f" waits: install {package} again and restart the service"
+            )
 
 
 def part_problems() -> Iterator[str]:

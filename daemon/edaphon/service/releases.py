@@ -14,9 +14,8 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.api import channels_in, facts_in
-from edaphon.clock import FAR_NS, SystemClock, boot_id
+from edaphon.clock import FAR_NS, SystemClock, boot_id, instant_text
 from edaphon.databases import make_folder, sync_folder
-from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.journal.fact_log import configuration
 from edaphon.model import Channel, EntryId

@@ -32,7 +32,7 @@ from edaphon.service.submit import Evidence
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import engine
 
 if TYPE_CHECKING:

@@ -34,9 +34,10 @@ from edaphon.service.notes import (
     refusal_problems,
     set_aside_words,
 )
+from edaphon.service.packages import lacking_outlets
 from edaphon.service.service import Service
 from edaphon.service.station_tree import Planned, planned_now, visit_rows
-from edaphon_calibration.flags import Flag
+from edaphon_calibration.checks import Flag
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
 _NO_DATA = frozenset({What.SILENT, What.NO_NUMBER})
@@ -170,6 +171,8 @@ def _sentences(
     for words in lost_facts_text(service.deriver.lost_facts):
         yield "", (), words
     for words in missing_text(service.deriver.plan.missing, service.packages):
+        yield "", (), words
+    for words in lacking_outlets(service.packages):
         yield "", (), words
     for words in aside_words(aside_rows(service.guard, service.journal)):
         yield "", (), words

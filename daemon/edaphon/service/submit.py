@@ -17,7 +17,7 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config.reading import read_codec
-from edaphon.derive.fact_log import known_facts
+from edaphon.derive.plan import known_facts
 from edaphon.derive.projection import derived_by
 from edaphon.facts import (
     FactRow,
@@ -31,16 +31,15 @@ from edaphon.facts import (
 )
 from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.model import Int
-from edaphon.people import own_account
+from edaphon.people import as_owner, own_account
 from edaphon.printer import overwrite
 from edaphon.series import Series
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
-from edaphon.storage.owner import as_owner
 from edaphon.toml_input import Document
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.payloads import Follows, unpack_piece
+from edaphon_drivers.readings import Follows, unpack_piece
 
 TRY_AGAIN = 75
 POLL_S = 0.2

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import typer
 
+from edaphon.clock import typed_ns
 from edaphon.databases import StorageFault
-from edaphon.errors import FolderUnknown, StaleError
+from edaphon.errors import FolderUnknown, StaleError, TimeError
 from edaphon.journal import read_only
 from edaphon.journal.fact_log import CHECKPOINT, configuration_entry, lost_facts, trusted
+from edaphon.people import become_owner, set_umask
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series, SeriesReader, WrongFile
 from edaphon.storage.client import ANSWER_S, DaemonOff, DaemonRefuses, DaemonSilent, ask, flush
-from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout, find_folder
 
-if TYPE_CHECKING:  # these import the drivers
+if TYPE_CHECKING:
     from edaphon.config import Configuration
+
 
 PROBLEM, CONFIGURATION, TRY_AGAIN = 1, 3, 75
 
@@ -125,3 +127,14 @@ def fail(words: str, code: int = PROBLEM) -> typer.Exit:
     """Say on stderr what is wrong; raise what this returns."""
     show_error_text(words)
     return typer.Exit(code)
+
+
+_USAGE = 2
+
+
+def moment_ns(text: str) -> int:
+    """UTC ns, exactly as written, at most FAR_NS from 1970; UTC where no offset is given."""
+    try:
+        return typed_ns(text)
+    except TimeError as error:
+        raise fail(str(error), _USAGE) from None

@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from edaphon.clock import INSTANT, instant_text, written_ns
 from edaphon.errors import TimeError
-from edaphon.instants import INSTANT, instant_text, written_ns
 from edaphon.toml_input.lines import written_instant
 from edaphon_drivers.outside import open_descriptor
 

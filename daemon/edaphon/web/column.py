@@ -11,9 +11,21 @@ import numpy.typing as npt
 
 from edaphon.clock import HOUR_NS
 from edaphon.model import Float, Int, Observations, Small
-from edaphon.web.view import ChannelNow, LastStatus, LatestValue, Status, window
-from edaphon.web.words import Sign, age, flag_sign, moment, quantity_name, shortened, time_of_day
-from edaphon_calibration.flags import Flag
+from edaphon.web.view import (
+    ChannelNow,
+    LastStatus,
+    LatestValue,
+    Sign,
+    Status,
+    age,
+    flag_sign,
+    moment,
+    quantity_name,
+    shortened,
+    time_of_day,
+    window,
+)
+from edaphon_calibration.checks import Flag
 
 _SYMBOLS = {
     "dimensionless": "",

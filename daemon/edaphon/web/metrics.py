@@ -13,7 +13,7 @@ from typing import Literal, TypeGuard
 
 from edaphon.printer import visible, visible_lines
 from edaphon.web.view import ChannelNow, DiskNow, FloodNow, SinkNow, SourceNow, Status
-from edaphon_calibration.flags import Flag
+from edaphon_calibration.checks import Flag
 
 __all__ = ["MEDIA_TYPE", "MOST_SERIES", "SEVERITIES", "silent_text", "status_text"]
 

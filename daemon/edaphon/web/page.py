@@ -11,12 +11,16 @@ from edaphon.web.view import (
     LastStatus,
     Ledgers,
     PageLook,
+    Sign,
     SinkNow,
     SourceNow,
     Status,
     VisitNow,
+    age,
+    moment,
+    offset_words,
+    shortened,
 )
-from edaphon.web.words import Sign, age, moment, offset_words, shortened
 
 MOST_MEMBERS = 30
 

@@ -1,18 +1,227 @@
 """ASCII instruments, declared by a model sheet alone: how each is asked, and who it says it is."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
-from edaphon_drivers.ascii.decode import ReadLine, answer_lines, exchanges
-from edaphon_drivers.ascii.decode import decode_exchange as decode_exchange
-from edaphon_drivers.ascii.decode import decode_stream as decode_stream
+from edaphon_drivers.ascii.lines import Fixed, Kind
 from edaphon_drivers.ascii.sheet import AsciiFrame, IdentityTable, frame_of
 from edaphon_drivers.ascii.sheet import sheet_errors as sheet_errors
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Identity
+from edaphon_drivers.readings import Identity, Reading, Turn
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
+
+_NS_PER_MS = 10**6
+
+
+class ReadLine(NamedTuple):
+    """A line that was understood: its named texts, its readings, the instrument's own time.
+
+    `counts` is False for a line that proves nothing: a header, one of a kind that is not read.
+    """
+
+    texts: dict[str, str]
+    readings: tuple[Reading, ...]
+    time_ns: int | None = None
+    counts: bool = True
+
+
+_NEUTRAL = ReadLine({}, (), counts=False)
+_CONTROLS = re.compile(r"[^\t -~\x80-\xff]|[\x80-\x9f]")
+
+
+class _LineReader:
+    """Reads one line after the other; a header line names the columns of those that follow."""
+
+    def __init__(self, frame: AsciiFrame) -> None:
+        self._frame = frame
+        self._columns: tuple[str, ...] = ()
+
+    def read(self, line: bytes) -> ReadLine:
+        """Raises Garbled for a damaged line, Refused or NoAnswer where the instrument says no."""
+        frame = self._frame
+        if len(line) > frame.longest:
+            raise Garbled(f"a line of at most {frame.longest} bytes", line)
+        text = line.decode("latin-1")
+        if frame.header and self._is_header(text):
+            return _NEUTRAL
+        bare = text.strip(" \x00")
+        kind = self._kind(bare)
+        if kind is not None:
+            return self._read_as(kind, line, text if isinstance(kind.layout, Fixed) else bare)
+        if frame.ignores_others and not _CONTROLS.search(text):
+            return _NEUTRAL
+        raise Garbled(f"a line of a kind that the sheet knows, {frame.looked_for}", line)
+
+    def _read_as(self, kind: Kind, line: bytes, text: str) -> ReadLine:
+        if kind.checksum:
+            if not kind.checksum.is_right(line):
+                raise Garbled("a line whose checksum is right", line)
+            text = kind.checksum.bare(text)
+        texts = kind.texts(text, self._columns)
+        time_ns = kind.time.ns(texts) if kind.time else None
+        readings = () if kind.ignore else kind.readings(texts, time_ns)
+        return ReadLine(texts, readings, time_ns)
+
+    def _kind(self, text: str) -> Kind | None:
+        return next((kind for kind in self._frame.kinds if kind.is_of(text)), None)
+
+    def _is_header(self, text: str) -> bool:
+        columns = text.strip().split(self._frame.header_separator or None)
+        if not columns or columns[0].strip(' "') != self._frame.header:
+            return False
+        names = tuple(column.strip(' "') for column in columns)
+        if not self._frame.are_columns(names):
+            raise Garbled("a header with the columns of the time", text)
+        self._columns = names
+        return True
+
+
+def cut_lines(frame: AsciiFrame, data: bytes) -> tuple[list[bytes], bytes]:
+    """Whole lines without their ends, and what follows the last end; blank lines are dropped."""
+    if frame.root:
+        return _elements(frame.root, data)
+    *lines, rest = data.split(frame.end[-1:])
+    strange = b"\r\n" if frame.end[-1:] in b"\r\n" else b""
+    whole = [line.strip(strange) if strange else line for line in lines]
+    return [line for line in whole if line.strip()], rest.strip(strange) if strange else rest
+
+
+def _elements(root: str, data: bytes) -> tuple[list[bytes], bytes]:
+    small, mark = data.lower(), f"</{root}>".encode("latin-1")
+    lines, at = [], 0
+    while (end := small.find(mark, at)) >= 0:
+        lines.append(data[at : end + len(mark)])
+        at = end + len(mark)
+    return lines, data[at:].strip()
+
+
+def line_reader(sheet: Sheet) -> Callable[[bytes], ReadLine]:
+    """Reads the lines of a stream one after the other, without their ends; raises a Fault."""
+    return _LineReader(frame_of(sheet)).read
+
+
+def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
+    """Readings of the lines that came by themselves, each turn one or more whole lines.
+
+    A line that says no time of its own was measured when its turn came. What has no line end is
+    cut off and gives nothing. Raises a Fault only if no line is good and some line is bad.
+    """
+    frame = frame_of(sheet)
+    reader = _LineReader(frame)
+    readings: list[Reading] = []
+    fault: Fault | None = None
+    good = False
+    for turn in turns:
+        if turn.sent:
+            continue
+        for line in _tried(reader, frame, turn.data):
+            if isinstance(line, Fault):
+                fault = line
+                continue
+            good = good or line.counts
+            readings += _after(line.readings, turn.ms * _NS_PER_MS)
+    if fault and not good:
+        raise fault
+    return tuple(readings)
+
+
+def _after(readings: tuple[Reading, ...], after_ns: int) -> tuple[Reading, ...]:
+    if not after_ns or not readings or readings[0].time_ns is not None:
+        return readings
+    return tuple(reading._replace(after_ns=after_ns) for reading in readings)
+
+
+def _tried(reader: _LineReader, frame: AsciiFrame, data: bytes) -> Iterator[ReadLine | Fault]:
+    lines, rest = cut_lines(frame, data)
+    for line in lines:
+        try:
+            yield reader.read(line)
+        except (Garbled, Refused, NoAnswer) as fault:
+            yield fault
+    if rest:
+        yield Garbled(f"a line that ends with {frame.end!r}", rest)
+
+
+def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
+    """The last good readings to each command; bytes that came outrank silence.
+
+    Raises Refused, Garbled or NoAnswer when no line gives a reading.
+    """
+    frame = frame_of(sheet)
+    readings: dict[str, Reading] = {}
+    faults: list[Fault] = []
+    for sent, came in exchanges(turns):
+        for line in answer_lines(frame, sent, came):
+            if isinstance(line, Fault):
+                faults.append(line)
+            else:
+                readings.update((reading.output, reading) for reading in line.readings)
+    if not readings:
+        raise _worst(faults)
+    return tuple(readings.values())
+
+
+def exchanges(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
+    """What was sent and all that came before the next was sent."""
+    sent, came = b"", b""
+    for turn in turns:
+        if not turn.sent:
+            came += turn.data
+            continue
+        if sent or came:
+            yield sent, came
+        sent, came = turn.data, b""
+    if sent or came:
+        yield sent, came
+
+
+def answer_lines(frame: AsciiFrame, sent: bytes, came: bytes) -> Iterator[ReadLine | Fault]:
+    """Each line of an answer, the echo of the command apart; another's address is Garbled."""
+    whole = came if frame.root else _without_echo(frame, sent, came)
+    address = _address(frame, sent)
+    for line in _tried(_LineReader(frame), frame, whole):
+        other = isinstance(line, ReadLine) and address and line.texts.get("address", address)
+        if other and other != address:
+            yield Garbled(f"an answer from address {address}", came)
+        else:
+            yield line
+
+
+def _without_echo(frame: AsciiFrame, sent: bytes, came: bytes) -> bytes:
+    """An echo is a line of its own, or stands with its own end in front of the answer."""
+    echo = sent.strip()
+    if not echo:
+        return came
+    lines, rest = cut_lines(frame, came)
+    kept = []
+    for line in lines:
+        while line.startswith(sent):
+            line = line.removeprefix(sent)
+        if line.strip() and line.strip() != echo:
+            kept.append(line + frame.end)
+    return b"".join(kept) + rest.removeprefix(sent)
+
+
+def _address(frame: AsciiFrame, sent: bytes) -> str:
+    """The address that a command was sent to, "" for a command without one."""
+    text = sent.decode("latin-1")
+    for ask in frame.asks:
+        before, place, after = ask.partition("{address}")
+        if place and text.startswith(before) and text.endswith(after):
+            return text[len(before) : len(text) - len(after)]
+    return ""
+
+
+def _worst(faults: list[Fault]) -> Fault:
+    for kind in (Refused, Garbled):
+        for fault in reversed(faults):
+            if isinstance(fault, kind):
+                return fault
+    return faults[-1] if faults else NoAnswer("a line with a reading")
+
 
 _LONGEST_ANSWER = 4096
 _LONGEST_LINE = 256

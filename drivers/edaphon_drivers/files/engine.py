@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from edaphon_drivers.ascii.decode import ReadLine, line_reader
+from edaphon_drivers.ascii.engine import ReadLine, line_reader
 from edaphon_drivers.faults import Fault, Garbled, Refused
 from edaphon_drivers.files.clock import LONG_AGO_NS
 from edaphon_drivers.files.cutting import Cut as Cut
@@ -20,8 +20,7 @@ from edaphon_drivers.files.lines import (
 )
 from edaphon_drivers.files.sheet import like_error, read_layout
 from edaphon_drivers.files.tables import read_lines
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Piece, Reading
 from edaphon_drivers.sheets import Sheet, load_sheet
 
 _MANY_CELLS = 5  # what stands above the rows are pairs: Model, SN, Software Version

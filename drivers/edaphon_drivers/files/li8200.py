@@ -21,8 +21,7 @@ from edaphon_drivers.files.lines import (
 )
 from edaphon_drivers.files.rows import reading_of
 from edaphon_drivers.files.sheet import Column, FileLayout
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Reading, Status, without_number
+from edaphon_drivers.readings import Piece, Reading, Status, without_number
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.text_values import bare_json, number_of_text
 

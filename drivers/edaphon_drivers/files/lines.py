@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Piece, Reading
 
 TEXT_BYTES = 80
 

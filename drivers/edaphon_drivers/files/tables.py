@@ -26,7 +26,7 @@ from edaphon_drivers.files.rows import (
     readings_of,
 )
 from edaphon_drivers.files.sheet import FileLayout
-from edaphon_drivers.payloads import Piece
+from edaphon_drivers.readings import Piece
 from edaphon_drivers.sheets import Sheet
 
 _SECOND_NS = 1_000_000_000

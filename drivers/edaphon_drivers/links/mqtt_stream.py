@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.payloads import CUT_TO_BYTES, CutBytes
+from edaphon_drivers.readings import CUT_TO_BYTES, CutBytes
 
 READ_BYTES = 65536
 LARGEST_BYTES = 262_144

@@ -21,6 +21,11 @@ _PACKET = re.compile(rb"[0-9A-Za-z]DB[0-9]{1,3}!")
 _EVEN = bytes(value | (0x80 if bin(value).count("1") % 2 else 0) for value in range(128))
 
 
+def open_line(port: str, _: SerialOptions) -> "Sdi12UartLink":
+    """SDI-12 has one speed and format, whatever the options are."""
+    return Sdi12UartLink(port)
+
+
 class Sdi12UartLink(SerialLink):
     """Write commands as to a transparent adapter; read gives the answer without the echo.
 

@@ -24,8 +24,7 @@ from edaphon_drivers.modbus.frame import (
     without_echo,
 )
 from edaphon_drivers.modbus.table import Item, Read, RegisterPlan, State, plan_of
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Identity, Reading, Status, reported, without_number
+from edaphon_drivers.readings import Identity, Reading, Status, Turn, reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
 
 _BASIC_OBJECTS = {"0": "vendor", "1": "model", "2": "version"}

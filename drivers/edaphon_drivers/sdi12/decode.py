@@ -11,8 +11,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled, NoAnswer
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading, reported
+from edaphon_drivers.readings import Reading, Turn, reported
 from edaphon_drivers.sdi12.parse import (
     IdentityLine,
     Measurement,

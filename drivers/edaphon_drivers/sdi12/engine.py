@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable
 
 from edaphon_drivers.patterns import compiled
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Identity
+from edaphon_drivers.readings import Identity, Turn
 from edaphon_drivers.sdi12 import decode, talk
 from edaphon_drivers.sdi12.decode import decode_exchange as decode_exchange
 from edaphon_drivers.sdi12.parse import sheet_errors as sheet_errors

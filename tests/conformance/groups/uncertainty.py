@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edaphon_calibration.aggregate import relative_of_product, total
 from edaphon_calibration.draws import Normal, Rectangular, first_order, propagate
 from edaphon_calibration.fit import fit_polynomial
-from edaphon_calibration.uncertainty import welch_satterthwaite
+from edaphon_calibration.uncertainty import relative_of_product, total, welch_satterthwaite
 
 __all__ = ["GROUPS"]
 

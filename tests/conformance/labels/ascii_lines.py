@@ -10,11 +10,15 @@ from typing import Any
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_calibration.units import canonical, conversion
-from edaphon_drivers.ascii.decode import decode_stream
-from edaphon_drivers.ascii.engine import decode_exchange, decode_identity, line_end, line_texts
+from edaphon_drivers.ascii.engine import (
+    decode_exchange,
+    decode_identity,
+    decode_stream,
+    line_end,
+    line_texts,
+)
 from edaphon_drivers.faults import Refused
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Reading, Turn
 from edaphon_drivers.sheets import Sheet, load_sheet
 
 __all__ = ["DEVICES", "ascii_decoder", "find"]

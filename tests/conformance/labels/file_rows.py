@@ -14,8 +14,7 @@ from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.rows import cells_of
 from edaphon_drivers.files.sheet import completed, read_layout
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Piece, Reading
 from edaphon_drivers.sheets import Sheet, load_sheet
 
 __all__ = ["DEVICES"]

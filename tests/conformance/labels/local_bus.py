@@ -4,7 +4,7 @@ from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.i2c import decode_exchange, read_words
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.w1 import decode_exchange as decode_slave_file
 

@@ -17,8 +17,7 @@ from edaphon_drivers.modbus.decode import item_reading
 from edaphon_drivers.modbus.engine import decode_exchange, decode_identity
 from edaphon_drivers.modbus.frame import parse_request, registers_asked
 from edaphon_drivers.modbus.table import Read, plan_of
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Reading, Turn
 from edaphon_drivers.sheets import Sheet, load_sheet
 
 __all__ = ["DEVICES"]

@@ -15,7 +15,7 @@ from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.lines import lines_of_piece
-from edaphon_drivers.payloads import Follows, Piece, unpack_piece
+from edaphon_drivers.readings import Follows, Piece, unpack_piece
 from edaphon_drivers.registry import completed
 from edaphon_drivers.sheets import Sheet, parse_sheet
 

@@ -13,7 +13,7 @@ from edaphon.acquire.broker import WINDOW, BrokerReader, Deliveries, digest_of
 from edaphon.journal import Journal, JournalClosed, Kind
 from edaphon.journal.store import OpenFile
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions, MqttState
-from edaphon_drivers.payloads import CUT_TO_BYTES, Message, unpack_message
+from edaphon_drivers.readings import CUT_TO_BYTES, Message, unpack_message
 
 OPTIONS = MqttOptions("broker.invalid", "logger-1", ("plot/#",))
 

@@ -17,7 +17,7 @@ from tests.daemon.acquire import broker_reader
 from tests.programs import Mosquitto, wait_until
 
 from edaphon.journal import Kind, read_only
-from edaphon_drivers.payloads import unpack_message
+from edaphon_drivers.readings import unpack_message
 
 MESSAGES = 3000
 

@@ -12,7 +12,7 @@ from tests.daemon.journal.entries import SetClock
 from edaphon.acquire.broker import BrokerReader
 from edaphon.journal import Entry, EntryId
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions
-from edaphon_drivers.payloads import unpack_message
+from edaphon_drivers.readings import unpack_message
 
 IN_FLIGHT = 4
 OPTIONS = MqttOptions("broker.invalid", "logger-1", ("plot/#",))

@@ -8,7 +8,7 @@ from tests.daemon.acquire.followed_files import HEAD, row
 
 from edaphon.acquire import file_pieces
 from edaphon.journal import Kind
-from edaphon_drivers.payloads import unpack_piece
+from edaphon_drivers.readings import unpack_piece
 from edaphon_drivers.sheets import load_sheet
 
 

@@ -8,7 +8,7 @@ from tests.daemon.acquire.followed_files import HEAD, SHEET, line_numbers, passe
 from edaphon.acquire.file_state import LARGEST_PIECE_BYTES
 from edaphon.service.notes import file_notes
 from edaphon_drivers.files.engine import read_piece
-from edaphon_drivers.payloads import Follows
+from edaphon_drivers.readings import Follows
 from edaphon_drivers.sheets import load_sheet
 
 TORN = b"2026-03-02 00:00:00,2."  # and 5 to come

@@ -21,7 +21,7 @@ from tests.daemon.acquire.followed_files import (
 from edaphon.acquire import file_pieces, files
 from edaphon.acquire.file_state import KnownFiles
 from edaphon.journal import Kind
-from edaphon_drivers.payloads import Follows, Piece, pack_piece
+from edaphon_drivers.readings import Follows, Piece, pack_piece
 
 
 def restart(plot, saved):

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.daemon.acquire.followed_files import HEAD, MemoryJournal, Plot, line_numbers, versions
 
 from edaphon.journal import Kind
-from edaphon_drivers.payloads import Piece, unpack_piece
+from edaphon_drivers.readings import Piece, unpack_piece
 
 NAMES = ("log.csv", "log-1.csv", "log-2.csv", "away")
 COUNT = st.integers(1, 3)

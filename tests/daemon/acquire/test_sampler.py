@@ -14,7 +14,7 @@ from edaphon.acquire.gaps import Gap, Instants, SlotAccount
 from edaphon.acquire.sampler import Sampler, Scheduled, _measurement
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon_drivers.faults import NoAnswer
-from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
+from edaphon_drivers.readings import Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.talk import Ask
 

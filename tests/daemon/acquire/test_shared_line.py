@@ -24,8 +24,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from edaphon.acquire.bus import BusOwner
 from edaphon.clock import SystemClock
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.links.serial import SerialLink, SerialOptions
-from edaphon_drivers.links.tcp import TcpLink
+from edaphon_drivers.links.serial import SerialLink, SerialOptions, TcpLink
 from edaphon_drivers.modbus.engine import decode_exchange, decode_identity, identify, measure
 from edaphon_drivers.sheets import parse_sheet
 from edaphon_drivers.simulators.modbus import FAULTS, SimulatedLine, SimulatedServer, Unit

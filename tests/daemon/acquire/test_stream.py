@@ -8,7 +8,7 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.stream import CHUNK_BYTES, MOST_BYTES_PER_S, Chunk, StreamReader
 from edaphon.journal import Journal, Kind
 from edaphon_drivers.faults import LinkDown
-from edaphon_drivers.payloads import unpack_exchange
+from edaphon_drivers.readings import unpack_exchange
 
 SECOND = 10**9
 

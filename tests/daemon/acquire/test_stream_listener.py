@@ -11,7 +11,7 @@ from edaphon.acquire.line_talks import StreamListener, modbus_presence
 from edaphon.acquire.stream import CHUNK_S
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 
 OWN, OTHER = "serial/a", "serial/b"
 SECOND_NS = 10**9

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.alert_messages import DAY_NS, HOUR_NS, NOW_NS, incident, node, resolved
 
+from edaphon.alerts.due import summary, trial, well
 from edaphon.alerts.model import NodeKind, Occasion, Severity, What
-from edaphon.alerts.reports import summary, trial, well
 from edaphon.alerts.words import MOST, Location, fitted, gsm, length, message
 
 # 3GPP TS 23.038, table 6.2.1, row by row; written independently of the code.

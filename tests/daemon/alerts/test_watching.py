@@ -16,10 +16,10 @@ from tests.daemon.commands.calling import until
 from tests.programs import Influx1, Mosquitto
 from tests.stories.station import Station
 
+from edaphon.alerts.due import is_weekly_due, last_weekly
 from edaphon.alerts.heartbeat import Beat, Retained, Url
 from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Message, Occasion
-from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.clock import DAY_NS
 from edaphon.config import Broker
 from edaphon.derive.state import PipelineState, Uplink
@@ -34,7 +34,7 @@ from edaphon.service.process import running
 from edaphon.service.service import Service
 from edaphon.service.sources import Overrides
 from edaphon.sinks.sink import sink_kind
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 MINUTE = 60 * 10**9
 NOON = 20_000 * DAY_NS + DAY_NS // 2

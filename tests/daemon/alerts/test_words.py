@@ -29,7 +29,7 @@ from tests.documents import command_names
 
 from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
-from edaphon.alerts.due import ReceiverRules
+from edaphon.alerts.due import ReceiverRules, summary, visit_ended, well
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
 from edaphon.alerts.look import LookResult, Situation, SupplyState
 from edaphon.alerts.model import (
@@ -44,7 +44,6 @@ from edaphon.alerts.model import (
     What,
 )
 from edaphon.alerts.rehearse import FAULTS, rehearsed
-from edaphon.alerts.reports import summary, visit_ended, well
 from edaphon.alerts.rules import conditions
 from edaphon.alerts.words import NUMBERS, Location, message, plain
 from edaphon_calibration.nomenclature import QUANTITIES

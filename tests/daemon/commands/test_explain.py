@@ -23,7 +23,7 @@ from edaphon.service.check import open_storage
 from edaphon.service.process import running
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_ns
-from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
+from edaphon_drivers.readings import Piece, Turn, pack_exchange, pack_message, pack_piece
 
 NOON = "2026-04-01T12:00:00Z"
 NOON_NS = instant_ns(NOON)

@@ -14,7 +14,7 @@ from edaphon.clock import SystemClock
 from edaphon.journal import Journal, Kind
 from edaphon.service.check import open_storage
 from edaphon.storage.offline import settled_deriver
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 NAMES = ("soil_temperature", "early", "drift", "lost", "raw")
 TABLES = [

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from tests.daemon.commands.calling import call, call_json
 from tests.stories.station import Station
 
-from edaphon.clock import SystemClock
-from edaphon.instants import instant_text
+from edaphon.clock import SystemClock, instant_text
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.service.check import open_storage
 from edaphon.service.process import running
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_ns
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
 
 NOON_NS = instant_ns("2026-04-01T12:00:00Z")

@@ -15,14 +15,13 @@ from edaphon.acquire.line_talks import noted
 from edaphon.commands.line import escaped, transcript_text
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.service.process import running
-from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.readings import Turn, pack_exchange
 from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
 from edaphon_drivers.simulators.sdi12 import Probe
-from edaphon_drivers.talk import Ask, Asking, Pause
-from edaphon_drivers.transcript import Expected, play, read_transcript
+from edaphon_drivers.talk import Ask, Asking, Expected, Pause, play, read_transcript
 
 
 def readings_of(text: str, model: str, address: str, asking: Asking) -> tuple[Expected, ...]:

@@ -21,9 +21,9 @@ from edaphon.config import read_config
 from edaphon.facts import Knowledge
 from edaphon.service.process import running
 from edaphon.toml_input import read_document
-from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.modbus.table import plan_of
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.simulators.station import Cell, Wave, nested

@@ -12,7 +12,7 @@ from tests.stories.station import Station
 from edaphon.commands.line import Untypable, typed_bytes
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.service.process import running
-from edaphon_drivers.payloads import unpack_exchange
+from edaphon_drivers.readings import unpack_exchange
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu
 
 

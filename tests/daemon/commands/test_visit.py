@@ -10,7 +10,7 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.stories.station import Station
 
-from edaphon.instants import instant_text
+from edaphon.clock import instant_text
 from edaphon.service.process import running
 from edaphon.service.sources import Overrides
 from edaphon.toml_input.values import instant_ns

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edaphon.config.physics import possible, why_impossible, within_physics
+from edaphon.derive.calibrate import possible, why_impossible, within_physics
 from edaphon_drivers.readings import Reading, Status
 
 LIMITS = possible("soil_temperature", "degC")

@@ -34,7 +34,7 @@ from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.toml_input import read_document
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 __all__ = [
     "CONFIGURATIONS",

@@ -12,10 +12,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edaphon.clock import instant_text
 from edaphon.derive.calibrate import Segment
 from edaphon.derive.segments import PlannedDeployment, segments_of
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.instants import instant_text
 from edaphon.model import ALWAYS, EntryId
 from edaphon_drivers.sheets import Factory, Output
 

@@ -35,7 +35,7 @@ import sys, orjson
 from edaphon.derive.decode import sources_of
 from edaphon.journal import Entry, Kind
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import pack_exchange
+from edaphon_drivers.readings import pack_exchange
 
 text = sys.stdin.read()
 payload = orjson.dumps({"file": "edaphon.toml", "text": text})

@@ -17,7 +17,7 @@ from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.lines import FIRST, Context, LineCounts, RefusedLine, Slice
-from edaphon_drivers.payloads import Follows, Piece, pack_piece
+from edaphon_drivers.readings import Follows, Piece, pack_piece
 
 GOOD, BAD = b"2026-09-01 10:00:%02d,4.0,5.0\n", b"2026-09-01,4.1,5.1\n"
 

@@ -9,7 +9,7 @@ from edaphon.derive.plan import Plan
 from edaphon.derive.state import PipelineState
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 
 def at(n: int) -> EntryId:

@@ -20,9 +20,9 @@ from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
 from edaphon.model import EntryId
 from edaphon.series import Contested
-from edaphon.series.changes import contested
+from edaphon.series.rows import contested
 from edaphon.toml_input import read_document
-from edaphon_drivers.payloads import Follows, Piece, pack_piece
+from edaphon_drivers.readings import Follows, Piece, pack_piece
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "40"))
 SECOND_NS = 10**9

@@ -8,9 +8,9 @@ import pytest
 from tests.daemon.derive.lives import T0
 from tests.daemon.derive.test_second_inputs import BESIDE, EnteredFacts, ec25, values
 
+from edaphon.clock import instant_text
 from edaphon.derive.plan import Plan
 from edaphon.facts import Knowledge
-from edaphon.instants import instant_text
 from edaphon.model import ALWAYS, EntryId
 from edaphon_drivers.sheets import Output
 

@@ -13,7 +13,7 @@ from tests.daemon.derive.lives import T0, Life, MemoryJournal, folders, reported
 
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Entry, Kind
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "60"))
 MINUTE_NS = 60_000_000_000

@@ -6,12 +6,12 @@ import orjson
 import pytest
 from tests.daemon.derive.lives import T0, Life, MemoryJournal
 
+from edaphon.clock import instant_text
 from edaphon.facts import fact_of, to_payload
-from edaphon.instants import instant_text
 from edaphon.journal import Entry, Kind
 from edaphon.model import Observations
-from edaphon_calibration.flags import Flag
-from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
+from edaphon_calibration.checks import Flag
+from edaphon_drivers.readings import Turn, pack_exchange, pack_message
 
 MINUTE_NS = 60_000_000_000
 CONFIGURATION = """

@@ -15,7 +15,7 @@ from edaphon.journal import Entry, Kind, Purpose
 from edaphon.model import EntryId
 from edaphon.toml_input import read_document
 from edaphon_drivers.faults import Garbled, Refused
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
 
 NOW = 1_790_000_000_000_000_000

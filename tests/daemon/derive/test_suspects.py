@@ -22,12 +22,12 @@ from tests.daemon.derive.test_pipeline import first, streams
 from edaphon.derive import rederive
 from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
-from edaphon.derive.fact_log import known_facts
+from edaphon.derive.plan import known_facts
 from edaphon.journal import Entry, Kind
 from edaphon.journal.guard import TRACE, EntryGuard
 from edaphon.series import Series
 from edaphon.sinks.feed import SeriesFeed
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "8"))
 GARBAGE = pack_message("a", b"no JSON", 1, False, False)

@@ -25,7 +25,7 @@ from tests.daemon.derive.trust import (
     value,
 )
 
-from edaphon.instants import instant_text
+from edaphon.clock import instant_text
 from edaphon_drivers.sheets import Output
 
 # Where no validity covers.

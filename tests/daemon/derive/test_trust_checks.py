@@ -29,8 +29,8 @@ from tests.daemon.derive.trust import (
     value,
 )
 
+from edaphon.clock import instant_text
 from edaphon.derive.plan import changed_ranges
-from edaphon.instants import instant_text
 from edaphon_drivers.sheets import Output
 
 # Checks in the field.

@@ -10,7 +10,7 @@ from edaphon.derive.deriver import Deriver
 from edaphon.derive.rederive import BATCH_BYTES, READINGS
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
-from edaphon_drivers.payloads import Piece, pack_piece
+from edaphon_drivers.readings import Piece, pack_piece
 
 ROWS = 1000  # of a piece, each of one reading
 PIECES = 60

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edaphon.clock import instant_text
 from edaphon.derive.calibrate import Segment
 from edaphon.derive.plan import Plan, changed_ranges
 from edaphon.facts import Knowledge
-from edaphon.instants import instant_text
 from edaphon.model import EntryId
 from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.sheets import Factory, Output

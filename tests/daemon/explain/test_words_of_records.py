@@ -8,6 +8,7 @@ import pytest
 from tests.daemon.derive.test_compare import rows
 
 from edaphon.acquire.gaps import Gap
+from edaphon.clock import instant_text
 from edaphon.explain.build import _differences, _time_from, record_of, shown_bytes
 from edaphon.explain.missing import (
     Absent,
@@ -20,12 +21,18 @@ from edaphon.explain.missing import (
 )
 from edaphon.explain.trace import Case, FoundRow, _start, number, row_at
 from edaphon.facts import Knowledge
-from edaphon.instants import instant_text
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
-from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.readings import (
+    Piece,
+    Reading,
+    Status,
+    Turn,
+    pack_exchange,
+    pack_message,
+    pack_piece,
+)
 
 DAY_NS, MINUTE_NS = 86_400 * 10**9, 60 * 10**9
 NAN = float("nan")

@@ -10,7 +10,7 @@ from tests.daemon.journal.entries import SetClock, commit, journal_file
 
 from edaphon.journal import Entry, EntryId, Journal, Kind, Purpose, entry_crc, read_only, salvage
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.payloads import (
+from edaphon_drivers.readings import (
     Message,
     Turn,
     pack_exchange,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from tests.daemon.derive.test_compare import NAN, compared, rows
 
+from edaphon.clock import instant_text
 from edaphon.derive.plan import Plan
 from edaphon.facts import Knowledge
-from edaphon.instants import instant_text
 from edaphon.model import EntryId
 from edaphon.preview import LostStretch, lost_stretches
 from edaphon_drivers.sheets import Output

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.daemon.derive.test_compare import NAN, compared, rows
 
-from edaphon.instants import instant_text
+from edaphon.clock import instant_text
 from edaphon.model import ALWAYS
 from edaphon.preview import ChannelPreview, LostStretch, Preview
 from edaphon.preview.text import COLUMNS, as_json, lines_of, row_of, same_value, warnings_of

@@ -15,7 +15,7 @@ from edaphon.service.notes import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_pr
 from edaphon.service.process import running
 from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.files.lines import LineCounts, RefusedLine
-from edaphon_drivers.payloads import Follows, Piece, pack_piece
+from edaphon_drivers.readings import Follows, Piece, pack_piece
 
 NOON_NS = instant_ns("2026-04-01T12:00:00Z")
 MODEL = """

@@ -14,8 +14,7 @@ from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, repor
 from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
-from edaphon.clock import FAR_NS, SystemClock
-from edaphon.instants import instant_text
+from edaphon.clock import FAR_NS, SystemClock, instant_text
 from edaphon.journal import EntryId, Journal, Kind, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series

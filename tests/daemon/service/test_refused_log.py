@@ -10,7 +10,7 @@ from edaphon.model import EntryId
 from edaphon.service.deriving import CAUSES, RefusedLog
 from edaphon.toml_input import read_document
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 CONFIG = """
 [logger]

@@ -13,7 +13,7 @@ from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
-from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.readings import pack_message
 
 TOPIC = "plot/n1"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from edaphon.instants import instant_text
+from edaphon.clock import instant_text
 from edaphon.toml_input.values import (
     Depth,
     Secret,

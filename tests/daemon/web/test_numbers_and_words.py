@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon.web.column import count, decimals_for, pretty_unit, rounded
-from edaphon.web.words import age, flag_sign, moment, offset_words, quantity_name, shortened
+from edaphon.web.view import age, flag_sign, moment, offset_words, quantity_name, shortened
 
 S = 10**9
 NOON = 1_763_812_800 * S  # 2025-11-22T12:00:00Z

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edaphon_drivers.ascii.decode import _address
+from edaphon_drivers.ascii.engine import _address
 
 
 @pytest.mark.parametrize(

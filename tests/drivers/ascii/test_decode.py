@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon_drivers.ascii.decode import decode_stream
-from edaphon_drivers.ascii.engine import decode_exchange, line_texts
+from edaphon_drivers.ascii.engine import decode_exchange, decode_stream, line_texts
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Status
+from edaphon_drivers.readings import Status, Turn
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
 
 _MODELS = [name for name in model_names() if load_sheet(name).engine == "ascii"]

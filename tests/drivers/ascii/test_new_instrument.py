@@ -2,9 +2,14 @@
 
 import tomllib
 
-from edaphon_drivers.ascii.decode import decode_stream
-from edaphon_drivers.ascii.engine import decode_exchange, line_end, sheet_errors, start_commands
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.ascii.engine import (
+    decode_exchange,
+    decode_stream,
+    line_end,
+    sheet_errors,
+    start_commands,
+)
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.sheets import parse_sheet
 
 # 2026-05-01 12:00:00, 23.4, 55.1, 412.7

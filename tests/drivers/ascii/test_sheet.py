@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon_drivers.ascii.decode import decode_stream
-from edaphon_drivers.ascii.engine import address_error, sheet_errors
+from edaphon_drivers.ascii.engine import address_error, decode_stream, sheet_errors
 from edaphon_drivers.ascii.sheet import AsciiTable
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.sheets import Command, Factory, Output, parse_sheet
 
 _ROW = {"name": "co2", "quantity": "co2_mole_fraction", "unit": "ppm"}

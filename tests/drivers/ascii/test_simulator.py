@@ -6,11 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from edaphon_drivers.ascii.decode import decode_stream
-from edaphon_drivers.ascii.engine import decode_exchange, line_end, measure
+from edaphon_drivers.ascii.engine import decode_exchange, decode_stream, line_end, measure
 from edaphon_drivers.faults import LinkDown, NoAnswer
 from edaphon_drivers.links.serial import SerialLink
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.ascii import (
     Instrument,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.ascii.engine import (
     decode_exchange,
     decode_identity,
+    decode_stream,
     identify,
     line_end,
     measure,
@@ -15,10 +15,9 @@ from edaphon_drivers.ascii.engine import (
     start_commands,
 )
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import pack_exchange, unpack_exchange
+from edaphon_drivers.readings import pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
-from edaphon_drivers.talk import Asking
-from edaphon_drivers.transcript import Expected, Played, Transcript, play, read_transcript
+from edaphon_drivers.talk import Asking, Expected, Played, Transcript, play, read_transcript
 
 _FOLDER = Path(__file__).parent.parent / "transcripts" / "ascii"
 _FILES = sorted(_FOLDER.glob("*.txt"))

@@ -2,7 +2,7 @@
 
 from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.files.lines import FIRST
-from edaphon_drivers.payloads import Piece
+from edaphon_drivers.readings import Piece
 from edaphon_drivers.sheets import parse_sheet
 
 __all__ = ["counts", "csv_sheet", "read", "refusals", "sums"]

@@ -2,7 +2,7 @@
 
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.engine import cut, decode_piece
-from edaphon_drivers.payloads import Piece, pack_piece, unpack_piece
+from edaphon_drivers.readings import Piece, pack_piece, unpack_piece
 
 
 class Follower:

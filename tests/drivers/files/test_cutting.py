@@ -9,7 +9,7 @@ from edaphon_drivers.files.cutting import PIECE_BYTES, Rest
 from edaphon_drivers.files.engine import cut, read_piece
 from edaphon_drivers.files.lines import LineCounts, lines_of_piece, mark_of
 from edaphon_drivers.files.sheet import completed
-from edaphon_drivers.payloads import Piece
+from edaphon_drivers.readings import Piece
 from edaphon_drivers.sheets import load_sheet
 
 NUMBERED = {"columns": [1, 2], "formats": ["%d.%m.%Y %H:%M"], "utc_offset": "+01:00"}

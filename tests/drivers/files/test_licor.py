@@ -10,8 +10,7 @@ from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.engine import cut, decode_piece
 from edaphon_drivers.files.sheet import completed
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Origin, Status
+from edaphon_drivers.readings import Origin, Piece, Status
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.files import SimulatedRespirometer
 from edaphon_drivers.text_values import rfc3339_ns

@@ -7,8 +7,7 @@ from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.engine import decode_piece, read_piece
 from edaphon_drivers.files.lines import SLICE_READINGS
 from edaphon_drivers.files.sheet import completed
-from edaphon_drivers.payloads import Follows, Piece
-from edaphon_drivers.readings import Status
+from edaphon_drivers.readings import Follows, Piece, Status
 from edaphon_drivers.sheets import load_sheet, parse_sheet
 
 HEAD = "Time,T5,VWC\n"

@@ -16,8 +16,7 @@ from tests.drivers.files.test_sheets import OWNER
 from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.files.lines import FIRST, lines_of_piece
 from edaphon_drivers.files.sheet import completed
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Status
+from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.simulators.files import SimulatedLogger, SimulatedRespirometer
 

@@ -11,8 +11,7 @@ from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.engine import cut, decode_piece
 from edaphon_drivers.files.sheet import completed, sheet_errors
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Status
+from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import load_sheet, model_names
 
 OWNER = {"utc_offset": "+01:00", "date_order": "dmy", "year": 2026, "interval_s": 60}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon_drivers.files.lines import split_lines, split_piece, text_of_line
-from edaphon_drivers.payloads import Piece
+from edaphon_drivers.readings import Piece
 
 MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
 EDGES = "\x00\x0c\x1a\r\ufeff"

@@ -9,8 +9,7 @@ from tests.drivers.files.following import Follower, follow
 from edaphon_drivers.faults import Fault, Garbled, Refused
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.sheet import completed
-from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Status
+from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import parse_sheet
 from edaphon_drivers.simulators.files import SimulatedLogger
 from edaphon_drivers.text_values import rfc3339_ns

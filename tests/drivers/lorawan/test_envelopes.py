@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
-from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
-from edaphon_drivers.readings import UNREADABLE_NS
+from edaphon_drivers.readings import LARGEST_MESSAGE_BYTES, UNREADABLE_NS
 from edaphon_drivers.simulators import lorawan as mqtt_messages
 from edaphon_drivers.simulators import lorawan as simulated
 

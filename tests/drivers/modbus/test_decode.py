@@ -19,8 +19,7 @@ from edaphon_drivers.modbus.engine import (
     sheet_errors,
 )
 from edaphon_drivers.modbus.frame import tcp_frame
-from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.readings import Status
+from edaphon_drivers.readings import Status, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
 from edaphon_drivers.simulators.modbus import rtu
 from edaphon_drivers.talk import Ask, Asking

@@ -6,10 +6,9 @@ import pytest
 
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.modbus.engine import decode_exchange, decode_identity, identify, measure
-from edaphon_drivers.payloads import pack_exchange, unpack_exchange
+from edaphon_drivers.readings import pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.talk import Asking
-from edaphon_drivers.transcript import Expected, play, read_transcript
+from edaphon_drivers.talk import Asking, Expected, play, read_transcript
 
 _FILES = sorted((Path(__file__).parent.parent / "transcripts" / "modbus").glob("*.txt"))
 _MODELS = [name for name in model_names() if load_sheet(name).engine == "modbus"]

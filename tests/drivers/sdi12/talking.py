@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Turn
 from edaphon_drivers.simulators.sdi12 import SimulatedBus
 from edaphon_drivers.talk import Ask, Timing, is_ended
 

@@ -13,8 +13,7 @@ import edaphon_drivers.simulators.sdi12 as simulator
 from edaphon_drivers import sdi12, simulators
 from edaphon_drivers.checksums import crc_characters
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
-from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.readings import Reading, Status, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sdi12 import decode_exchange, decode_identity
 from edaphon_drivers.sheets import load_sheet
 

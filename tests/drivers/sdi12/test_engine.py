@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.drivers.sdi12.talking import QUICK, hold, line_with
 
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.readings import Identity
+from edaphon_drivers.readings import Identity, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sdi12 import (
     acknowledge,
     change_address,

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import pack_exchange, unpack_exchange
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Reading, pack_exchange, unpack_exchange
 from edaphon_drivers.sdi12 import acknowledge
 from edaphon_drivers.sdi12.engine import (
     decode_exchange,
@@ -17,10 +16,11 @@ from edaphon_drivers.sdi12.engine import (
 )
 from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.talk import Asking, Talk
-from edaphon_drivers.transcript import (
+from edaphon_drivers.talk import (
+    Asking,
     Deviation,
     Expected,
+    Talk,
     Transcript,
     play,
     read_transcript,

@@ -3,8 +3,7 @@
 import numpy as np
 
 from edaphon_calibration.arrays import Float, Int, Small
-from edaphon_calibration.checks import Check, LimitKind, Limits
-from edaphon_calibration.flags import Flag, Result
+from edaphon_calibration.checks import Check, Flag, LimitKind, Limits, Result
 
 
 def _too_round(time_ns: Int, value: Float, limits: Limits) -> Small:

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from edaphon_drivers.faults import Garbled, NoAnswer
-from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Identity, Reading, reported
+from edaphon_drivers.readings import Identity, Reading, Turn, reported
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk
 

@@ -14,8 +14,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, ReceiverKind, Remark, secret_text
-from edaphon.alerts.receivers.templates import sendable
+from edaphon.alerts.receivers.kinds import (
+    WHOLE_S,
+    Context,
+    ReceiverKind,
+    Remark,
+    secret_text,
+    sendable,
+)
 from edaphon.network.requests import Secrets
 from edaphon.toml_input.values import Secret, Table
 

@@ -28,8 +28,8 @@ from edaphon.alerts.receivers.kinds import (
     Remark,
     Taken,
     secret_text,
+    sendable,
 )
-from edaphon.alerts.receivers.templates import sendable
 from edaphon.network.requests import (
     Deadline,
     Secrets,

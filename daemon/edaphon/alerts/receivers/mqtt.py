@@ -15,8 +15,14 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, ReceiverKind, Remark, secret_text
-from edaphon.alerts.receivers.templates import fields_of
+from edaphon.alerts.receivers.kinds import (
+    WHOLE_S,
+    Context,
+    ReceiverKind,
+    Remark,
+    fields_of,
+    secret_text,
+)
 from edaphon.config import Broker
 from edaphon.config.rules import Parts
 from edaphon.network.requests import CONNECT_S, Deadline, Secrets, tls_context

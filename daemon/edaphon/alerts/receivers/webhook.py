@@ -13,18 +13,22 @@ import orjson
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, ReceiverKind, Remark, secret_text
-from edaphon.alerts.receivers.templates import (
+from edaphon.alerts.receivers.kinds import (
     FIELDS,
     JSON,
     PLAIN,
     TEMPLATES,
+    WHOLE_S,
+    Context,
+    ReceiverKind,
+    Remark,
     Template,
     Value,
     encoded,
     fields_of,
     filled,
     filled_json,
+    secret_text,
     unknown_fields,
 )
 from edaphon.config.rules import Parts

@@ -12,17 +12,16 @@ import orjson
 import typer
 
 from edaphon import __version__
-from edaphon.clock import FAR_NS
+from edaphon.clock import FAR_NS, instant_text
 from edaphon.commands.query import Folder, instant
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
 from edaphon.facts.calibrations import OfSubject
-from edaphon.instants import instant_text
 from edaphon.journal import read_only
 from edaphon.model import ALWAYS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.storage.access import Storage, fail, open_folder
-from edaphon.storage.entered_facts import Entered, EnteredFacts, facts_entered
+from edaphon.storage.offline import Entered, EnteredFacts, facts_entered
 from edaphon.toml_input.lines import toml_row
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.chain import prepare_step

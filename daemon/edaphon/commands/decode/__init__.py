@@ -30,8 +30,7 @@ from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Incomplete, Refused
 from edaphon_drivers.files.lines import Slice
 from edaphon_drivers.lorawan import Uplink
-from edaphon_drivers.payloads import Message
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Message, Reading
 from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
 
 USAGE = 2

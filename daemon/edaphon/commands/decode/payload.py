@@ -13,8 +13,7 @@ from edaphon.toml_input.values import read_bytes
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
-from edaphon_drivers.payloads import Piece, Turn
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Piece, Reading, Turn
 from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 
@@ -253,8 +252,7 @@ def _asked(spoken: str, sheet: Sheet, pairs: list[tuple[bytes, bytes]]) -> tuple
 
 def _ascii(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
     """Each line for itself; a copied text may have lost the ends that the instrument sends."""
-    from edaphon_drivers.ascii.decode import decode_stream
-    from edaphon_drivers.ascii.engine import line_end
+    from edaphon_drivers.ascii.engine import decode_stream, line_end
 
     end, data = line_end(sheet), what.data
     if end[-1:] not in data:

@@ -27,7 +27,7 @@ from tests.daemon.alerts.receivers.servers import (
 
 from edaphon.alerts.model import Occasion, SendLater, SendRefused
 from edaphon.alerts.receivers import webhook
-from edaphon.alerts.receivers.templates import FIELDS, TEMPLATES, encoded, filled_json
+from edaphon.alerts.receivers.kinds import FIELDS, TEMPLATES, encoded, filled_json
 from edaphon.network.requests import Answer
 
 PLAIN = "{title} {text}"
