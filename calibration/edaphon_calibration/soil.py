@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from edaphon_calibration.errors import ParameterError
 
-PARTICLE_DENSITY = 2.65  # [g/cm³], quartz; organic soil has 1.3 to 1.5
+PARTICLE_DENSITY = 2.65  # [g/cm³], quartz
+PARTICLE_DENSITY_ORGANIC = 1.4  # [g/cm³], of 1.3 to 1.5
 
 
 class Ring(NamedTuple):

@@ -47,6 +47,7 @@ from edaphon.tables import ChannelRow, ChannelTable, Values, unknown_channel
 if TYPE_CHECKING:  # these import the drivers
     from edaphon.explain import Explanation
     from edaphon.facts import Knowledge
+    from edaphon.quality import QualityReport
 
 Say = Callable[[str], None]
 Settle = Callable[[Layout, Say], None]
@@ -151,6 +152,20 @@ class Site:
         """
         with _readable(self.path):
             return self._source.explain(channel, given_ns(time))
+
+    def quality(
+        self, channel: str, start: Any = None, end: Any = None, *, rules: str = ""
+    ) -> "QualityReport":
+        """What the quality tests with context say of the values with start <= time < end.
+
+        Times as for `read`. `rules`: a text in the form of edaphon's own rules; its rules stand in
+        place of the usual ones. Nothing is written. Raises UnknownChannel, TimeError, StaleError
+        or StorageError, and ValueError for rules that are wrong.
+        """
+        start_ns = -FAR_NS if start is None else given_ns(start)
+        end_ns = FAR_NS if end is None else given_ns(end)
+        with _readable(self.path):
+            return self._source.quality(channel, start_ns, end_ns, rules)
 
     @contextmanager
     def origins(
@@ -324,6 +339,24 @@ class _Folder:
             except (CannotExplain, NoObservation) as error:
                 raise NoExplanation(str(error)) from None
 
+    def quality(self, channel: str, start_ns: int, end_ns: int, rules: str) -> "QualityReport":
+        from edaphon.facts import Knowledge
+        from edaphon.quality import quality_of
+        from edaphon_calibration.quality.rules import usual_rules, usual_rules_with
+
+        chosen = usual_rules_with(rules) if rules else usual_rules()
+
+        with self._stored() as stored:
+            _row_of(channel, {row.id: row for row in _channels_in(stored)})
+            items = fact_log_items(stored.journal, trusted(stored.journal, stored.checkpoint))
+            known = [
+                (place, orjson.loads(entry.payload)["fact"])
+                for place, entry in items
+                if entry.kind in FACT_KINDS
+            ]
+            read = stored.series.runs
+            return quality_of(Knowledge.of(known), channel, start_ns, end_ns, read, chosen)
+
 
 class _ReleaseFile:
     """A release: all of it is read from its one file and held against its digests."""
@@ -350,6 +383,11 @@ class _ReleaseFile:
     def explain(self, channel: str, time_ns: int) -> "Explanation":
         raise StorageError(
             "expected a storage folder: a release has values, and not the bytes they came from"
+        )
+
+    def quality(self, channel: str, start_ns: int, end_ns: int, rules: str) -> "QualityReport":
+        raise StorageError(
+            "expected a storage folder: a release has no facts of horizons, visits and pauses"
         )
 
     def _rows(self) -> list[ChannelRow]:

@@ -2,6 +2,7 @@
 
 pytest tests/conformance --vectors FOLDER --reference FOLDER
 pytest tests/conformance --zoo FOLDER --json FILE
+pytest tests/conformance --quality FOLDER
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.entries import read_cases, read_entries
+from tests.conformance.quality_cases import read_quality_cases
 from tests.conformance.zoo_files import plays_of
 from tests.conformance.zoo_judge import Verdict, played, report
 
@@ -21,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
     group.addoption("--vectors", type=Path, metavar="FOLDER", help="folder of vectors (*.json)")
     group.addoption("--zoo", type=Path, metavar="FOLDER", help="folder of a zoo of faults")
+    group.addoption("--quality", type=Path, metavar="FOLDER", help="folder of quality cases")
     group.addoption("--json", type=Path, metavar="FILE", help="write the zoo's verdicts there")
     group.addoption("--reference", type=Path, metavar="FOLDER", help="folder of reference numbers")
 
@@ -33,6 +36,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = read_cases(_folder(metafunc.config, "reference"))
         metafunc.parametrize(
             ("group", "case"), [pytest.param(group, case, id=name) for name, group, case in cases]
+        )
+    if "quality_case" in metafunc.fixturenames:
+        quality = read_quality_cases(_folder(metafunc.config, "quality"))
+        metafunc.parametrize(
+            ("quality_check", "quality_case"),
+            [pytest.param(check, case, id=name) for name, check, case in quality],
         )
     if "zoo_play" in metafunc.fixturenames:
         folder = _zoo(metafunc.config)

@@ -9,7 +9,7 @@ import csv
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,21 @@ class Site:
     probes: Mapping[str, Mapping[str, Any]]
     columns: Mapping[str, Mapping[str, Any]]
     messages: frozenset[str] = frozenset()
+    soil: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Site":
         table = tomllib.loads(path.read_text())
         messages = frozenset(n for n, p in table["probe"].items() if p.get("on") == "radio")
         interval_s = int(table.get("interval_s", 600))
-        return cls(table["site"], interval_s, table["probe"], table["column"], messages)
+        return cls(
+            table["site"],
+            interval_s,
+            table["probe"],
+            table["column"],
+            messages,
+            table.get("soil", {}),
+        )
 
     @property
     def interval_ns(self) -> int:

@@ -12,9 +12,9 @@ from typing import cast
 import numpy as np
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
-from edaphon_calibration.flags import Flag
+from edaphon_calibration.checks import Flag
 from edaphon_calibration.quality import changes, days, single, spikes, stuck, water
-from edaphon_calibration.quality.results import FAILS, PASSES, UNKNOWN, beyond, last_before, results
+from edaphon_calibration.quality.results import FAILS, PASSES, UNKNOWN, last_before, results
 from edaphon_calibration.quality.rules import Parameters, Rule
 
 _HOUR_S, _DAY_S = 3600.0, 86400.0
@@ -245,7 +245,7 @@ def _sentinel(case: Case, p: Parameters) -> tuple[Small, Small]:
 def _range(case: Case, p: Parameters) -> tuple[Small, Small]:
     porosity, highest = case.context.porosity, _number(p, "highest")
     suspect = _number(p, "suspect_lowest", -np.inf), _number(p, "suspect_highest", np.inf)
-    if np.isfinite(porosity):
+    if np.isfinite(porosity) and _number(p, "by_horizon", 0.0) > 0:
         driest = np.nan_to_num(_DRIEST * case.context.wilting_point)
         highest, suspect = porosity + 0.05, (max(suspect[0], driest), porosity)
     severe = single.in_range(case.number, _number(p, "lowest"), highest)

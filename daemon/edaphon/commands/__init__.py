@@ -40,6 +40,7 @@ COMMANDS = {
     "import": "files",
     "channels": "channels",
     "query": "query",
+    "quality": "quality",
     "explain": "explain",
     "release": "release",
     "cal": "cal",

@@ -14,6 +14,7 @@ from edaphon.facts.model import (
     ChannelFact,
     Deployment,
     Fact,
+    Horizon,
     Mark,
     Pause,
     Plot,
@@ -43,6 +44,7 @@ from edaphon_calibration.curves import curve_names, find_curve
 _ALL: tuple[type[Fact], ...] = (
     Plot,
     Profile,
+    Horizon,
     Sensor,
     ChannelFact,
     Deployment,

@@ -13,6 +13,7 @@ from edaphon.facts.model import (
     ChannelFact,
     Deployment,
     Fact,
+    Horizon,
     Mark,
     Pause,
     Plot,
@@ -164,6 +165,18 @@ class Knowledge:
     @cached_property
     def pauses(self) -> tuple[Pause, ...]:
         return self.current(Pause)
+
+    @cached_property
+    def horizons(self) -> tuple[Horizon, ...]:
+        return self.current(Horizon)
+
+    def horizon(self, profile: str, depth_cm: float, time_ns: int) -> Horizon | None:
+        """The layer of a profile at that depth and time; what lies on a border is in the lower."""
+        for one in self.horizons:
+            inside = one.profile == profile and one.top_cm <= depth_cm < one.bottom_cm
+            if inside and one.covers(time_ns):
+                return one
+        return None
 
     def channels_of(self, plot: str) -> tuple[str, ...]:
         """The ids of the channels in a plot, by their own word or by that of their profile."""

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from edaphon.model import Channel
 from edaphon.toml_input.values import Depth, Duration, Id, Instant, Table, wrong
+from edaphon_calibration.soil import PARTICLE_DENSITY, PARTICLE_DENSITY_ORGANIC
 from edaphon_calibration.units import canonical
 
 
@@ -81,6 +82,51 @@ class Profile(Fact):
     soil: str = Field(
         default="", description="soil, in the words of a soil map", examples=["Haplic Luvisol"]
     )
+
+
+class Horizon(Period):
+    """A layer of the soil of a profile; the quality tests take its limits from here."""
+
+    table: ClassVar[str] = "horizon"
+
+    profile: Id = Field(description="id of the profile", examples=["P1-pit"])
+    top_cm: float = Field(ge=0, description="upper border [cm], positive down", examples=[0])
+    bottom_cm: float = Field(
+        gt=0, description="lower border [cm]; what lies on it belongs below", examples=[12]
+    )
+    porosity: float | None = Field(
+        default=None, gt=0, lt=1, description="pores in the volume [m3/m3]", examples=[0.46]
+    )
+    organic: bool = Field(
+        default=False, description="whether it is an organic horizon", examples=[False]
+    )
+    bulk_density: float | None = Field(
+        default=None, gt=0, lt=2.7, description="dry bulk density [g/cm3]", examples=[1.2]
+    )
+    field_capacity: float | None = Field(
+        default=None, gt=0, lt=1, description="water content [m3/m3]", examples=[0.3]
+    )
+    wilting_point: float | None = Field(
+        default=None, ge=0, lt=1, description="water content [m3/m3]", examples=[0.1]
+    )
+
+    @model_validator(mode="after")
+    def _downwards(self) -> Self:
+        if self.top_cm >= self.bottom_cm:
+            raise wrong("`bottom_cm` is below `top_cm`")
+        known = [self.wilting_point, self.field_capacity, self.porosity]
+        given = [number for number in known if number is not None]
+        if given != sorted(given):
+            raise wrong("wilting_point <= field_capacity <= porosity")
+        return self
+
+    @property
+    def pores(self) -> float | None:
+        """Porosity [m3/m3] as stated, or by bulk density and the density of the solids."""
+        if self.porosity is not None or self.bulk_density is None:
+            return self.porosity
+        solids = PARTICLE_DENSITY_ORGANIC if self.organic else PARTICLE_DENSITY
+        return 1 - self.bulk_density / solids if self.bulk_density < solids else None
 
 
 class Sensor(Fact):

@@ -14,6 +14,7 @@ from edaphon.facts.model import (
     ChannelFact,
     Deployment,
     Fact,
+    Horizon,
     Mark,
     Pause,
     Profile,
@@ -59,6 +60,9 @@ def _names(new: NewFacts, sources: Mapping[str, Mapping[str, Output]]) -> Iterat
         yield from unless_known(channel, "plot", channel.plot, after.plots, "plot")
         yield from unless_known(channel, "profile", channel.profile, after.profiles, "profile")
         yield from _one_plot(new, channel)
+    for horizon in new.new(Horizon):
+        yield from unless_known(horizon, "profile", horizon.profile, after.profiles, "profile")
+        yield from _one_layer(new, horizon)
     for mark in new.new(Mark):
         for name in mark.channels:
             yield from unless_known(mark, "channels", name, after.channels, "channel")
@@ -90,6 +94,15 @@ def _one_plot(new: NewFacts, channel: ChannelFact) -> Iterator[Found]:
     if profile is not None and channel.plot not in {None, profile.plot}:
         came = f'"{channel.plot}", but profile {profile.id} lies in "{profile.plot}"'
         yield channel, "plot", came, "the same plot, or leave it out"
+
+
+def _one_layer(new: NewFacts, horizon: Horizon) -> Iterator[Found]:
+    for other in new.after.horizons:
+        same = other is not horizon and other.profile == horizon.profile and other.overlaps(horizon)
+        if same and other.top_cm < horizon.bottom_cm and horizon.top_cm < other.bottom_cm:
+            came = f"{horizon.top_cm:g} to {horizon.bottom_cm:g} cm, where {other.id} lies too"
+            yield horizon, "top_cm", came, f"one layer at a time; does it supersede {other.id}?"
+            return
 
 
 def _source(

@@ -19,6 +19,7 @@ FACT_TABLES: Final = frozenset(
     {
         "plot",
         "profile",
+        "horizon",
         "sensor",
         "channel",
         "deployment",

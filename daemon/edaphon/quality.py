@@ -1,0 +1,320 @@
+"""What the quality tests with context say of a channel: which context it has, and what failed.
+
+Context channels are found by facts: the same depth of the same profile, else of the same plot; rain
+of the plot, else of the site. Nothing is written: the answer is made of the rows that are there.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edaphon.clock import DAY_NS, SECOND_NS, instant_text
+from edaphon.facts import Horizon, Knowledge
+from edaphon.model import Channel, Float, Int, Observations, Small
+from edaphon.tables import Times
+from edaphon_calibration.nomenclature import quantity
+from edaphon_calibration.quality.judge import TESTS, Case, Context, Judged, Rows, judge
+from edaphon_calibration.quality.rules import RuleSet, usual_rules
+from edaphon_calibration.units import conversion
+
+if TYPE_CHECKING:
+    import pandas
+
+BEFORE_NS, AFTER_NS = 30 * DAY_NS, DAY_NS  # rows around the asked ones that the tests may need
+_UNSET, _SUSPECT, _MISSING = 2, 3, 9  # flags
+_SHALLOW_CM = 30.0  # down to it others move when one should
+_MOVING = {"soil_temperature", "air_temperature", "volumetric_water_content"}
+
+ReadRows = Callable[[str, int, int], Iterable[Observations]]  # of a channel from, until before [ns]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextChannels:
+    """The ids of what is held against a channel; None where there is none."""
+
+    temperature: str | None = None
+    rain: str | None = None
+    replicate: str | None = None
+    above: str | None = None
+    others: tuple[str, ...] = ()
+
+    def named(self) -> dict[str, str]:
+        """What there is, by role."""
+        own = {
+            "temperature at the same depth": self.temperature,
+            "rain": self.rain,
+            "replicate": self.replicate,
+            "temperature above": self.above,
+            "others": ", ".join(self.others) or None,
+        }
+        return {role: id for role, id in own.items() if id}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QualityReport:
+    """The rows of a channel, the tests that failed in each, and what they were held against.
+
+    `flag` is the worst of the row's own flag and of all tests; `reason` names the failed tests,
+    sorted, "" for none. `evaluated` and `failed` count the rows by test.
+    """
+
+    channel: Channel
+    context: ContextChannels
+    horizon: Horizon | None
+    rules: str
+    time_ns: Int
+    value: Float
+    own_flag: Small
+    flag: Small
+    reason: tuple[str, ...]
+    evaluated: Mapping[str, int]
+    failed: Mapping[str, int]
+
+    @property
+    def time(self) -> Times:
+        return self.time_ns.astype("datetime64[ns]")
+
+    def spans(self) -> Iterator[dict[str, Any]]:
+        """The runs of rows with one reason: from, to (both rows), n, flag and reason."""
+        start = 0
+        for row in range(1, len(self.reason) + 1):
+            if row == len(self.reason) or self.reason[row] != self.reason[start]:
+                if self.reason[start]:
+                    yield {
+                        "from": instant_text(int(self.time_ns[start])),
+                        "to": instant_text(int(self.time_ns[row - 1])),
+                        "n": row - start,
+                        "flag": int(self.flag[start:row].max()),
+                        "reason": self.reason[start],
+                    }
+                start = row
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts and spans, for a program."""
+        flags = np.bincount(self.flag, minlength=10)
+        return {
+            "channel": self.channel.id,
+            "rules": self.rules,
+            "context": self.context.named(),
+            "horizon": self.horizon.id if self.horizon else None,
+            "rows": len(self.time_ns),
+            "flags": {str(flag): int(flags[flag]) for flag in (1, 2, 3, 4, 9)},
+            "evaluated": dict(self.evaluated),
+            "failed": dict(self.failed),
+            "spans": list(self.spans()),
+        }
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Indexed by time (UTC): value, own_flag, flag, reason."""
+        import pandas
+
+        own = {"value": self.value, "own_flag": self.own_flag, "flag": self.flag}
+        index = pandas.DatetimeIndex(self.time, tz="UTC", name="time")
+        return pandas.DataFrame({**own, "reason": list(self.reason)}, index=index)
+
+
+def quality_of(
+    knowledge: Knowledge,
+    id: str,
+    start_ns: int,
+    end_ns: int,
+    read: ReadRows,
+    rules: RuleSet | None = None,
+) -> QualityReport:
+    """The tests of the rows from `start_ns` until before `end_ns` [UTC ns]; raises KeyError."""
+    channels = {one: knowledge.channel(one, "") for one in knowledge.channels}
+    own = _joined(read(id, start_ns - BEFORE_NS, end_ns + AFTER_NS)) or _nothing(id)
+    first, last = (int(own.time_ns[at]) if len(own) else 0 for at in (0, -1))
+    rules = rules or usual_rules()
+    evidence = _Evidence(knowledge, channels, read, first - DAY_NS, last + DAY_NS, rules)
+    evidence.found[id] = own
+    judged = evidence.judged(id)
+    inside = np.flatnonzero((own.time_ns >= start_ns) & (own.time_ns < end_ns))
+    cut = Judged(judged.evaluated[inside], judged.failed[inside], judged.flag[inside])
+    horizon = evidence.horizon(channels[id])
+    context = context_of(channels, id)
+    return _report(channels[id], context, horizon, own.take(inside), cut, rules.name)
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """The rows of all channels that a question needs, each read once, and what they show."""
+
+    knowledge: Knowledge
+    channels: Mapping[str, Channel]
+    read: ReadRows
+    start_ns: int
+    end_ns: int
+    rules: RuleSet
+    found: dict[str, Observations | None] = field(default_factory=dict)
+    sound: dict[str, Rows | None] = field(default_factory=dict)
+
+    def run(self, id: str) -> Observations | None:
+        if id not in self.found:
+            self.found[id] = _joined(self.read(id, self.start_ns, self.end_ns))
+        return self.found[id]
+
+    def rows(self, id: str | None) -> Rows | None:
+        """As they came, in the canonical unit of the quantity; flag 9 is missing."""
+        run = None if id is None else self.run(id)
+        if run is None or id is None:
+            return None
+        channel = self.channels[id]
+        to_canonical = conversion(channel.unit, quantity(channel.quantity).unit)
+        value = np.where(run.flag == _MISSING, np.nan, to_canonical.apply(run.value))
+        return Rows((run.time_ns - self.start_ns) / SECOND_NS, value)
+
+    def sound_rows(self, id: str | None) -> Rows | None:
+        """Without the values that fail their own tests: a bad thermometer thaws no soil."""
+        rows = self.rows(id)
+        if id is None or rows is None:
+            return None
+        if id not in self.sound:
+            flag = self.judged(id).flag
+            self.sound[id] = Rows(rows.time_s, np.where(flag >= _SUSPECT, np.nan, rows.value))
+        return self.sound[id]
+
+    def judged(self, id: str) -> Judged:
+        channel, rows = self.channels[id], self.rows(id) or Rows(np.zeros(0), np.zeros(0))
+        case = Case(
+            rows,
+            self.context(channel),
+            _interval_s(rows.time_s),
+            _resolution(rows.value),
+            day_offset_s=self.start_ns % DAY_NS / SECOND_NS,
+        )
+        depth = float(channel.depth_cm) if channel.depth_cm else None
+        return judge(case, self.rules.of(channel.quantity, depth))
+
+    def context(self, channel: Channel) -> Context:
+        near, horizon = context_of(self.channels, channel.id), self.horizon(channel)
+        return Context(
+            self.sound_rows(near.temperature),
+            self.rows(near.rain),
+            self.rows(near.replicate),
+            self.sound_rows(near.above),
+            tuple(rows for other in near.others if (rows := self.rows(other)) is not None),
+            _number(horizon.pores if horizon else None),
+            _number(horizon.wilting_point if horizon else None),
+            tuple(self._seconds(_explained(self.knowledge, channel))),
+            tuple(self._seconds(_paused(self.knowledge, channel))),
+        )
+
+    def horizon(self, channel: Channel) -> Horizon | None:
+        return self.knowledge.horizon(channel.profile, _depth(channel), self.end_ns)
+
+    def _seconds(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[float, float]]:
+        for start, end in spans:
+            yield (start - self.start_ns) / SECOND_NS, (end - self.start_ns) / SECOND_NS
+
+
+def _nothing(id: str) -> Observations:
+    times, numbers, flags = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int8)
+    return Observations(
+        id, "", times, times, numbers, numbers, numbers, numbers, flags, flags, times
+    )
+
+
+def _report(
+    channel: Channel,
+    context: ContextChannels,
+    horizon: Horizon | None,
+    own: Observations,
+    bits: Judged,
+    rules: str,
+) -> QualityReport:
+    counts = [
+        {name: int((column >> bit & 1).sum()) for bit, name in enumerate(TESTS)}
+        for column in (bits.evaluated, bits.failed)
+    ]
+    evaluated, failed = ({name: n for name, n in one.items() if n} for one in counts)
+    both = np.array([own.flag, bits.flag])
+    flag = np.where(both == _UNSET, 0, both).max(axis=0, initial=0)
+    reasons = tuple("; ".join(sorted(bits.names(row))) for row in range(len(own)))
+    return QualityReport(
+        channel,
+        context,
+        horizon,
+        rules,
+        own.time_ns,
+        own.value,
+        own.flag,
+        np.where(flag == 0, _UNSET, flag).astype(np.int8),
+        reasons,
+        evaluated,
+        failed,
+    )
+
+
+def context_of(channels: Mapping[str, Channel], id: str) -> ContextChannels:
+    """By facts alone: quantity, place, depth and statistic of the channels."""
+    own = channels[id]
+    near = [one for one in channels.values() if one.id != id and one.plot == own.plot]
+    near.sort(key=lambda one: (one.profile != own.profile, one.replicate, one.id))
+    soil = [one for one in near if one.quantity == "soil_temperature"]
+    air = _first([*near, *channels.values()], "air_temperature")
+    shallower = [one for one in soil if _depth(one) < _depth(own)]
+    above = max(shallower, key=_depth).id if shallower else air
+    same = [one for one in near if (one.quantity, one.depth_cm) == (own.quantity, own.depth_cm)]
+    is_soil = own.quantity == "soil_temperature"
+    at_depth = [one.id for one in soil if own.depth_cm and one.depth_cm == own.depth_cm]
+    return ContextChannels(
+        next(iter(at_depth), None) if not is_soil else None,
+        _first([*near, *channels.values()], "precipitation"),
+        next((one.id for one in same if one.statistic == own.statistic), None),
+        above if is_soil else None,
+        tuple(
+            one.id
+            for one in near
+            if one.quantity in _MOVING
+            and (one.quantity == own.quantity or own.quantity not in _MOVING or is_soil)
+            and _depth(one) <= _SHALLOW_CM
+        ),
+    )
+
+
+def _first(channels: Iterable[Channel], wanted: str) -> str | None:
+    return next((one.id for one in channels if one.quantity == wanted), None)
+
+
+def _depth(channel: Channel) -> float:
+    return float(channel.depth_cm) if channel.depth_cm else 0.0
+
+
+def _joined(runs: Iterable[Observations]) -> Observations | None:
+    """One run of all, whatever their derivations; None without a row."""
+    found = [replace(run, derivation="") for run in runs if len(run)]
+    return Observations.concat(found) if found else None
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _interval_s(time_s: Float) -> float:
+    return float(np.median(np.diff(time_s))) if len(time_s) > 1 else 600.0
+
+
+def _resolution(value: Float) -> float:
+    """The smallest step between two of the values; 0 where that can't be said."""
+    steps = np.diff(np.unique(value[np.isfinite(value)]))
+    return float(steps.min()) if len(steps) else 0.0
+
+
+def _explained(knowledge: Knowledge, channel: Channel) -> Iterator[tuple[int, int]]:
+    """Visits of the plot, and marks that speak of irrigation."""
+    for visit in knowledge.visits:
+        if visit.plot == channel.plot:
+            yield visit.from_ns, visit.to_ns
+    for mark in knowledge.marks:
+        if "irrigat" in mark.cause.lower() and mark.from_ns is not None and mark.to_ns is not None:
+            yield mark.from_ns, mark.to_ns
+
+
+def _paused(knowledge: Knowledge, channel: Channel) -> Iterator[tuple[int, int]]:
+    sources = {d.source for d in knowledge.deployments if d.channel == channel.id}
+    for pause in knowledge.pauses:
+        if pause.plot == channel.plot or sources & set(pause.sources):
+            yield pause.from_ns, pause.to_ns
