@@ -25,7 +25,7 @@ from edaphon.service.check import examine
 from edaphon.sinks.sink import Later
 from edaphon_calibration.checks import prepare_check
 from edaphon_calibration.curves import Curve
-from edaphon_calibration.registry import Family, known_of
+from edaphon_calibration.errors import Family, known_of
 from edaphon_calibration.units import conversion
 from edaphon_drivers import smart_home as message_keys
 from edaphon_drivers.ascii import sheet as ascii_keys

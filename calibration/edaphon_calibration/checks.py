@@ -13,10 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
-from edaphon_calibration.errors import LimitError, UnknownCheck, suggestion, unknown
+from edaphon_calibration.errors import (
+    Known,
+    LimitError,
+    UnknownCheck,
+    installed,
+    suggestion,
+    unknown,
+)
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.physics import PHYSICS, Physics
-from edaphon_calibration.registry import Known, installed
 from edaphon_calibration.units import Conversion, conversion
 
 

@@ -30,13 +30,7 @@ from edaphon.errors import (
     TimeError,
 )
 from edaphon.journal import DamagedRow, JournalReader
-from edaphon.journal.fact_log import (
-    CHECKPOINT,
-    FACT_KINDS,
-    fact_log_items,
-    lost_facts,
-    trusted,
-)
+from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, fact_log_items, lost_facts, trusted
 from edaphon.model import Channel, EntryId, FactName, Observations, in_force
 from edaphon.printer import visible
 from edaphon.series import Extent, OpenRelease, SeriesReader, WrongFile

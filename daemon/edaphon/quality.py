@@ -298,7 +298,7 @@ def _interval_s(time_s: Float) -> float:
 
 
 def _resolution(value: Float) -> float:
-    """The smallest step between two of the values; 0 where that can't be said."""
+    """The smallest step between two of the values; 0 where there is none."""
     steps = np.diff(np.unique(value[np.isfinite(value)]))
     return float(steps.min()) if len(steps) else 0.0
 

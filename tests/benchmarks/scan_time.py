@@ -23,7 +23,8 @@ from edaphon.acquire.bus import BusOwner
 from edaphon.acquire.line_talks import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
 from edaphon.acquire.line_tools import ToolLine
 from edaphon.clock import SystemClock
-from edaphon_drivers.links.serial import SerialLink, SerialOptions
+from edaphon_drivers.links import SerialOptions
+from edaphon_drivers.links.serial import SerialLink
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 

@@ -19,7 +19,7 @@ from edaphon_calibration import (
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.checks import known_checks
 from edaphon_calibration.curves import known_curves
-from edaphon_calibration.registry import Family, known_of
+from edaphon_calibration.errors import Family, known_of
 
 
 def test_every_curve_says_what_it_is() -> None:

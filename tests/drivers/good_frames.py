@@ -29,8 +29,7 @@ from tests.drivers.mutations import Decode, Sample, random_of
 
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
-from edaphon_drivers.checksums import crc8_sensirion, crc_characters
-from edaphon_drivers.ddi import _checksum, _crc6, read_ddi
+from edaphon_drivers.checksums import _checksum, _crc6, crc8_sensirion, crc_characters, read_ddi
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.lorawan import decode_uplink
@@ -42,7 +41,7 @@ from edaphon_drivers.sdi12.parse import measurement, spelled
 from edaphon_drivers.sheets import Command, Output, Sheet, load_sheet, model_names
 from edaphon_drivers.simulators import lorawan as simulated
 from edaphon_drivers.simulators.files import SimulatedLogger, SimulatedRespirometer
-from edaphon_drivers.simulators.w1 import SimulatedThermometers
+from edaphon_drivers.simulators.plugged import SimulatedThermometers
 from edaphon_drivers.smart_home import decode_message
 from edaphon_drivers.talk import read_transcript
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon_drivers.ddi import parse_ddi, read_ddi
+from edaphon_drivers.checksums import parse_ddi, read_ddi
 from edaphon_drivers.faults import Garbled
 
 _PUBLISHED = b"\t-34.8 22.3\rk@l"

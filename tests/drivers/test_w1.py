@@ -11,7 +11,7 @@ from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.links.i2c import W1Link
 from edaphon_drivers.readings import Status, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, parse_sheet
-from edaphon_drivers.simulators.w1 import FAULTS, SimulatedThermometers
+from edaphon_drivers.simulators.plugged import W1_FAULTS, SimulatedThermometers
 from edaphon_drivers.talk import Asking, Expected, Timing, play, read_transcript
 from edaphon_drivers.w1 import (
     address_error,
@@ -87,7 +87,7 @@ def test_bits_below_the_resolution_mean_nothing(tmp_path):
     assert identity.settings == {"resolution": "9 bit"}
 
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"power on"}))
+@pytest.mark.parametrize("fault", sorted(set(W1_FAULTS) - {"power on"}))
 def test_a_faulty_file_is_garbled_after_all_tries(tmp_path, fault):
     SimulatedThermometers(tmp_path).show(ROM, 12.5, fault=fault)
     with pytest.raises(Garbled):

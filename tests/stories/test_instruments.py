@@ -23,7 +23,7 @@ from tests.switch import SwitchDevice
 from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
 from edaphon_drivers.simulators.files import SimulatedLogger
 from edaphon_drivers.simulators.modbus import SimulatedLine, SimulatedServer, Unit
-from edaphon_drivers.simulators.w1 import SimulatedThermometers
+from edaphon_drivers.simulators.plugged import SimulatedThermometers
 
 EUI = "a84041b2c1d5e6f7"
 ROM = "28-0316a2795cff"

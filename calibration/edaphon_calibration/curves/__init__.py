@@ -3,8 +3,7 @@
 from functools import cache
 
 from edaphon_calibration.curves.definition import Curve, Example, Second
-from edaphon_calibration.errors import UnknownCurve, unknown
-from edaphon_calibration.registry import Known, installed
+from edaphon_calibration.errors import Known, UnknownCurve, installed, unknown
 
 __all__ = ["Curve", "Example", "Second", "curve_names", "find_curve", "known_curves"]
 

@@ -6,13 +6,24 @@ PASSES. A value on a limit passes. Nothing is remembered between calls: a test w
 empty with the first row that it gets.
 """
 
-from edaphon_calibration.quality.changes import noise, offset, rate
-from edaphon_calibration.quality.days import amplitude, drift, replicate, supply
-from edaphon_calibration.quality.results import FAILS, PASSES, UNKNOWN
-from edaphon_calibration.quality.single import diagnostics, in_range, sentinel
-from edaphon_calibration.quality.spikes import spike_dorigo, spike_mad, spike_single
+from edaphon_calibration.quality.changes import (
+    noise,
+    offset,
+    rate,
+    spike_dorigo,
+    spike_mad,
+    spike_single,
+)
+from edaphon_calibration.quality.days import amplitude, clock, drift, replicate, silence, supply
+from edaphon_calibration.quality.results import (
+    FAILS,
+    PASSES,
+    UNKNOWN,
+    diagnostics,
+    in_range,
+    sentinel,
+)
 from edaphon_calibration.quality.stuck import flat, rail
-from edaphon_calibration.quality.times import clock, silence
 from edaphon_calibration.quality.water import (
     frozen,
     no_response,

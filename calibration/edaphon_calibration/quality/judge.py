@@ -13,8 +13,16 @@ import numpy as np
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
 from edaphon_calibration.checks import Flag
-from edaphon_calibration.quality import changes, days, single, spikes, stuck, water
-from edaphon_calibration.quality.results import FAILS, PASSES, UNKNOWN, last_before, results
+from edaphon_calibration.quality import changes, days, stuck, water
+from edaphon_calibration.quality.results import (
+    FAILS,
+    PASSES,
+    UNKNOWN,
+    in_range,
+    last_before,
+    results,
+    sentinel,
+)
 from edaphon_calibration.quality.rules import Parameters, Rule
 
 _HOUR_S, _DAY_S = 3600.0, 86400.0
@@ -230,11 +238,11 @@ def _two_levels(severe: Small, mild: Small) -> tuple[Small, Small]:
 
 def _sentinel(case: Case, p: Parameters) -> tuple[Small, Small]:
     value = case.rows.value
-    found = single.sentinel(value, (*_numbers(p, "codes"), *case.codes))
+    found = sentinel(value, (*_numbers(p, "codes"), *case.codes))
     lone = _numbers(p, "lone_codes")
     if lone:
         apart = _number(p, "apart")
-        at = single.sentinel(value, lone) == FAILS
+        at = sentinel(value, lone) == FAILS
         others = np.isfinite(value) & ~at & (found != FAILS)
         before = last_before(others)
         near = np.where(before >= 0, np.abs(value - value[before]), np.inf)
@@ -248,14 +256,14 @@ def _range(case: Case, p: Parameters) -> tuple[Small, Small]:
     if np.isfinite(porosity) and _number(p, "by_horizon", 0.0) > 0:
         driest = np.nan_to_num(_DRIEST * case.context.wilting_point)
         highest, suspect = porosity + 0.05, (max(suspect[0], driest), porosity)
-    severe = single.in_range(case.number, _number(p, "lowest"), highest)
-    return _two_levels(severe, single.in_range(case.number, *suspect))
+    severe = in_range(case.number, _number(p, "lowest"), highest)
+    return _two_levels(severe, in_range(case.number, *suspect))
 
 
 def _spike_single(case: Case, p: Parameters) -> tuple[Small, Small]:
     rows = case.time_s, case.number
-    severe = spikes.spike_single(*rows, _number(p, "fail", np.inf))
-    return _two_levels(severe, spikes.spike_single(*rows, _number(p, "suspect", np.inf)))
+    severe = changes.spike_single(*rows, _number(p, "fail", np.inf))
+    return _two_levels(severe, changes.spike_single(*rows, _number(p, "suspect", np.inf)))
 
 
 def _rate(case: Case, p: Parameters) -> tuple[Small, Small]:
@@ -289,7 +297,7 @@ def _spike_mad(case: Case, p: Parameters) -> tuple[Small, Small]:
     need = max(int(_number(p, "need", 6)), 1)
     if half < 1:
         return _all(case, cast(Flag, UNKNOWN)), _all(case, Flag.FAIL)
-    result = spikes.spike_mad(case.number, half, _number(p, "k", 9.0), least, need)
+    result = changes.spike_mad(case.number, half, _number(p, "k", 9.0), least, need)
     if case.context.rain is not None or case.context.temperature is not None:
         moved = (case.wet(_WATER_ACTS_S) == 1) | _thawed(case)
         result = np.where(moved & _of_water(p), np.minimum(result, UNKNOWN), result).astype(np.int8)

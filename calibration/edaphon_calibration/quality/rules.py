@@ -77,7 +77,7 @@ class RuleSet:
 
 @cache
 def usual_rules() -> RuleSet:
-    """Those of this package, for which a person has said nothing else."""
+    """Those of this package, where a person states nothing else."""
     text = (files("edaphon_calibration.quality") / "rules.toml").read_text("utf-8")
     return rules_of(text)
 

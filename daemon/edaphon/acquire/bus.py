@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol, cast
 from edaphon.clock import Clock
 from edaphon.config.sources import Bus
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnswer
-from edaphon_drivers.links.serial import SerialOptions
+from edaphon_drivers.links import SerialOptions
 from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import LINKS, UnknownPart
 from edaphon_drivers.talk import Ask, Pause, Until, is_ended

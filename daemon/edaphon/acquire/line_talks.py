@@ -147,7 +147,7 @@ def sdi12_presence(address: str, turns: Sequence[Turn]) -> Presence:
 
 
 def _identity_in(turns: Iterable[Turn]) -> Identity | None:
-    columns = sdi12.decode_identity(turns)
+    columns = sdi12.last_identity(turns)
     if columns is None:
         return None
     return Identity(columns.vendor, columns.model, columns.version, columns.extra)

@@ -319,7 +319,7 @@ class LineTools:
             raise LineRefuses(f"expected an identity from {name}/{old}, got none")
         talk = readdress(old, new, line.timing)
         finished = self._held(line, when_free(partial(line.busy, old), talk), 4 * _DEADLINE_S)
-        after = sdi12.decode_identity(finished.turns)
+        after = sdi12.last_identity(finished.turns)
         self._keep(Kind.IDENTITY, f"{name}/{new}", finished.turns, Purpose.VISIT)
         good = finished.fault is None and after is not None and after.address == new
         what = f"address of {name}/{old} changed to {new}" if good else str(finished.fault)
@@ -342,7 +342,7 @@ class LineTools:
         seen = sdi12_presence(address, finished.turns)
         if seen.state == DUPLICATE:
             raise LineRefuses(f"{name}/{address}: {seen.words}; unplug all but one")
-        return sdi12.decode_identity(finished.turns)
+        return sdi12.last_identity(finished.turns)
 
     def _to_change(self, name: str, line: ToolLine, old: str, new: str) -> list[str]:
         """What no longer fits in the configuration and among the deployments."""

@@ -34,7 +34,7 @@ from edaphon.service.check import configured, open_storage, usual_file
 from edaphon.service.station_tree import healthy, node_id
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
-from edaphon.storage.offline import facts_entered
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.values import duration_ns
 

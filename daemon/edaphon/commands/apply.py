@@ -24,7 +24,7 @@ from edaphon.service.submit import (
 )
 from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.offline import EnteredFacts, facts_entered
+from edaphon.storage.entered_facts import EnteredFacts, facts_entered
 from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import duration_ns
 

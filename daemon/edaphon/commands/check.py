@@ -64,7 +64,7 @@ def check(
 def _applied(config: Configuration) -> Knowledge:
     """The facts of the journal; without one that this account can read there are none."""
     from edaphon.storage.access import Storage
-    from edaphon.storage.offline import facts_entered  # which needs this module
+    from edaphon.storage.entered_facts import facts_entered
     from edaphon.storage.paths import Layout
 
     try:

@@ -17,7 +17,7 @@ from edaphon.service.check import open_storage
 from edaphon.service.submit import copies_in
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.offline import facts_entered
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.toml_input.values import is_text
 from edaphon_calibration.errors import suggestion
 

@@ -1,4 +1,4 @@
-"""`edaphon query`: the values of a channel with unit, uncertainty, flag and derivation."""
+"""What a person reads of a site: `edaphon query`, `channels`, `quality`."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -18,9 +18,22 @@ from edaphon.api import Site, ValueOrigin, canonical_unit, open_release, open_si
 from edaphon.clock import FAR_NS, typed_ns
 from edaphon.errors import DamagedError, StorageError, TimeError
 from edaphon.model import Observations
-from edaphon.printer import as_data, json_text, show_error, show_pieces, visible
+from edaphon.printer import (
+    as_data,
+    json_text,
+    show_error,
+    show_json,
+    show_lines,
+    show_pieces,
+    show_rows,
+    visible,
+)
 from edaphon.series import WrongFile
 from edaphon.storage.paths import Layout, find_folder
+
+if TYPE_CHECKING:
+    from edaphon.quality import QualityReport
+
 
 HEADER = ("time", "support_s", "value", "unit", "u_random", "u_systematic", "flag", "derivation")
 
@@ -221,3 +234,76 @@ def _cell(cell: Any, width: int) -> str:
 
 
 _WRITERS = {Format.TABLE: _table, Format.CSV: _csv, Format.JSON: _json}
+
+
+def channels(
+    release: Annotated[Path | None, typer.Option(help="of this release file")] = None,
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """List the channels: quantity, unit, place, and the first, last and number of values."""
+    found = [
+        row.as_json()
+        for row in open_site(release or find_folder(file, folder), say, settle).channels()
+    ]
+    if json:
+        show_json(found)
+        return
+    header = list(found[0]) if found else ["id"]
+    show_rows(header, ([row[name] for name in header] for row in found))
+
+
+USAGE = 2  # exit code
+MOST_SPANS = 200  # on a terminal
+
+
+def quality(
+    channel: Annotated[str, typer.Argument(help="id of a channel")],
+    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    rules: Annotated[
+        Path | None, typer.Option(help="file of rules that stand in place of the usual ones")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Test the values of a channel with their context, and list what fails and why.
+
+    Context is what other channels say: temperature at the same depth, rain, a replicate. Stored
+    values and flags stay as they are.
+    """
+    from edaphon_calibration.quality.rules import RulesError
+
+    site = open_site(find_folder(file, folder), say, settle)
+    try:
+        text = rules.read_text("utf-8") if rules else ""
+        found = site.quality(channel, start or None, end or None, rules=text)
+    except (RulesError, UnicodeDecodeError) as error:
+        show_error(f"{rules}: {error}")
+        raise typer.Exit(USAGE) from None
+    if json:
+        show_json(found.as_json())
+    else:
+        show_lines(_quality_lines(found))
+
+
+def _quality_lines(found: "QualityReport") -> Iterator[str]:
+    flags = found.as_json()["flags"]
+    yield (
+        f"{found.channel.id}: {len(found.time_ns)} rows: {flags['1']} passed, {flags['2']} not"
+        f" evaluated, {flags['3']} suspect, {flags['4']} fail, {flags['9']} missing"
+        f" (rules {found.rules})"
+    )
+    for role, id in found.context.named().items():
+        yield f"{role}: {id}"
+    yield f"horizon: {found.horizon.id if found.horizon else 'none; see [[horizon]]'}"
+    for name, n in found.evaluated.items():
+        yield f"test {name}: {n} rows evaluated, {found.failed.get(name, 0)} failed"
+    for n, span in enumerate(found.spans()):
+        if n == MOST_SPANS:
+            yield "more with --json, or with --start and --end"
+            return
+        what = f"{span['n']} rows, flag {span['flag']}: {span['reason']}"
+        yield f"{span['from']} to {span['to']}: {what}"

@@ -22,8 +22,8 @@ from edaphon.service.check import open_storage
 from edaphon.service.submit import Before, differing_since, follow, reading
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.offline import EnteredFacts, facts_entered, settled_deriver
-from edaphon.storage.series_file import renew_if_damaged
+from edaphon.storage.entered_facts import EnteredFacts, facts_entered
+from edaphon.storage.offline import renew_if_damaged, settled_deriver
 from edaphon_calibration.errors import suggestion
 
 Ranges = dict[str, list[Range]]

@@ -36,8 +36,7 @@ from edaphon.service.audit import (
 from edaphon.service.check import open_storage
 from edaphon.storage.access import TRY_AGAIN, Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.offline import settled_deriver
-from edaphon.storage.series_file import reached_by
+from edaphon.storage.offline import reached_by, settled_deriver
 
 __all__ = ["salvage"]
 

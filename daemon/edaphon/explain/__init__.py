@@ -1,17 +1,16 @@
 """How a value was calculated, from the bytes of its record to the number with its flag."""
 
 from edaphon.clock import instant_text
-from edaphon.explain.build import explanation_of
+from edaphon.explain.build import Absent, explanation_of, find_observation, why_none
 from edaphon.explain.explanation import Explanation
-from edaphon.explain.missing import Absent, find_observation, why_none
 from edaphon.explain.text import lines_of
 from edaphon.explain.trace import FoundRow, History, history_of
 from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.salvage import holds, losses_in, undeclared
 from edaphon.model import EntryId
 from edaphon.series import Series
+from edaphon.storage.offline import reached_by
 from edaphon.storage.paths import Layout
-from edaphon.storage.series_file import reached_by
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["CannotExplain", "Explanation", "NoObservation", "explain", "lines_of"]

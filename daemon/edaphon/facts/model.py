@@ -95,19 +95,19 @@ class Horizon(Period):
         gt=0, description="lower border [cm]; what lies on it belongs below", examples=[12]
     )
     porosity: float | None = Field(
-        default=None, gt=0, lt=1, description="pores in the volume [m3/m3]", examples=[0.46]
+        default=None, gt=0, le=1, description="pores in the volume [m3/m3]", examples=[0.46]
     )
     organic: bool = Field(
         default=False, description="whether it is an organic horizon", examples=[False]
     )
     bulk_density: float | None = Field(
-        default=None, gt=0, lt=2.7, description="dry bulk density [g/cm3]", examples=[1.2]
+        default=None, gt=0, le=2.7, description="dry bulk density [g/cm3]", examples=[1.2]
     )
     field_capacity: float | None = Field(
-        default=None, gt=0, lt=1, description="water content [m3/m3]", examples=[0.3]
+        default=None, gt=0, le=1, description="water content [m3/m3]", examples=[0.3]
     )
     wilting_point: float | None = Field(
-        default=None, ge=0, lt=1, description="water content [m3/m3]", examples=[0.1]
+        default=None, ge=0, le=1, description="water content [m3/m3]", examples=[0.1]
     )
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from edaphon.model import Range
 from edaphon.printer import show_error
 from edaphon.series import Series
 from edaphon.storage.access import Storage
-from edaphon.storage.offline import EnteredFacts
+from edaphon.storage.entered_facts import EnteredFacts
 
 
 class LostStretch(NamedTuple):

@@ -35,13 +35,6 @@ from edaphon.facts import (
 )
 from edaphon.people import become_owner, set_umask
 from edaphon.printer import show_error
-from edaphon.service.packages import (
-    installed_packages,
-    lacking_part,
-    part_problems,
-    recorded_packages,
-    with_packages,
-)
 from edaphon.service.prerequisites import (
     SERVICE_FOLDER,
     Access,
@@ -49,7 +42,12 @@ from edaphon.service.prerequisites import (
     codec_errors,
     denied,
     evidence_accesses,
+    installed_packages,
+    lacking_part,
+    part_problems,
+    recorded_packages,
     unencrypted,
+    with_packages,
 )
 from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage

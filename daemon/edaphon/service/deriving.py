@@ -36,8 +36,8 @@ from edaphon.service.notes import refusal_text
 from edaphon.sinks.delivery import Delivery, DeliveryState
 from edaphon.sinks.feed import EVER, SeriesFeed
 from edaphon.sinks.sink import Sink, sink_kind
+from edaphon.storage.offline import new_series, open_series
 from edaphon.storage.paths import Layout
-from edaphon.storage.series_file import new_series, open_series
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
 # Of each source and kind; those of messages of no source are one source for each broker.

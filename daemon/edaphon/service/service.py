@@ -41,13 +41,13 @@ from edaphon.service.audit import (
 from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Jobs
-from edaphon.service.packages import packages_to_record
+from edaphon.service.prerequisites import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
 from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
+from edaphon.storage.offline import open_series, reached_by
 from edaphon.storage.paths import Layout
-from edaphon.storage.series_file import open_series, reached_by
 from edaphon.toml_input import ConfigError, Document
 
 FLUSH_EVERY_S = 3600

@@ -34,7 +34,7 @@ from edaphon.service.notes import (
     refusal_problems,
     set_aside_words,
 )
-from edaphon.service.packages import lacking_outlets
+from edaphon.service.prerequisites import lacking_outlets
 from edaphon.service.service import Service
 from edaphon.service.station_tree import Planned, planned_now, visit_rows
 from edaphon_calibration.checks import Flag

@@ -1,27 +1,20 @@
-"""Without a daemon: is the whole journal derived, who derives the rest, and the facts entered."""
+"""Without a daemon: is the whole journal derived, who derives the rest; the series as a file."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import orjson
 
-from edaphon.clock import SystemClock, instant_text
-from edaphon.databases import StorageFault, fault_of
+from edaphon.clock import SystemClock
+from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
 from edaphon.errors import StaleError
-from edaphon.facts import FactPayload, Knowledge, from_payload
-from edaphon.facts.knowledge import Known
-from edaphon.journal import Journal, JournalBusy, JournalReader, read_only
+from edaphon.journal import Journal, JournalBusy
 from edaphon.journal.fact_log import (
     CHECKPOINT,
-    FACT_KINDS,
-    Item,
     configuration,
-    fact_log_items,
     trusted,
 )
 from edaphon.journal.guard import guarded
@@ -33,13 +26,51 @@ from edaphon.series import Series, SeriesReader, WrongFile
 from edaphon.storage.access import Storage
 from edaphon.storage.client import NOT_SHOWN, is_behind
 from edaphon.storage.paths import Layout
-from edaphon.storage.series_file import open_series, reached_by
 
 if TYPE_CHECKING:
-    from edaphon.config import Configuration
-    from edaphon.derive.decode import Sources
     from edaphon.derive.deriver import Deriver
-    from edaphon.derive.plan import Plan
+
+
+def open_series(path: Path, say: Callable[[str], None]) -> Series:
+    """To write; `say` gets words where one was set aside. Raises sqlite3.Error (full disk)."""
+    try:
+        return Series(path)
+    except (WrongFile, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.Error) and fault_of(error, path) not in AT_FAULT:
+            raise  # the disk or another program: it is not the file's fault
+        return new_series(path, str(error), say)
+
+
+def new_series(path: Path, why: str, say: Callable[[str], None]) -> Series:
+    """An empty one in the place of a damaged one, which an earlier try may have set aside."""
+    aside = f"; it is set aside as {move_aside(path).name}" if path.exists() else ""
+    say(f"{why}{aside}, all values are derived again")
+    return Series(path)
+
+
+def renew_if_damaged(path: Path, say: Callable[[str], None]) -> None:
+    """Read every day of the file, and set it aside where one is not what was written."""
+    with closing(open_series(path, say)) as series:
+        try:
+            words = next(filter(None, series.damaged_blocks()), "")
+        except sqlite3.DatabaseError as error:
+            if fault_of(error, path) not in AT_FAULT:
+                raise
+            words = str(error)
+    if words:
+        new_series(path, words, say).close()
+
+
+def reached_by(path: Path) -> EntryId | None:
+    """The last place from which the series of that file has rows; None where none can be read."""
+    if not path.exists():
+        return None
+    try:
+        with SeriesReader(path) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
+        return EntryId.of(table["position"])
+    except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
+        return None
 
 
 def expect_complete(layout: Layout, say: Callable[[str], None]) -> None:
@@ -117,98 +148,3 @@ def _flush(deriver: "Deriver", cursors: dict[str, str], layout: Layout) -> None:
         if fault_of(error, layout.series) is not StorageFault.FULL:
             raise
         show_error(f"{layout.folder}: {StorageFault.FULL}")
-
-
-class Entered(NamedTuple):
-    """A fact as it was entered; `received_ns` [UTC] is when it became known."""
-
-    place: EntryId
-    received_ns: int
-    reported: FactPayload
-
-    @property
-    def second_ns(self) -> int:
-        """The second in which it became known, as it is shown to people."""
-        return self.received_ns // 10**9 * 10**9
-
-    @property
-    def known_since(self) -> str:
-        return instant_text(self.second_ns)
-
-
-@dataclass(frozen=True)
-class EnteredFacts:
-    """All facts of a journal in their order, and what makes the sources of then."""
-
-    entered: tuple[Entered, ...]
-    make_sources: "Callable[[], Sources]"
-
-    @cached_property
-    def sources(self) -> "Sources":
-        """Those of the last configuration."""
-        return self.make_sources()
-
-    @cached_property
-    def knowledge(self) -> Knowledge:
-        return Knowledge(tuple(Known(one.place, one.reported.fact) for one in self.entered))
-
-    @cached_property
-    def plan(self) -> "Plan":
-        from edaphon.derive.plan import plan_of  # it imports the drivers
-
-        return plan_of(self.knowledge, self.sources)
-
-    def as_known_at(self, time_ns: int) -> "EnteredFacts":
-        own = tuple(e for e in self.entered if e.second_ns <= time_ns)
-        return EnteredFacts(own, lambda: self.sources)
-
-    @cached_property
-    def by_id(self) -> Mapping[str, tuple[Entered, ...]]:
-        """Things have several of one id, any other fact one."""
-        found: dict[str, tuple[Entered, ...]] = {}
-        for one in self.entered:
-            found[one.reported.fact.id] = (*found.get(one.reported.fact.id, ()), one)
-        return found
-
-
-def facts_entered(storage: Storage) -> EnteredFacts:
-    """From the journal; damaged rows are passed over, `edaphon verify` lists them."""
-    if not storage.layout.journal.exists():
-        return EnteredFacts((), lambda: _sources_of_file(storage.config))
-    storage.warn_of_lost_facts()
-    entered: list[Entered] = []
-    configuration = None
-    for place, entry in _fact_log(read_only(storage.layout.journal), storage.layout.series):
-        if entry.kind in FACT_KINDS:
-            entered.append(Entered(place, entry.received_ns, from_payload(entry.payload)))
-        else:
-            configuration = entry
-
-    def sources() -> "Sources":
-        from edaphon.derive.decode import sources_of  # it imports the drivers
-
-        return sources_of(configuration) if configuration else _sources_of_file(storage.config)
-
-    return EnteredFacts(tuple(entered), sources)
-
-
-def _fact_log(journal: JournalReader, path: Path) -> list[Item]:
-    """With the help of the series where there is one that can be read."""
-    table = None
-    with suppress(WrongFile, sqlite3.DatabaseError, OSError), SeriesReader(path) as series:
-        table = trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
-    return list(fact_log_items(journal, table))
-
-
-def _sources_of_file(config: "Configuration") -> "Sources":
-    """Those of the file, for a journal that no daemon has written its configuration into yet."""
-    from edaphon.config.reading import read_codec
-    from edaphon.derive.decode import Sources
-
-    files: dict[str, str] = {}
-    for source in config.sources:
-        path = getattr(source, "codec_file", None)
-        if path is not None:
-            with suppress(OSError):  # `edaphon check` says so
-                files[str(path)] = read_codec(path, errors="replace")
-    return Sources.of(config, files)

@@ -11,7 +11,8 @@ import re
 import time
 from collections.abc import Callable
 
-from edaphon_drivers.links.serial import SerialLink, SerialOptions
+from edaphon_drivers.links import SerialOptions
+from edaphon_drivers.links.serial import SerialLink
 
 _BREAK_S = 0.0125  # at least 12 ms
 _MARKING_S = 0.0085  # at least 8.33 ms

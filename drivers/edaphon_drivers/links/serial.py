@@ -11,12 +11,12 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import serial
 
 from edaphon_drivers.faults import LinkDown
+from edaphon_drivers.links import SerialOptions
 
 _REMEDIES = {
     errno.ENOENT: "plug the adapter in, or correct the path (see /dev/serial/by-id)",
@@ -33,18 +33,6 @@ _CHUNK_BYTES = 4096
 _FLOOD_BYTES = 1_000_000  # that nobody asked for
 _SLICE_S = 0.02  # pyserial gives what a server sent within this time
 _QUIET_S = 20.0  # then a serial server is asked whether it is there
-
-
-@dataclass(frozen=True, slots=True)
-class SerialOptions:
-    """`rts` and `dtr` are set before the port opens; None leaves them as the system sets them."""
-
-    baud: int = 9600
-    bytesize: int = 8
-    parity: str = "N"
-    stopbits: float = 1
-    rts: bool | None = None
-    dtr: bool | None = None
 
 
 _USUAL = SerialOptions()

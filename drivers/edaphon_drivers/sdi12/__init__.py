@@ -1,6 +1,6 @@
 """SDI-12: talks with probes on a shared line, and the readings in what they answered."""
 
-from edaphon_drivers.sdi12.decode import decode_exchange, decode_identity
+from edaphon_drivers.sdi12.engine import decode_exchange, last_identity
 from edaphon_drivers.sdi12.parse import IdentityLine, parse_relayed
 from edaphon_drivers.sdi12.talk import (
     acknowledge,
@@ -17,10 +17,10 @@ __all__ = [
     "acknowledge",
     "change_address",
     "decode_exchange",
-    "decode_identity",
     "describe",
     "extended",
     "identify",
+    "last_identity",
     "measure",
     "parse_relayed",
     "verify",

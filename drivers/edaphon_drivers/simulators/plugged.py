@@ -1,7 +1,8 @@
-"""A simulated adapter: a port on a pty that can be pulled out and plugged in again."""
+"""What is plugged into a machine, simulated: a port on a pty, and 1-Wire sensors as files."""
 
 import os
 import select
+import shutil
 import threading
 import tty
 from collections.abc import Sequence
@@ -88,3 +89,85 @@ def _points_to(link: Path, port: str) -> bool:
         return os.readlink(link) == port
     except OSError:
         return False
+
+
+W1_FAULTS = ("garbled", "no", "power on", "cut", "zeros", "edited")
+
+
+class SimulatedThermometers:
+    """`show` writes what the next reads find, until it is called again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def show(self, identity: str, celsius: float, bits: int = 12, fault: str = "") -> None:
+        """A thermometer at that temperature [degC]; DS18S20 for family 10, else DS18B20."""
+        if fault and fault not in W1_FAULTS:
+            raise ValueError(f"expected one of {', '.join(W1_FAULTS)}, got {fault!r}")
+        warm = 85.0 if fault == "power on" else celsius
+        half = identity.startswith("10-")
+        pad = _half_degrees(warm) if half else _sixteenths(warm, bits)
+        if fault == "power on":
+            pad[6] = 0x0C
+        if fault == "zeros":
+            pad = [0] * 8
+        device = self.folder / identity
+        device.mkdir(exist_ok=True)
+        (device / "w1_slave").write_bytes(_file([*pad, _crc(pad)], celsius, fault))
+
+    def remove(self, identity: str) -> None:
+        """The thermometer is pulled off the bus."""
+        shutil.rmtree(self.folder / identity, ignore_errors=True)
+
+    def unplug(self) -> None:
+        """The whole bus master is gone."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _sixteenths(celsius: float, bits: int) -> list[int]:
+    raw = int(celsius * 16 // 1) & 0xFFFF
+    low, high = raw & 255, raw >> 8
+    return [low, high, 0x4B, 0x46, (bits - 9) * 32 + 31, 255, 16 - raw % 16, 0x10]
+
+
+def _half_degrees(celsius: float) -> list[int]:
+    """Whole degrees in half steps; counters 16 per degree, offset by a quarter."""
+    shifted = celsius + 0.25
+    whole = int(shifted // 1)
+    remain = 16 - round((shifted - whole) * 16)
+    raw = (whole * 2) & 0xFFFF
+    return [raw & 255, raw >> 8, 0x4B, 0x46, 255, 255, remain, 16]
+
+
+def _file(pad: list[int], celsius: float, fault: str) -> bytes:
+    shown = "".join(f"{byte:02x} " for byte in pad)
+    kept, verdict = shown, "YES"
+    if fault == "no":
+        shown, verdict = "ff " * 9, "NO"
+    if fault == "garbled":
+        shown = kept = f"{pad[0] ^ 1:02x}{shown[2:]}"
+    millis = int(_celsius(pad) * 1000) + (500 if fault == "edited" else 0)
+    crc = 0xC9 if fault == "no" else pad[8]
+    text = f"{shown}: crc={crc:02x} {verdict}\n{kept}t={millis}\n"
+    return text[: len(text) // 2 if fault == "cut" else None].encode()
+
+
+def _celsius(pad: list[int]) -> float:
+    raw = pad[0] + pad[1] * 256
+    signed = raw - 65536 if raw > 32767 else raw
+    if pad[4] == 255:
+        return signed // 2 - 0.25 + (pad[7] - pad[6]) / pad[7]
+    return signed / 16
+
+
+def _crc(pad: list[int]) -> int:
+    """x^8 + x^5 + x^4 + 1, bit by bit, least significant first."""
+    crc = 0
+    for byte in pad:
+        for bit in range(8):
+            mix = (crc ^ byte >> bit) & 1
+            crc >>= 1
+            if mix:
+                crc ^= 0b10001100
+    return crc

@@ -11,7 +11,7 @@ from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan
 from edaphon.derive.state import PipelineState
-from edaphon.explain.missing import Absent, gap_at
+from edaphon.explain.build import Absent, gap_at
 from edaphon.journal import Entry, EntryId, Kind
 from edaphon.service.audit import EntryAccount, SlotBook
 

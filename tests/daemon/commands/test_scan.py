@@ -21,8 +21,8 @@ from edaphon.toml_input import read_document
 from edaphon_drivers.readings import Turn, pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu
+from edaphon_drivers.simulators.plugged import SimulatedThermometers
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
-from edaphon_drivers.simulators.w1 import SimulatedThermometers
 
 
 def probe(address: str, serial: str = "", model: str = "TER12 ") -> Probe:

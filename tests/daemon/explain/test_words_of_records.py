@@ -9,15 +9,18 @@ from tests.daemon.derive.test_compare import rows
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import instant_text
-from edaphon.explain.build import _differences, _time_from, record_of, shown_bytes
-from edaphon.explain.missing import (
+from edaphon.explain.build import (
     Absent,
+    _differences,
     _elsewhere,
     _neighbours,
     _records,
     _silence,
+    _time_from,
     find_observation,
     gap_at,
+    record_of,
+    shown_bytes,
 )
 from edaphon.explain.trace import Case, FoundRow, _start, number, row_at
 from edaphon.facts import Knowledge

@@ -20,6 +20,7 @@ PAIRS = {
     "calibrations.toml": "calibrations.jsonl",
     "replacements.toml": "replacements.jsonl",
     "visits.toml": "visits.jsonl",
+    "horizons.toml": "horizons.jsonl",
 }
 
 
@@ -53,7 +54,7 @@ def test_every_kind_of_fact_has_a_golden_one() -> None:
     assert golden == set(KINDS) == FACT_TABLES
 
 
-@pytest.mark.parametrize("table", ["factory", "calibration", "check"])
+@pytest.mark.parametrize("table", ["factory", "calibration", "check", "horizon"])
 def test_every_key_has_a_golden_value(table: str) -> None:
     of_table = [row for file in PAIRS for row in rows(file) if row.fact.table == table]
     assert {key for row in of_table for key in row.lines} == set(keys_of(KINDS[table]))

@@ -10,7 +10,7 @@ from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan
 from edaphon.derive.state import PipelineState
-from edaphon.explain.missing import Absent, gap_at
+from edaphon.explain.build import Absent, gap_at
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
 from edaphon.service.notes import REFUSED_IS_A_PROBLEM_NS, flood_problems, flood_rows, flood_text

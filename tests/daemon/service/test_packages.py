@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from edaphon.service.check import configured, examine
-from edaphon.service.packages import (
+from edaphon.service.prerequisites import (
     installed_packages,
     lacking_outlets,
     lacking_part,

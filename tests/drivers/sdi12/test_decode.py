@@ -14,7 +14,7 @@ from edaphon_drivers import sdi12, simulators
 from edaphon_drivers.checksums import crc_characters
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.readings import Reading, Status, Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.sdi12 import decode_exchange, decode_identity
+from edaphon_drivers.sdi12 import decode_exchange, last_identity
 from edaphon_drivers.sheets import load_sheet
 
 _TEROS12 = load_sheet("meter.teros12")
@@ -59,7 +59,7 @@ def test_any_damage_to_an_exchange_gives_readings_or_a_fault(data: st.DataObject
         packed[at] = data.draw(st.integers(0, 255))
     try:
         turns = unpack_exchange(bytes(packed))
-        decode_identity(turns)
+        last_identity(turns)
         decode_exchange(turns, _TEROS12)
     except Fault:
         pass
@@ -69,7 +69,7 @@ def test_any_damage_to_an_exchange_gives_readings_or_a_fault(data: st.DataObject
 def test_any_turns_give_readings_or_a_fault(answer: list[tuple[bool, bytes]]) -> None:
     turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(answer)]
     assert all(reading.status is Status.OK for reading in _readings(turns) if reading.number)
-    decode_identity(turns)
+    last_identity(turns)
 
 
 def test_the_last_complete_measurement_counts() -> None:
@@ -121,8 +121,8 @@ def test_silence_is_no_answer() -> None:
 
 def test_an_identity_of_another_address_is_none() -> None:
     line = b"113METER   TER12 201T12-00082937\r\n"
-    assert decode_identity(_exchange(b"2I!", line)) is None
-    identity = decode_identity(_exchange(b"1I!", line))
+    assert last_identity(_exchange(b"2I!", line)) is None
+    identity = last_identity(_exchange(b"1I!", line))
     assert identity is not None
     assert (identity.vendor, identity.model, identity.version) == ("METER", "TER12", "201")
 

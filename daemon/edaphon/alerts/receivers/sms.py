@@ -103,7 +103,8 @@ class Sms:
     def _attempt(self, message: Message, pin: str) -> SendLater | SendRefused | None:
         from edaphon_drivers.faults import Fault
         from edaphon_drivers.gsm import WrongPin
-        from edaphon_drivers.links.serial import SerialLink, SerialOptions
+        from edaphon_drivers.links import SerialOptions
+        from edaphon_drivers.links.serial import SerialLink
 
         deadline = Deadline(WHOLE_S)
         try:

@@ -17,7 +17,7 @@ from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.printer import show_json, show_lines
 from edaphon.service.check import Configured, configured, usual_file
 from edaphon.storage.access import Storage, fail
-from edaphon.storage.offline import facts_entered
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 from edaphon.toml_input.values import read_bytes

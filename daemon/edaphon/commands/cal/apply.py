@@ -32,7 +32,7 @@ from edaphon.preview.text import COLUMNS, as_json, bare_lines, row_of, warnings_
 from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.service.check import open_storage
 from edaphon.storage.access import fail
-from edaphon.storage.offline import facts_entered
+from edaphon.storage.entered_facts import facts_entered
 from edaphon.svg import (
     PICTURE,
 )

@@ -21,7 +21,7 @@ from edaphon.model import ALWAYS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.storage.access import Storage, fail, open_folder
-from edaphon.storage.offline import Entered, EnteredFacts, facts_entered
+from edaphon.storage.entered_facts import Entered, EnteredFacts, facts_entered
 from edaphon.toml_input.lines import toml_row
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.chain import prepare_step

@@ -199,7 +199,7 @@ def _unechoed(found: re.Match[bytes]) -> bytes:
 
 
 def _sdi12(sheet: Sheet, what: GivenPayload) -> tuple[Reading, ...]:
-    from edaphon_drivers.sdi12.decode import decode_answers
+    from edaphon_drivers.sdi12.engine import decode_answers
 
     return decode_answers(what.data, sheet)
 

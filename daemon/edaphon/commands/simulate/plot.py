@@ -29,7 +29,8 @@ from edaphon_calibration.units import conversion
 from edaphon_drivers.modbus.table import Item, Read, plan_of
 from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import Output, Sheet
-from edaphon_drivers.simulators import ascii, lorawan, modbus, sdi12, w1
+from edaphon_drivers.simulators import ascii, lorawan, modbus, sdi12
+from edaphon_drivers.simulators.plugged import W1_FAULTS, SimulatedThermometers
 from edaphon_drivers.simulators.station import Cell, Wave, nested, registers
 
 # What a plot usually shows, in the unit of the nomenclature.
@@ -339,8 +340,8 @@ class _Thermometer:
     _queued: list[str] = field(default_factory=list)
 
     def fail(self, fault: str, times: int = 1) -> None:
-        if fault not in w1.FAULTS:
-            raise ValueError(f"expected one of {', '.join(w1.FAULTS)}, got {fault!r}")
+        if fault not in W1_FAULTS:
+            raise ValueError(f"expected one of {', '.join(W1_FAULTS)}, got {fault!r}")
         self._queued += [fault] * times
 
     def next_fault(self) -> str:
@@ -351,7 +352,7 @@ class _Thermometers:
     """The kernel's folder, shown again every few seconds by `show`."""
 
     def __init__(self, folder: Path, thermometers: tuple[_Thermometer, ...]) -> None:
-        self._folder = w1.SimulatedThermometers(folder)
+        self._folder = SimulatedThermometers(folder)
         self._thermometers = thermometers
         self._plugged = True
         self.show()
