@@ -33,10 +33,10 @@ PACKAGES = ("daemon/edaphon", "drivers/edaphon_drivers", "calibration/edaphon_ca
 NOT_MUTATED = {"simulators", "simulate", "demo", "bench"}  # they play, and record nothing
 TESTED_IN = {  # rooms whose tests lie, also, in the folder of another room
     "service": ("commands",),
-    "storage": ("commands",),
+    "storage": ("commands", "service"),
     "explain": ("commands",),
     "preview": ("commands",),
-    "toml_input": ("written", "config"),
+    "toml_input": ("config",),
 }
 AT_MOST_LIVE = 0.15
 LONGEST_S = 900.0  # one mutant through its room

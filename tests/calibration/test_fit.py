@@ -252,3 +252,10 @@ def test_the_bulk_density_of_the_core_stays_in_the_fit_however_many_samples() ->
         assert done.uncertainty([14.0])[0] > shared
     with pytest.raises(FitError, match="bulk density"):
         fit_gravimetric("square_root", few, few, 1300.0)
+
+
+def test_points_far_from_zero_give_the_polynomial_that_made_them() -> None:
+    x = 40.0 + np.arange(8) / 2
+    y = 3.0 - 2.0 * x + 0.5 * x**2 - 0.01 * x**3
+    found = fit_polynomial(x, y, 3).parameters
+    assert [found[f"c{k}"] for k in range(4)] == pytest.approx([3.0, -2.0, 0.5, -0.01], rel=1e-6)

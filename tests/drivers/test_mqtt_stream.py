@@ -1,8 +1,10 @@
 """The stream of an MQTT connection: messages come out whole however the bytes were cut."""
 
 import socket
+import ssl
 import tracemalloc
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 
@@ -160,3 +162,11 @@ def test_a_closed_stream_has_sent_what_waited(ends: Ends) -> None:
     stream.close()
     assert broker.recv(9) == b"\xe0\x00"
     assert broker.recv(9) == b""
+
+
+@pytest.mark.parametrize("decrypted", [0, 3])
+def test_bytes_that_tls_has_decrypted_already_are_pending(decrypted: int) -> None:
+    connection = Mock(spec=ssl.SSLSocket)
+    connection.pending.return_value = decrypted
+    assert Stream(connection).pending is bool(decrypted)
+    assert not Stream(Mock(spec=socket.socket)).pending

@@ -257,6 +257,16 @@ def test_a_slot_that_is_being_measured_is_no_open_ledger_while_the_service_runs(
     assert not book.reported(overload, EACH, running)["closes"]
 
 
+def test_what_is_withdrawn_goes_from_its_first_slot_on() -> None:
+    book = SlotBook()
+    book.records.extend([1, 2, 3])
+    for first, state in ((1, "closed"), (3, "closed"), (2, "leapt"), (4, "leapt")):
+        book.take_gap({"first_ns": first, "last_ns": first, "n": 1, "state": state})
+    book.take_gap({"first_ns": 2, "last_ns": 9, "n": 3, "state": "withdrawn"})
+    assert book.records.tolist() == [1]
+    assert (book.gaps, book.leaps) == ([(1, 1, 1)], [])
+
+
 def taken_back() -> Life:
     """Three slots missed in a time that never was, closed, then withdrawn."""
     life = Life()

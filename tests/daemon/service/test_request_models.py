@@ -1,5 +1,6 @@
 """Any words of any verb of the daemon's socket are taken or refused."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,3 +28,10 @@ def test_any_words_of_any_verb_are_taken_or_refused(verb, words):
     else:
         assert name == verb
         assert set(words) <= set(found)
+
+
+def test_a_refusal_shows_what_came_and_nothing_where_nothing_did() -> None:
+    with pytest.raises(DaemonRefuses, match="got nothing"):
+        checked({"verb": "series"})
+    with pytest.raises(DaemonRefuses, match="got 17"):
+        checked({"verb": "flush", "told": 17, "channels": 17, "note": 17})
