@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,12 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
 import numpy as np
 import orjson
 
-from edaphon.clock import FAR_NS, given_ns
+from edaphon.clock import DAY_NS, FAR_NS, SECOND_NS, given_ns
 from edaphon.databases import AT_FAULT, StorageFault, explained, fault_of
 from edaphon.errors import (
     DamagedError,
@@ -36,7 +37,7 @@ from edaphon.printer import visible
 from edaphon.series import Extent, OpenRelease, SeriesReader, WrongFile
 from edaphon.storage.client import DaemonOff, DaemonRefuses, flush, is_behind
 from edaphon.storage.paths import Layout
-from edaphon.tables import ChannelRow, ChannelTable, Values, unknown_channel
+from edaphon.tables import ChannelRow, ChannelTable, Means, Values, means_of, unknown_channel
 
 if TYPE_CHECKING:  # these import the drivers
     from edaphon.explain import Explanation
@@ -111,6 +112,7 @@ class Site:
         with _readable(self.path):
             return ChannelTable(self._source.channels())
 
+    @overload
     def read(
         self,
         channels: str | Sequence[str],
@@ -119,22 +121,52 @@ class Site:
         *,
         flags: Iterable[int] | None = (1, 2),
         as_of: Any = None,
-    ) -> Values:
+        every: None = None,
+    ) -> Values: ...
+    @overload
+    def read(
+        self,
+        channels: str | Sequence[str],
+        start: Any = None,
+        end: Any = None,
+        *,
+        flags: Iterable[int] | None = (1, 2),
+        as_of: Any = None,
+        every: str,
+        utc_offset: str = "+00:00",
+    ) -> Means: ...
+    def read(
+        self,
+        channels: str | Sequence[str],
+        start: Any = None,
+        end: Any = None,
+        *,
+        flags: Iterable[int] | None = (1, 2),
+        as_of: Any = None,
+        every: str | None = None,
+        utc_offset: str = "+00:00",
+    ) -> Values | Means:
         """The values of channels with start <= time < end, in columns.
 
         Times are texts with their zone, dates (UTC), aware datetimes or numpy.datetime64 (UTC);
         None is no bound. `flags` are those that are wanted: 1 passed, 2 not evaluated, 3 suspect,
         4 fail, 9 missing; None is all. `as_of`: values as they were known at that time.
+        `every`: "1d", "1h", "30min": instead the means, extremes and totals of such windows, which
+        begin at whole multiples of it of the clock UTC + `utc_offset`.
 
-        Raises UnknownChannel, TimeError, StaleError or StorageError; ValueError for a flag that
-        there is not.
+        Raises UnknownChannel, TimeError, StaleError or StorageError; ValueError for a flag, a
+        window or an offset that there is not.
         """
         ids = [channels] if isinstance(channels, str) else list(channels)
         start_ns = -FAR_NS if start is None else given_ns(start)
         end_ns = FAR_NS if end is None else given_ns(end)
         then_ns = None if as_of is None else given_ns(as_of)
         wanted = None if flags is None else [_flag(flag) for flag in flags]
+        window = None if every is None else (window_of(every), offset_of(utc_offset))
         with _readable(self.path), self.origins(dict.fromkeys(ids), then_ns) as origins:
+            if window is not None:
+                rows = ((each.channel, each.runs(start_ns, end_ns)) for each in origins)
+                return means_of(rows, *window, _FLAGS if wanted is None else wanted)
             found = [(each.channel, list(each.runs(start_ns, end_ns))) for each in origins]
         return Values.of(found, wanted)
 
@@ -171,6 +203,31 @@ class Site:
         """
         with self._source.origins(list(ids), then_ns) as found:
             yield found
+
+
+_WINDOW = re.compile(r"([1-9][0-9]{0,5}) ?(min|h|d)")
+_OFFSET = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])")
+_UNITS_NS = {"min": 60 * SECOND_NS, "h": 3600 * SECOND_NS, "d": DAY_NS}
+
+
+def window_of(text: str) -> int:
+    """The length of a window [ns]; raises ValueError."""
+    found = _WINDOW.fullmatch(text)
+    ns = int(found[1]) * _UNITS_NS[found[2]] if found else 0
+    if not ns or (DAY_NS % ns and ns % DAY_NS):
+        raise ValueError(
+            f'expected a part of a day or whole days, such as "1h" or "1d", got {text!r}'
+        )
+    return ns
+
+
+def offset_of(text: str) -> int:
+    """A fixed offset from UTC [ns]; raises ValueError."""
+    found = _OFFSET.fullmatch(text)
+    if not found:
+        raise ValueError(f'expected an offset from UTC such as "+01:00", got {text!r}')
+    ns = (int(found[2]) * 60 + int(found[3])) * 60 * SECOND_NS
+    return -ns if found[1] == "-" else ns
 
 
 def _flag(flag: int) -> int:

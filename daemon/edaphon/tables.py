@@ -1,6 +1,6 @@
 """What a program gets of a site: the table of channels, and values in columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, overload
 
@@ -10,7 +10,7 @@ import orjson
 
 from edaphon.clock import instant_text
 from edaphon.errors import UnknownChannel
-from edaphon.model import Float, Observations, Small
+from edaphon.model import Float, Int, Observations, Small
 
 if TYPE_CHECKING:
     import pandas
@@ -301,3 +301,164 @@ def _cf(row: ChannelRow) -> Iterator[tuple[str, Any, dict[str, Any]]]:
 
 _PLAIN = ("support_s", "raw", "value", "u_random", "u_systematic", "flag")
 _COLUMNS = ("channel", "time", *_PLAIN, "derivation")
+
+# One window of the rows that came: its number, and sums over rows.
+_WINDOW = np.dtype(
+    [
+        *(("window", "i8"), ("n", "i8"), ("all", "i8"), ("failed", "i8"), ("unknown", "i8")),
+        *(("total", "f8"), ("minimum", "f8"), ("maximum", "f8"), ("covered_s", "f8")),
+        *(("variance", "f8"), ("systematic", "f8")),
+    ]
+)
+_LEAST, _MOST = {"minimum"}, {"maximum"}
+_LIMIT = 0.2  # of 2 alpha + beta, from which a window is suspect
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Means:
+    """Hours, days or other windows of some channels, in columns of one length.
+
+    A window reaches from `time_start` until before `time`; an instant belongs where it lies, a row
+    with an interval where that lies. `n` rows with the wanted flags make `mean`, `minimum`,
+    `maximum` and `total`, which cover the share `coverage` of the window. `u_random` and
+    `u_systematic` are standard uncertainties of the mean: random parts shrink, systematic ones are
+    taken as shared by all rows; NaN where that of a row is not known. `flag` is 3 where
+    2 alpha + beta >= 0.2 (alpha: share of rows that failed a test, beta: share that could not be
+    tested or are missing; as NEON's final quality flag), 9 without any number, else 1. A window
+    without rows is left out; `across` counts, by channel, rows whose interval lies in no window.
+    """
+
+    channels: Mapping[str, ChannelRow]
+    channel: Texts
+    time_start: Times
+    time: Times
+    n: Int
+    coverage: Float
+    mean: Float
+    minimum: Float
+    maximum: Float
+    total: Float
+    u_random: Float
+    u_systematic: Float
+    flag: Small
+    across: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __repr__(self) -> str:
+        return f"<edaphon means: {', '.join(self.channels)}: {len(self)} windows>"
+
+    def columns(self) -> dict[str, Any]:
+        """Each column by its name."""
+        return {name: getattr(self, name) for name in MEAN_COLUMNS}
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """One row a window and channel, with `time_start` and `time` in UTC."""
+        import pandas
+
+        own = self.columns()
+        for name in ("time_start", "time"):
+            own[name] = pandas.DatetimeIndex(own[name], tz="UTC")
+        return pandas.DataFrame(own)
+
+
+MEAN_COLUMNS = (
+    *("channel", "time_start", "time", "n", "coverage", "mean", "minimum", "maximum", "total"),
+    *("u_random", "u_systematic", "flag"),
+)
+
+
+def means_of(
+    found: Iterable[tuple[ChannelRow, Iterable[Observations]]],
+    every_ns: int,
+    offset_ns: int,
+    flags: Sequence[int],
+) -> Means:
+    """Windows of `every_ns` that begin at whole multiples of it of the clock UTC + `offset_ns`."""
+    rows, parts, across = {}, [], {}
+    for row, runs in found:
+        rows[row.id] = row
+        windows, across[row.id] = _windows_of(runs, every_ns, offset_ns, flags)
+        parts.append((row.id, windows))
+    joined = np.concatenate([windows for _, windows in parts] or [np.empty(0, _WINDOW)])
+    start = joined["window"] * every_ns - offset_ns
+    n, whole = joined["n"], np.maximum(joined["all"], 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = (2 * joined["failed"] + joined["unknown"]) / whole
+        mean, systematic = joined["total"] / n, joined["systematic"] / n
+        random = np.sqrt(joined["variance"]) / n
+    none = n == 0
+    joined = joined.copy()
+    for name in ("minimum", "maximum", "total"):
+        joined[name][none] = np.nan
+    ids = np.array([*(id for id, _ in parts), ""], object)[:-1]
+    return Means(
+        rows,
+        np.repeat(ids, [len(windows) for _, windows in parts]),
+        start.astype("datetime64[ns]"),
+        (start + every_ns).astype("datetime64[ns]"),
+        n,
+        np.minimum(joined["covered_s"] * 1e9 / every_ns, 1.0),
+        mean,
+        joined["minimum"],
+        joined["maximum"],
+        joined["total"],
+        random,
+        systematic,
+        np.where(none, _MISSING, np.where(weight >= _LIMIT, 3, 1)).astype(np.int8),
+        across,
+    )
+
+
+def _windows_of(
+    runs: Iterable[Observations], every_ns: int, offset_ns: int, flags: Sequence[int]
+) -> tuple[npt.NDArray[np.void], int]:
+    """The windows of a channel by time, and how many rows lie in none."""
+    found: list[npt.NDArray[np.void]] = []
+    spacing: list[float] = []
+    across, instants = 0, False
+    for run in runs:
+        begin = np.where(run.start_ns < run.time_ns, run.start_ns, run.time_ns)
+        window = (begin + offset_ns) // every_ns
+        last = np.where(begin < run.time_ns, run.time_ns - 1, run.time_ns) + offset_ns
+        inside = window == last // every_ns
+        across += int((~inside).sum())
+        if len(run) > 1:
+            spacing.append(float(np.median(np.diff(run.time_ns))) / 1e9)
+        own = run.take(inside)
+        instants = instants or bool((own.start_ns == own.time_ns).any())
+        found.append(_added(_rows_as_windows(own, window[inside], flags)))
+    windows = _added(np.concatenate(found or [np.empty(0, _WINDOW)]))
+    if instants and spacing:  # each stands for the time to the next
+        windows["covered_s"] += windows["n"] * float(np.median(spacing))
+    return windows, across
+
+
+def _rows_as_windows(run: Observations, window: Int, flags: Sequence[int]) -> npt.NDArray[np.void]:
+    wanted = np.isin(run.flag, flags) & np.isfinite(run.value)
+    rows = np.zeros(len(run), _WINDOW)
+    rows["window"], rows["n"], rows["all"] = window, wanted, 1
+    rows["failed"] = np.isin(run.flag, (3, 4))
+    rows["unknown"] = np.isin(run.flag, (2, _MISSING))
+    rows["total"] = np.where(wanted, run.value, 0.0)
+    rows["minimum"] = np.where(wanted, run.value, np.inf)
+    rows["maximum"] = np.where(wanted, run.value, -np.inf)
+    rows["covered_s"] = np.where(wanted, (run.time_ns - run.start_ns) / 1e9, 0.0)
+    rows["variance"] = np.where(wanted, run.u_random**2, 0.0)
+    rows["systematic"] = np.where(wanted, run.u_systematic, 0.0)
+    return rows
+
+
+def _added(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Rows of one window become one."""
+    if not len(rows):
+        return rows
+    rows = rows[np.argsort(rows["window"], kind="stable")]
+    first = np.flatnonzero(np.diff(rows["window"], prepend=rows["window"][0] - 1))
+    out = np.empty(len(first), _WINDOW)
+    for name in _WINDOW.names or ():
+        together = np.minimum if name in _LEAST else np.maximum if name in _MOST else np.add
+        out[name] = together.reduceat(rows[name], first)
+    out["window"] = rows["window"][first]
+    return out

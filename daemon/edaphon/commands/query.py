@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from edaphon.api import Site, ValueOrigin, canonical_unit, open_release, open_site, shown_unit
+from edaphon.api import (
+    Site,
+    ValueOrigin,
+    canonical_unit,
+    offset_of,
+    open_release,
+    open_site,
+    shown_unit,
+    window_of,
+)
 from edaphon.clock import FAR_NS, typed_ns
 from edaphon.errors import DamagedError, StorageError, TimeError
 from edaphon.model import Observations
@@ -30,6 +39,7 @@ from edaphon.printer import (
 )
 from edaphon.series import WrongFile
 from edaphon.storage.paths import Layout, find_folder
+from edaphon.tables import FLAGS, Means, means_of
 
 if TYPE_CHECKING:
     from edaphon.quality import QualityReport
@@ -55,9 +65,16 @@ Folder = Annotated[
 
 
 def query(
-    channel: Annotated[str, typer.Argument(help="id of a channel")],
+    channels: Annotated[list[str], typer.Argument(help="ids of channels", metavar="channel...")],
     start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
     end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    every: Annotated[
+        str, typer.Option(help="means of such windows: 1d, 1h, 30min; else each value")
+    ] = "",
+    flags: Annotated[str, typer.Option(help="with --every: flags that are wanted")] = "1,2",
+    utc_offset: Annotated[
+        str, typer.Option(help="with --every: days of a clock of that offset from UTC")
+    ] = "+00:00",
     level: Annotated[Level, typer.Option(help="numbers as reported, or values")] = Level.CALIBRATED,
     as_known_at: Annotated[
         str, typer.Option(help="values as they were known at that time, such as 2026-04-01")
@@ -76,11 +93,74 @@ def query(
     span = instant(start, -FAR_NS), instant(end, FAR_NS)
     then_ns = typed_ns(as_known_at) if as_known_at else None
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
+    window = _window(every, utc_offset, flags) if every else None
+    table: tuple[Sequence[str], Iterator[tuple[Any, ...]]]
     with _release_refused(release):
         site = _site(release, file, folder)
-        with site.origins([channel], then_ns) as (origin,):
-            rows = _rows(origin.runs(*span), level, _unit_of(origin, level, ucum))
-            show_pieces(_WRITERS[chosen](rows))
+        with site.origins(dict.fromkeys(channels), then_ns) as origins:
+            if window is not None:
+                runs = ((each.channel, each.runs(*span)) for each in origins)
+                table = MEANS_HEADER, _mean_rows(means_of(runs, *window), ucum)
+            elif len(origins) == 1:
+                table = HEADER, _values(origins[0], span, level, ucum)
+            else:
+                table = ("channel", *HEADER), _labelled(origins, span, level, ucum)
+            show_pieces(_WRITERS[chosen](*table))
+
+
+MEANS_HEADER = (
+    *("channel", "time_start", "time", "n", "coverage", "mean", "minimum", "maximum", "total"),
+    *("unit", "u_random", "u_systematic", "flag"),
+)
+
+
+def _window(every: str, utc_offset: str, flags: str) -> tuple[int, int, list[int]]:
+    """(length, offset [ns], flags) as they were typed; raises TimeError."""
+    try:
+        wanted = [int(flag) for flag in flags.split(",")]
+        if not set(wanted) <= set(FLAGS):
+            raise ValueError
+    except ValueError:
+        known = ", ".join(map(str, FLAGS))
+        raise TimeError(f"expected flags of {known}, such as 1,2, got {flags!r}") from None
+    try:
+        return window_of(every), offset_of(utc_offset), wanted
+    except ValueError as error:
+        raise TimeError(str(error)) from None
+
+
+def _mean_rows(means: Means, ucum: bool) -> Iterator[tuple[Any, ...]]:
+    for id, n in means.across.items():
+        if n:
+            show_error(f"{id}: the intervals of {n} rows lie in no one window; they are left out")
+    columns = means.columns()
+    ids = columns.pop("channel").tolist()
+    times = [columns.pop(name).astype("int64").tolist() for name in ("time_start", "time")]
+    units = {id: _shown(row.unit, ucum) for id, row in means.channels.items()}
+    for id, first, last, *rest in zip(
+        ids, *times, *(c.tolist() for c in columns.values()), strict=True
+    ):
+        n, coverage, *numbers, flag = rest
+        mean, least, most, total, random, systematic = map(_plain, numbers)
+        yield (
+            *(id, _iso(first), _iso(last), n, coverage, mean, least, most, total, units[id]),
+            *(random, systematic, flag),
+        )
+
+
+def _labelled(
+    origins: Iterable[ValueOrigin], span: tuple[int, int], level: Level, ucum: bool
+) -> Iterator[tuple[Any, ...]]:
+    """The values of several channels, one after the other, each row with its channel."""
+    for each in origins:
+        for row in _values(each, span, level, ucum):
+            yield (each.channel.id, *row)
+
+
+def _values(
+    origin: ValueOrigin, span: tuple[int, int], level: Level, ucum: bool
+) -> Iterator[tuple[Any, ...]]:
+    return _rows(origin.runs(*span), level, _unit_of(origin, level, ucum))
 
 
 def _site(release: str, file: Path | None, folder: Path | None) -> Site:
@@ -197,10 +277,10 @@ def _iso(time_ns: int) -> str:
     return f"{whole}.{rest:09d}".rstrip("0") + "Z" if rest else f"{whole}Z"
 
 
-def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def _csv(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
-    for row in chain((HEADER,), rows):
+    for row in chain((header,), rows):
         writer.writerow(map(_csv_cell, row))
         yield line.getvalue()
         line.seek(0)
@@ -213,18 +293,22 @@ def _csv_cell(cell: Any) -> Any:
     return "" if cell is None else cell
 
 
-def _json(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def _json(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     before = "["
     for row in rows:
-        yield before + json_text(dict(zip(HEADER, row, strict=True)), indent=False)
+        yield before + json_text(dict(zip(header, row, strict=True)), indent=False)
         before = ",\n"
     yield "]\n" if before != "[" else "[]\n"
 
 
-def _table(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    widths = (30, 9, 14, 10, 10, 12, 4, 12)
-    for row in chain((HEADER,), rows):
+def _table(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    widths = [_WIDTHS.get(name, 12) for name in header]
+    for row in chain((header,), rows):
         yield " ".join(_cell(cell, width) for cell, width in zip(row, widths, strict=True)) + "\n"
+
+
+_WIDTHS = {"time": 30, "time_start": 21, "channel": 16, "support_s": 9, "value": 14}
+_WIDTHS |= {"unit": 10, "u_random": 10, "flag": 4, "n": 6, "coverage": 8}
 
 
 def _cell(cell: Any, width: int) -> str:
