@@ -58,7 +58,9 @@ class Rows:
         times = self.time_s[known]
         total = np.concatenate(([0.0], np.cumsum(self.value[known])))
         upto = np.searchsorted(times, time_s, side="right")
-        before = np.concatenate(([0], upto[:-1])) if len(upto) else upto
+        step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
+        first = np.searchsorted(times, time_s[:1] - step, side="right")
+        before = np.concatenate((first, upto[:-1]))
         amount = total[upto] - total[before]
         last = np.where(
             upto > 0, times[np.maximum(upto - 1, 0)] if len(times) else -np.inf, -np.inf
@@ -473,8 +475,9 @@ def _temperature_sensitivity(case: Case, p: Parameters) -> tuple[Small, Small]:
     day = np.unique(case.day)
     found = np.full(len(day), UNKNOWN, np.int8)
     rain = case.wet(_DAY_S)
-    for n, one in enumerate(day):
-        rows = case.day == one
+    edges = np.searchsorted(case.day, np.append(day, np.inf))
+    for n in range(len(day)):
+        rows = slice(edges[n], edges[n + 1])
         usable = (rain[rows] == 0).all() and (case.frozen[rows] == PASSES).all()
         if usable:
             found[n] = water.temperature_sensitivity(case.good[rows], case.temperature[rows])

@@ -85,3 +85,12 @@ def test_an_offset_is_found_whole_and_what_follows_it_is_left_alone() -> None:
     rain = Rows(np.arange(130) * 600.0, np.where(np.arange(130) == 28, 5.0, 0.0))
     wet = judge(Case(rows, Context(rain=rain), 600.0), rules).failed
     assert not wet.any()
+
+
+def test_rain_before_the_first_row_is_not_taken_for_rain_of_that_row() -> None:
+    rain = Rows(np.arange(0, 36_000, 600.0), np.where(np.arange(60) == 10, 5.0, 0.0))
+    times = np.arange(30_000, 36_000, 600.0)
+    assert rain.amounts(times).tolist() == [0.0] * 10
+    assert rain.amounts(np.arange(5400, 7800, 600.0)).tolist() == [0.0, 5.0, 0.0, 0.0]
+    assert rain.amounts(np.array([36_000.0])).tolist() == [0.0]
+    assert np.isnan(rain.amounts(np.array([80_000.0]))).all()
