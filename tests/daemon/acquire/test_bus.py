@@ -17,8 +17,8 @@ from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.sdi12 import (
     acknowledge,
     decode_exchange,
-    decode_identity,
     identify,
+    last_identity,
     measure,
 )
 from edaphon_drivers.sheets import load_sheet
@@ -110,7 +110,7 @@ def test_a_probe_without_service_request_is_asked_after_its_time() -> None:
 
 def test_identity_and_acknowledgement_come_through() -> None:
     with _running(_probe("1")) as (_, bus):
-        identity = decode_identity(_hold(bus, "1", identify("1", _QUICK)).turns)
+        identity = last_identity(_hold(bus, "1", identify("1", _QUICK)).turns)
         assert identity is not None
         assert identity.extra == "T12-00000001"
         assert _hold(bus, "1", acknowledge("1", _QUICK)).fault is None
