@@ -89,12 +89,10 @@ def opened(notify: Notify, context: Context) -> Receiver:
         settings = kind.settings.model_validate(dict(notify.settings))
         return kind.open_receiver(settings, replace(context, receiver=notify.name))
     except UnknownKind as error:
-        raise SendRefused(f"[[notify]] {notify.name}: {error}; type: edaphon check") from None
+        words = f": {error}"
     except ValueError:
-        pass
-    raise SendRefused(
-        f"[[notify]] {notify.name} is wrong in the configuration; type: edaphon check"
-    )
+        words = " is wrong in the configuration"
+    raise SendRefused(f"[[notify]] {notify.name}{words}; type: edaphon check")
 
 
 class UnknownKind(ValueError):

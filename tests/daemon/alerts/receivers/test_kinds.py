@@ -26,7 +26,7 @@ def test_a_kind_is_found_by_its_name() -> None:
 def test_a_wrong_table_in_a_running_service_is_a_refusal_in_one_line(
     settings: dict[str, Any],
 ) -> None:
-    with pytest.raises(SendRefused, match=r"\[\[notify\]\] r .* edaphon check") as caught:
+    with pytest.raises(SendRefused, match=r"\[\[notify\]\] r.* edaphon check") as caught:
         receiver(**settings)
     assert caught.value.__context__ is None
 
