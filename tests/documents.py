@@ -48,7 +48,7 @@ from edaphon.config import (
 from edaphon.facts.calibrations import Calibration, SecondInput
 from edaphon.facts.files import KINDS
 from edaphon.sinks.sink import SINKS
-from edaphon.toml_input.models import toml_text
+from edaphon.toml_input.models import KeyText, key_text, toml_text
 from edaphon.toml_input.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.physics import PHYSICS
@@ -120,6 +120,14 @@ class TomlSchema(GenerateJsonSchema):
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> dict[str, Any]:
         return self.generate_inner(schema["schema"])
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
+        """With what `keys.toml` says of each key."""
+        found = super().model_schema(schema)
+        for key, own in found.get("properties", {}).items():
+            stated, examples = key_text(schema["cls"], key)
+            own |= {"description": stated} | ({"examples": list(examples)} if examples else {})
+        return found
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
         found = super().default_schema(schema)
@@ -286,18 +294,19 @@ def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:
         yield '| `name` | needed | name of this sink | `"influx"` |'
     for name, info in model.model_fields.items():
         if model is not Notify or name != "settings":  # those of its kind stand in its own table
-            yield _row(info.alias or name, info)
+            key = info.alias or name
+            yield _row(key, info, key_text(model, key))
     yield ""
 
 
-def _row(key: str, info: FieldInfo) -> str:
-    example = f"`{toml_text(info.examples[0])}`" if info.examples else ""
+def _row(key: str, info: FieldInfo, text: KeyText) -> str:
+    example = f"`{toml_text(text.examples[0])}`" if text.examples else ""
     more = info.json_schema_extra
     given = more["choices"] if isinstance(more, dict) else ()
     known = given if isinstance(given, list) else list(_choices(info.annotation))
     choices = ", ".join(f"`{toml_text(choice)}`" for choice in known)
     choices += ", or that of a package" if given else ""
-    stated = (info.description or "") + (f" ({choices})" if choices else "")
+    stated = text.stated + (f" ({choices})" if choices else "")
     return f"| `{key}` | {_need(info)} | {stated} | {example} |".replace("  ", " ")
 
 

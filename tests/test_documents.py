@@ -17,6 +17,7 @@ from edaphon.config import Bus
 from edaphon.facts.files import KINDS
 from edaphon.facts.model import Deployment
 from edaphon.service.check import examine
+from edaphon.toml_input.models import key_text
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.lorawan import envelope_kinds
 from edaphon_drivers.readings import Status
@@ -46,13 +47,15 @@ def test_every_key_of_configuration_and_facts_is_explained() -> None:
     for model in models:
         for name, info in model.model_fields.items():
             assert f"| `{info.alias or name}` |" in text
-            assert info.description, f"{model.__name__}.{name} is not explained"
+            assert key_text(model, info.alias or name).stated, (
+                f"{model.__name__}.{name} is not explained"
+            )
 
 
 def test_the_model_sheets_that_keys_are_explained_with_are_there() -> None:
     models = [model for _, _, model in documents.TABLES] + list(KINDS.values())
-    infos = [model.model_fields["model"] for model in models if "model" in model.model_fields]
-    examples = {str(example) for info in infos for example in info.examples or ()}
+    named = [model for model in models if "model" in model.model_fields]
+    examples = {str(example) for model in named for example in key_text(model, "model").examples}
     assert examples
     assert examples <= set(model_names())
 

@@ -1,4 +1,4 @@
-"""The tables of edaphon.toml as frozen types; the description of a key says what it means."""
+"""The tables of edaphon.toml as frozen types; keys.toml says what each key means."""
 
 import os
 import re
@@ -66,31 +66,13 @@ def _clock(value: object) -> time:
 class Notify(Table):
     """Who is sent messages; `settings` are checked by the module edaphon.alerts.receivers.KIND."""
 
-    name: Id = Field(description="name of this receiver", examples=["technician"])
-    kind: Id = Field(
-        description="way of sending: a module of edaphon.alerts.receivers", examples=["email"]
-    )
-    classes: tuple[Class, ...] = Field(
-        default=("lost", "will be lost", "late"),
-        min_length=1,
-        description="what it is sent",
-        examples=['["lost", "will be lost"]'],
-    )
-    hours: Annotated[tuple[time, time], BeforeValidator(_hours)] | None = Field(
-        default=None,
-        description="site time in which it is sent; what is being lost goes out at any hour",
-        examples=["07:00-20:00"],
-    )
-    after_ns: Duration | None = Field(
-        default=None,
-        alias="after",
-        description="only what nobody has acknowledged for so long",
-        examples=["24h"],
-    )
-    language: Literal["en", "de"] = Field(
-        default="en", description="language of its messages", examples=["de"]
-    )
-    settings: Mapping[str, Any] = Field(default={}, description="the keys of its kind")
+    name: Id
+    kind: Id
+    classes: tuple[Class, ...] = Field(default=("lost", "will be lost", "late"), min_length=1)
+    hours: Annotated[tuple[time, time], BeforeValidator(_hours)] | None = None
+    after_ns: Duration | None = Field(default=None, alias="after")
+    language: Literal["en", "de"] = "en"
+    settings: Mapping[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -102,41 +84,14 @@ class Notify(Table):
 
 
 class Alerts(Table):
-    page_url: str = Field(
-        default="",
-        description="address of the page as people reach it, for links in messages",
-        examples=["https://logger.example.org"],
-    )
-    heartbeat_url: SecretOrText | None = Field(
-        default=None,
-        description="address outside the plot that is asked for as long as the alerts work",
-        examples=['{ file = "/etc/edaphon/secrets/heartbeat" }'],
-    )
-    heartbeat_broker: Id | None = Field(
-        default=None, description="broker for the same as a retained message", examples=["ttn"]
-    )
-    heartbeat_topic: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=65535,
-        description="topic of that message",
-        examples=["edaphon/whs-logger-1/alive"],
-    )
-    heartbeat_every_ns: Duration = Field(
-        default=300_000_000_000,
-        alias="heartbeat_every",
-        description="time between two of them",
-        examples=["5min"],
-    )
-    weekly: bool = Field(
-        default=True, description='a weekly "all is well", so that its absence shows'
-    )
-    weekly_day: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = Field(
-        default="mon", description="day of it"
-    )
-    weekly_time: Annotated[time, BeforeValidator(_clock)] = Field(
-        default=time(7), description="site time of it", examples=["07:00"]
-    )
+    page_url: str = ""
+    heartbeat_url: SecretOrText | None = None
+    heartbeat_broker: Id | None = None
+    heartbeat_topic: str | None = Field(default=None, min_length=1, max_length=65535)
+    heartbeat_every_ns: Duration = Field(default=300_000_000_000, alias="heartbeat_every")
+    weekly: bool = True
+    weekly_day: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
+    weekly_time: Annotated[time, BeforeValidator(_clock)] = time(7)
 
     @field_validator("page_url")
     @classmethod
@@ -163,28 +118,16 @@ class Alerts(Table):
 
 
 class Logger(Table):
-    id: Id = Field(
-        description="name of this box; a new box gets a new one", examples=["whs-logger-1"]
-    )
+    id: Id
 
 
 class SiteTable(Table):
-    id: Id = Field(description="name of the place, kept for decades", examples=["whs"])
-    name: str = Field(default="", description="name for people", examples=["White Hall, spruce"])
-    latitude: float | None = Field(
-        default=None, ge=-90, le=90, description="degrees north, WGS 84", examples=[51.0792]
-    )
-    longitude: float | None = Field(
-        default=None, ge=-180, le=180, description="degrees east, WGS 84", examples=[10.453]
-    )
-    elevation_m: float | None = Field(
-        default=None, ge=-500, le=9000, description="metres above sea level", examples=[440]
-    )
-    utc_offset: str = Field(
-        default="+00:00",
-        description="fixed offset of the site's days, no summer time",
-        examples=["+01:00"],
-    )
+    id: Id
+    name: str = ""
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    elevation_m: float | None = Field(default=None, ge=-500, le=9000)
+    utc_offset: str = "+00:00"
 
     @field_validator("utc_offset")
     @classmethod
@@ -202,50 +145,24 @@ class SiteTable(Table):
 
 
 class StorageTable(Table):
-    folder: AbsolutePath = Field(
-        description="journal, series and state live here", examples=["/var/lib/edaphon"]
-    )
+    folder: AbsolutePath
 
 
 class Facts(Table):
-    inbox: AbsolutePath | None = Field(
-        default=None,
-        description="folder whose *.toml files hold facts",
-        examples=["/etc/edaphon/facts"],
-    )
+    inbox: AbsolutePath | None = None
 
 
 class Budget(Table):
-    source_mb_per_day: int = Field(
-        default=500,
-        ge=1,
-        le=1_000_000,
-        description="most that is kept of each source in a day, besides what waited [MB]",
-        examples=[500],
-    )
-    unknown_mb_per_day: int = Field(
-        default=64,
-        ge=0,
-        le=1_000_000,
-        description="most that is kept in a day of messages of no source, for each broker [MB]",
-        examples=[64],
-    )
+    source_mb_per_day: int = Field(default=500, ge=1, le=1_000_000)
+    unknown_mb_per_day: int = Field(default=64, ge=0, le=1_000_000)
 
 
 class ClockTrust(Table):
-    trust: Literal["system", "ntp"] = Field(
-        default="ntp",
-        description='"ntp" waits until the kernel calls it synchronised, "system" trusts at once',
-        examples=["ntp"],
-    )
+    trust: Literal["system", "ntp"] = "ntp"
 
 
 class Web(Table):
-    listen: str = Field(
-        default="127.0.0.1:8040",
-        description="address and port of the page, loopback only",
-        examples=["127.0.0.1:8040"],
-    )
+    listen: str = "127.0.0.1:8040"
 
     @field_validator("listen")
     @classmethod
@@ -269,42 +186,16 @@ class Web(Table):
 class OwnModel(Table):
     """A model sheet of the owner, with the tables that the sheets of this package have."""
 
-    title: str = Field(description="maker, type and what it measures", examples=["ACME C1: CO2"])
-    engine: str = Field(description="protocol it speaks", examples=["ascii"])
-    checked: str = Field(
-        default="unverified", description="by what the facts were checked", examples=["unverified"]
-    )
-    source: str = Field(
-        default="", description="manual and section of the facts", examples=["manual 1.2, page 7"]
-    )
-    warm_up_s: float = Field(
-        default=0,
-        ge=0,
-        description="time after power-up before its numbers count [s]",
-        examples=[30],
-    )
-    supply_least_v: float = Field(
-        default=0,
-        ge=0,
-        description="lowest supply at the instrument that its manual allows [V]",
-        examples=[4.0],
-    )
-    wires: Mapping[str, str] = Field(
-        default={},
-        description="colours of its cable: `supply`, `data`, `ground`",
-        examples=['{ supply = "brown", data = "orange" }'],
-    )
-    command: tuple[Mapping[str, Any], ...] = Field(
-        default=(),
-        description="SDI-12: command and outputs in order",
-        examples=["[[model.x.command]]"],
-    )
-    frame: Mapping[str, Any] = Field(
-        default={}, description="the protocol's own table", examples=["[model.x.frame]"]
-    )
-    output: tuple[Mapping[str, Any], ...] = Field(
-        min_length=1, description="one table for each number", examples=["[[model.x.output]]"]
-    )
+    title: str
+    engine: str
+    checked: str = "unverified"
+    source: str = ""
+    warm_up_s: float = Field(default=0, ge=0)
+    supply_least_v: float = Field(default=0, ge=0)
+    wires: Mapping[str, str] = {}
+    command: tuple[Mapping[str, Any], ...] = ()
+    frame: Mapping[str, Any] = {}
+    output: tuple[Mapping[str, Any], ...] = Field(min_length=1)
 
     def sheet(self, name: str) -> Sheet:
         """Raises TypeError, KeyError or ValueError for a wrong table inside."""
@@ -314,9 +205,9 @@ class OwnModel(Table):
 class SinkTable(Table):
     """Where values go; `settings` are checked by the module edaphon.sinks.KIND."""
 
-    name: Id = Field(description="name of this sink", examples=["influx"])
-    kind: Id = Field(description="kind of server: a module of edaphon.sinks", examples=["influxdb"])
-    settings: Mapping[str, Any] = Field(default={}, description="all further keys of the table")
+    name: Id
+    kind: Id
+    settings: Mapping[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -330,31 +221,21 @@ class SinkTable(Table):
 class Configuration(Table):
     """The whole of edaphon.toml, its fact tables apart."""
 
-    logger: Logger = Field(description="the box")
-    site: SiteTable = Field(description="the place")
-    storage: StorageTable = Field(description="where things are kept")
-    facts: Facts = Field(default=Facts(), description="where facts come from")
-    budget: Budget = Field(
-        default=Budget(), description="how much may come; what is above it is only counted"
-    )
-    clock: ClockTrust = Field(default=ClockTrust(), description="when the clock is believed")
-    web: Web = Field(default=Web(), description="the page")
-    buses: Mapping[Id, Bus] = Field(default={}, alias="bus", description="serial lines, by name")
-    supplies: Mapping[Id, SupplyTable] = Field(
-        default={}, alias="supply", description="switched supplies, by name"
-    )
-    models: Mapping[str, OwnModel] = Field(
-        default={}, alias="model", description="model sheets of your own, by name"
-    )
-    brokers: Mapping[Id, Broker] = Field(
-        default={}, alias="broker", description="MQTT brokers, by name"
-    )
-    sources: tuple[Source, ...] = Field(
-        default=(), alias="source", description="instruments and senders"
-    )
-    sinks: tuple[SinkTable, ...] = Field(default=(), alias="sink", description="where values go")
-    alerts: Alerts = Field(default=Alerts(), description="what watches the alerts themselves")
-    notify: tuple[Notify, ...] = Field(default=(), description="who is sent messages")
+    logger: Logger
+    site: SiteTable
+    storage: StorageTable
+    facts: Facts = Facts()
+    budget: Budget = Budget()
+    clock: ClockTrust = ClockTrust()
+    web: Web = Web()
+    buses: Mapping[Id, Bus] = Field(default={}, alias="bus")
+    supplies: Mapping[Id, SupplyTable] = Field(default={}, alias="supply")
+    models: Mapping[str, OwnModel] = Field(default={}, alias="model")
+    brokers: Mapping[Id, Broker] = Field(default={}, alias="broker")
+    sources: tuple[Source, ...] = Field(default=(), alias="source")
+    sinks: tuple[SinkTable, ...] = Field(default=(), alias="sink")
+    alerts: Alerts = Alerts()
+    notify: tuple[Notify, ...] = ()
 
     @cached_property
     def sheets(self) -> Sheets:

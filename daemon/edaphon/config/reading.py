@@ -20,6 +20,7 @@ from edaphon.toml_input.lines import FACT_TABLES, ConfigError, Document, Place, 
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
+    key_text,
     keys_of,
     not_looked_at,
     toml_text,
@@ -269,11 +270,14 @@ def _items(
 def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[ConfigError]]:
     if not info.is_required():
         return None, []
-    fields = getattr(info.annotation, "model_fields", {})
+    model: Any = info.annotation
     needed = ", ".join(
-        f"{name} = {toml_text(f.examples[0])}" for name, f in fields.items() if f.is_required()
+        f"{name} = {toml_text(key_text(model, name).examples[0])}"
+        for name, field in model.model_fields.items()
+        if field.is_required()
     )
-    right = f"{info.description}, such as, at the top of the file: {key} = {{ {needed} }}"
+    stated = key_text(Configuration, key).stated
+    right = f"{stated}, such as, at the top of the file: {key} = {{ {needed} }}"
     return None, [ConfigError(document.file, 1, key, "missing", right)]
 
 

@@ -16,55 +16,19 @@ from edaphon_drivers.json_message import TimeFormat
 from edaphon_drivers.registry import CODECS, ENGINES, ENVELOPES, completed
 from edaphon_drivers.sheets import Output, Sheet, Sheets, sheet_package
 
-OwnSettings = Annotated[
-    Mapping[str, Any],
-    Field(
-        description="what the model sheet leaves to the owner, such as the zone of its times",
-        examples=['{ utc_offset = "+01:00" }'],
-    ),
-]
-Expected = Annotated[
-    Duration | None,
-    Field(
-        alias="expect",
-        description="usual time between two messages or records; silence is reported after several",
-        examples=["20min"],
-    ),
-]
 FILES = "file"  # first part of the paths of followed files
 
 
 class ScheduledSource(Table):
-    bus: Id = Field(description="name of a [bus.NAME]", examples=["sdi12"])
-    address: str = Field(
-        default="0",
-        pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$",
-        description="address of the instrument on the line, in quotes; any if it has none",
-        examples=["a"],
-    )
-    model: str = Field(description="name of a model sheet", examples=["meter.teros12"])
-    interval_ns: Duration = Field(
-        alias="interval", description="time between two slots; divides a day", examples=["10min"]
-    )
-    branch: Id | None = Field(
-        default=None,
-        description="port of the line's multiplexer behind which the instrument hangs",
-        examples=["north"],
-    )
-    supply: Id | None = Field(
-        default=None,
-        description="name of a [supply.NAME] that is switched on for each measurement",
-        examples=["relay1"],
-    )
-    concurrent: bool = Field(
-        default=False,
-        description="SDI-12: measure with C (several probes at once) instead of M",
-        examples=[False],
-    )
-    crc: bool = Field(
-        default=False, description="SDI-12: ask for a checksum in the answer", examples=[False]
-    )
-    settings: OwnSettings = {}
+    bus: Id
+    address: str = Field(default="0", pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$")
+    model: str
+    interval_ns: Duration = Field(alias="interval")
+    branch: Id | None = None
+    supply: Id | None = None
+    concurrent: bool = False
+    crc: bool = False
+    settings: Mapping[str, Any] = {}
 
     @field_validator("interval_ns")
     @classmethod
@@ -82,14 +46,10 @@ class ScheduledSource(Table):
 
 
 class HeardSource(Table):
-    bus: Id = Field(description='name of a [bus.NAME] with kind = "stream"', examples=["gas"])
-    model: str = Field(description="name of a model sheet", examples=["licor.li-850"])
-    expect_ns: Duration = Field(
-        alias="expect",
-        description="usual time between two records; silence is reported after several",
-        examples=["1s"],
-    )
-    settings: OwnSettings = {}
+    bus: Id
+    model: str
+    expect_ns: Duration = Field(alias="expect")
+    settings: Mapping[str, Any] = {}
 
     @property
     def path(self) -> str:
@@ -97,14 +57,11 @@ class HeardSource(Table):
 
 
 class FileSource(Table):
-    name: Id = Field(description="name of this source, kept for its life", examples=["chamber1"])
-    file: AbsolutePath = Field(
-        description="the file that a logger or program writes; * and ? stand for several",
-        examples=["/data/li8100/*.81x"],
-    )
-    model: str = Field(description="name of a model sheet", examples=["licor.li-8100a"])
-    expect_ns: Expected = None
-    settings: OwnSettings = {}
+    name: Id
+    file: AbsolutePath
+    model: str
+    expect_ns: Duration | None = Field(default=None, alias="expect")
+    settings: Mapping[str, Any] = {}
 
     @property
     def path(self) -> str:
@@ -120,61 +77,27 @@ _TIME_FORMATS = {
 
 
 class JsonTime(Table):
-    path: str = Field(
-        min_length=1,
-        description="place of the sender's time, keys and list positions joined by dots",
-        examples=["t"],
-    )
-    format: Literal["epoch_s", "epoch_ms", "epoch_ns", "rfc3339"] = Field(
-        description="how the time is written", examples=["epoch_s"]
-    )
+    path: str = Field(min_length=1)
+    format: Literal["epoch_s", "epoch_ms", "epoch_ns", "rfc3339"]
 
 
 class JsonField(Table):
-    name: Id = Field(description="name of the output", examples=["vwc"])
-    path: str = Field(
-        min_length=1,
-        description="place of the number, keys and list positions joined by dots",
-        examples=["soil.vwc"],
-    )
-    quantity: str = Field(
-        description="what is measured, a name of the nomenclature",
-        examples=["volumetric_water_content"],
-    )
-    unit: str = Field(description="the unit as sent", examples=["m3/m3"])
-    unit_path: str = Field(
-        default="",
-        description="where the message itself says the unit, if it does",
-        examples=["soil.unit"],
-    )
-    failure: tuple[float, ...] = Field(
-        default=(), description="numbers that stand for a failure", examples=[[-127, 85]]
-    )
+    name: Id
+    path: str = Field(min_length=1)
+    quantity: str
+    unit: str
+    unit_path: str = ""
+    failure: tuple[float, ...] = ()
 
 
 class LorawanSource(Table):
-    broker: Id = Field(
-        description="name of a [broker.NAME] whose envelope is a network server's", examples=["ttn"]
-    )
-    dev_eui: str = Field(
-        description="the device's EUI, 16 hexadecimal digits in quotes",
-        examples=["A84041B2C1D5E6F7"],
-    )
-    model: str | None = Field(
-        default=None, description="name of a model sheet", examples=["dragino.lse01-1.1.4"]
-    )
-    codec_file: AbsolutePath | None = Field(
-        default=None,
-        description="instead of a model: the maker's JavaScript codec, run in a sandbox",
-        examples=["/etc/edaphon/codecs/maker.js"],
-    )
-    field: tuple[JsonField, ...] = Field(
-        default=(),
-        description="with a codec_file: the numbers in what it returns, one table each",
-        examples=["[[source.field]]"],
-    )
-    expect_ns: Expected = None
-    settings: OwnSettings = {}
+    broker: Id
+    dev_eui: str
+    model: str | None = None
+    codec_file: AbsolutePath | None = None
+    field: tuple[JsonField, ...] = ()
+    expect_ns: Duration | None = Field(default=None, alias="expect")
+    settings: Mapping[str, Any] = {}
 
     @field_validator("dev_eui")
     @classmethod
@@ -198,31 +121,13 @@ class LorawanSource(Table):
 
 
 class JsonSource(Table):
-    broker: Id = Field(
-        description='name of a [broker.NAME] with envelope = "json"', examples=["local"]
-    )
-    topic: str = Field(
-        min_length=1,
-        description="the topic of this sender, without wildcards",
-        examples=["plot/node1"],
-    )
-    time: JsonTime | None = Field(
-        default=None,
-        description="the sender's own time, if it sends one",
-        examples=['{ path = "t", format = "epoch_s" }'],
-    )
-    expect_ns: Expected = None
-    model: str | None = Field(
-        default=None,
-        description="name of a model sheet of such messages, instead of fields",
-        examples=["tuya.ts0601-soil"],
-    )
-    field: tuple[JsonField, ...] = Field(
-        default=(),
-        description="the numbers in the message, one table each",
-        examples=["[[source.field]]"],
-    )
-    settings: OwnSettings = {}
+    broker: Id
+    topic: str = Field(min_length=1)
+    time: JsonTime | None = None
+    expect_ns: Duration | None = Field(default=None, alias="expect")
+    model: str | None = None
+    field: tuple[JsonField, ...] = ()
+    settings: Mapping[str, Any] = {}
 
     @model_validator(mode="after")
     def _one_decoder(self) -> "JsonSource":
@@ -361,84 +266,30 @@ BUS_KINDS = tuple(_PORTS)  # others are links of packages
 class Multiplexer(Table):
     """A switch that connects the line to one of several branches; a file selects the branch."""
 
-    file: AbsolutePath = Field(
-        description="character device or file in /sys that is written to, to choose a branch",
-        examples=["/sys/class/leds/branch/brightness"],
-    )
-    ports: Mapping[str, str] = Field(
-        min_length=1,
-        description="the text that chooses each branch, by the name of the branch",
-        examples=['{ north = "0", south = "1" }'],
-    )
-    settle_ns: Duration = Field(
-        default=50_000_000,
-        alias="settle",
-        description="time after a change before anybody talks",
-        examples=["50ms"],
-    )
+    file: AbsolutePath
+    ports: Mapping[str, str] = Field(min_length=1)
+    settle_ns: Duration = Field(default=50_000_000, alias="settle")
 
 
 class SupplyTable(Table):
     """A power supply, switched by writing a text to a file as the kernel offers for GPIO lines."""
 
-    file: AbsolutePath = Field(
-        description="character device or file in /sys that is written to, to switch it",
-        examples=["/sys/class/leds/relay1/brightness"],
-    )
-    on: str = Field(default="1", description="text that switches it on", examples=["1"])
-    off: str = Field(default="0", description="text that switches it off", examples=["0"])
-    warm_up_ns: Duration = Field(
-        default=1_000_000_000,
-        alias="warm_up",
-        description="time between switching on and the first question",
-        examples=["2s"],
-    )
+    file: AbsolutePath
+    on: str = "1"
+    off: str = "0"
+    warm_up_ns: Duration = Field(default=1_000_000_000, alias="warm_up")
 
 
 class Bus(Table):
-    kind: Id = Field(
-        description="what is at the port, and how it talks",
-        examples=["sdi12"],
-        json_schema_extra={"choices": [*BUS_KINDS]},
-    )
-    port: str = Field(
-        min_length=1,
-        description="serial port by its identity, rfc2217://host:port, tcp://host:port, or a folder"
-        " of the kernel",
-        examples=["/dev/serial/by-id/usb-FTDI_FT232R_A10K2XYZ-if00-port0"],
-    )
-    baud: int = Field(
-        default=9600,
-        ge=300,
-        le=921600,
-        description="speed between computer and adapter [bit/s]",
-        examples=[9600],
-    )
-    format: str = Field(
-        default="8N1",
-        pattern=r"^[78][NEO](1|1\.5|2)$",
-        description="data bits, parity (N, E, O) and stop bits, as the instruments' manuals say",
-        examples=["8E1"],
-    )
-    rts: bool | None = Field(
-        default=None,
-        description="level of RTS when the port opens; left alone if not given",
-        examples=[True],
-    )
-    dtr: bool | None = Field(
-        default=None,
-        description="level of DTR when the port opens; left alone if not given",
-        examples=[False],
-    )
-    answer_s: float = Field(
-        default=1.0, gt=0, le=60, description="wait for the begin of an answer [s]", examples=[1.0]
-    )
+    kind: Id = Field(json_schema_extra={"choices": [*BUS_KINDS]})
+    port: str = Field(min_length=1)
+    baud: int = Field(default=9600, ge=300, le=921600)
+    format: str = Field(default="8N1", pattern=r"^[78][NEO](1|1\.5|2)$")
+    rts: bool | None = None
+    dtr: bool | None = None
+    answer_s: float = Field(default=1.0, gt=0, le=60)
 
-    multiplexer: Multiplexer | None = Field(
-        default=None,
-        description="a switch between branches of this line",
-        examples=["[bus.x.multiplexer]"],
-    )
+    multiplexer: Multiplexer | None = None
 
     @field_validator("port")
     @classmethod
@@ -452,44 +303,16 @@ class Bus(Table):
 
 
 class Broker(Table):
-    host: str = Field(
-        min_length=1,
-        description="name or address of the MQTT broker",
-        examples=["eu1.cloud.thethings.network"],
-    )
-    port: int = Field(
-        default=1883, ge=1, le=65535, description="8883 is usual with TLS", examples=[8883]
-    )
-    tls: bool = Field(
-        default=False, description="encrypt, and check the broker's certificate", examples=[True]
-    )
-    ca_file: AbsolutePath | None = Field(
-        default=None,
-        description="certificate authority of a private broker, PEM",
-        examples=["/etc/edaphon/ca.pem"],
-    )
-    username: str | None = Field(
-        default=None, description="MQTT user name", examples=["soil-plots@ttn"]
-    )
-    password: Secret | None = Field(
-        default=None,
-        description="MQTT password, never in this file",
-        examples=['{ env = "EDAPHON_TTN_KEY" }'],
-    )
-    client_id: Id | None = Field(
-        default=None,
-        description="MQTT client identifier; made of the ids of logger and journal if not given",
-        examples=["whs-logger-1"],
-    )
-    topics: tuple[Annotated[str, Field(min_length=1, max_length=65535)], ...] = Field(
-        min_length=1,
-        description="topic filters to subscribe to",
-        examples=['["v3/+/devices/+/up"]'],
-    )
+    host: str = Field(min_length=1)
+    port: int = Field(default=1883, ge=1, le=65535)
+    tls: bool = False
+    ca_file: AbsolutePath | None = None
+    username: str | None = None
+    password: Secret | None = None
+    client_id: Id | None = None
+    topics: tuple[Annotated[str, Field(min_length=1, max_length=65535)], ...] = Field(min_length=1)
     envelope: Id = Field(
         default="json",
-        description="how the network server wraps a device's bytes; json for plain messages",
-        examples=["tts-v3"],
         json_schema_extra={
             "choices": ["tts-v3", "chirpstack-v4", "chirpstack-v3", "helium", "json"]
         },

@@ -29,45 +29,14 @@ def _rising(given: tuple[float, float]) -> tuple[float, float]:
 
 
 Domain = Annotated[tuple[FiniteFloat, FiniteFloat], BeforeValidator(_two), AfterValidator(_rising)]
-Operator = Annotated[str, Field(description="who made it", examples=["K. Berg"])]
-Method = Annotated[str, Field(description="how", examples=["gravimetric, 5 cores"])]
-Reference = Annotated[
-    str, Field(description="against what standard", examples=["oven 105 C, balance 12"])
-]
-Certificate = Annotated[
-    str, Field(description="number or file name of the certificate", examples=["PTB-2026-0815.pdf"])
-]
-Evidence = Annotated[
-    Mapping[RelativeFile, Hash] | None,
-    Field(
-        description="files in the folder of this one, with their SHA-256",
-        examples=[
-            '{ "PTB-2026-0815.pdf" = '
-            '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" }'
-        ],
-    ),
-]
 
 
 class SecondInput(Table):
     """Where a two-input curve gets its second number from."""
 
-    output: Id | None = Field(
-        default=None,
-        description="an output of the same record, as it was reported",
-        examples=["soil_temperature"],
-    )
-    channel: Id | None = Field(
-        default=None,
-        description="or the latest value of another channel",
-        examples=["P1-temp-5"],
-    )
-    max_age_ns: Duration | None = Field(
-        default=None,
-        alias="max_age",
-        description="with channel: how old that value may be",
-        examples=["30min"],
-    )
+    output: Id | None = None
+    channel: Id | None = None
+    max_age_ns: Duration | None = Field(default=None, alias="max_age")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -81,19 +50,9 @@ class SecondInput(Table):
 class OfSubject(Period):
     """A fact about a channel, or about one output of a sensor."""
 
-    channel: Id | None = Field(
-        default=None, description="the channel it is for (soil or site step)", examples=["P1-vwc-5"]
-    )
-    sensor: Id | None = Field(
-        default=None,
-        description="or the serial number it is for (sensor step)",
-        examples=["T12-00041873"],
-    )
-    output: Id | None = Field(
-        default=None,
-        description="with sensor: the output it is for",
-        examples=["calibrated_counts"],
-    )
+    channel: Id | None = None
+    sensor: Id | None = None
+    output: Id | None = None
 
     @model_validator(mode="after")
     def _one_subject(self) -> Self:
@@ -122,63 +81,22 @@ class OfSubject(Period):
 class Calibration(OfSubject):
     table: ClassVar[str] = "calibration"
 
-    step: int | None = Field(
-        default=None,
-        ge=1,
-        le=3,
-        description="place among the steps of its sensor, or of its channel; 1 if not given",
-        examples=[2],
-    )
-    curve: str = Field(description="name of a curve", examples=["linear"])
-    second: SecondInput | None = Field(
-        default=None,
-        description="second input of a curve of two inputs",
-        examples=['{ channel = "P1-temp-5", max_age = "30min" }'],
-    )
-    parameters: Mapping[str, float] = Field(
-        default_factory=dict,
-        description="numbers of the curve, by name",
-        examples=["{ slope = 1.02, offset = -0.01 }"],
-    )
-    covariance: tuple[tuple[float, ...], ...] = Field(
-        default=(),
-        description="covariance of the parameters, in the curve's order",
-        examples=["[[1e-6, 0.0], [0.0, 4e-6]]"],
-    )
-    from_unit: str | None = Field(
-        default=None, description="unit that goes in, if not the curve's own", examples=["1"]
-    )
-    to_unit: str | None = Field(
-        default=None, description="unit that comes out, if not the curve's own", examples=["m3/m3"]
-    )
-    domain: Domain | None = Field(
-        default=None,
-        description="where it holds, in the unit that goes into the curve; beyond is extrapolated",
-        examples=["[0.05, 0.45]"],
-    )
-    expires_ns: Instant | None = Field(
-        default=None,
-        alias="expires",
-        description="later values are suspect",
-        examples=["2028-04-01T00:00:00Z"],
-    )
-    drift_per_year: float = Field(
-        default=0.0,
-        ge=0,
-        description="growth of the uncertainty per year, in to_unit",
-        examples=[0.002],
-    )
-    operator: Operator = ""
-    method: Method = ""
-    reference: Reference = ""
-    certificate: Certificate = ""
-    evidence: Evidence = None
-    drifts_from: Id | None = Field(
-        default=None,
-        description="the calibration made before deployment: from `from` to `to` values go evenly "
-        "from that one to this one",
-        examples=["T12-00041873-2026"],
-    )
+    step: int | None = Field(default=None, ge=1, le=3)
+    curve: str
+    second: SecondInput | None = None
+    parameters: Mapping[str, float] = Field(default_factory=dict)
+    covariance: tuple[tuple[float, ...], ...] = ()
+    from_unit: str | None = None
+    to_unit: str | None = None
+    domain: Domain | None = None
+    expires_ns: Instant | None = Field(default=None, alias="expires")
+    drift_per_year: float = Field(default=0.0, ge=0)
+    operator: str = ""
+    method: str = ""
+    reference: str = ""
+    certificate: str = ""
+    evidence: Mapping[RelativeFile, Hash] | None = None
+    drifts_from: Id | None = None
 
     @model_validator(mode="after")
     def _both_ends(self) -> Self:
@@ -207,31 +125,16 @@ class FieldCheck(OfSubject):
 
     table: ClassVar[str] = "check"
 
-    state: Literal["as found", "as left"] = Field(
-        description="before anything was touched (`to` is the visit), or after (`from` is it)",
-        examples=["as found"],
-    )
-    reading: FiniteFloat = Field(
-        description="value of the channel, mean of the comparison", examples=[18.42]
-    )
-    reference_value: FiniteFloat = Field(
-        description="value of the reference, mean of the comparison", examples=[18.25]
-    )
-    u_reference: FiniteFloat = Field(
-        gt=0,
-        description="standard uncertainty of the reference, its placement included",
-        examples=[0.1],
-    )
-    unit: str | None = Field(
-        default=None,
-        description="unit of the three numbers; the channel's if not given",
-        examples=["degC"],
-    )
-    operator: Operator = ""
-    method: Method = ""
-    reference: Reference = ""
-    certificate: Certificate = ""
-    evidence: Evidence = None
+    state: Literal["as found", "as left"]
+    reading: FiniteFloat
+    reference_value: FiniteFloat
+    u_reference: FiniteFloat = Field(gt=0)
+    unit: str | None = None
+    operator: str = ""
+    method: str = ""
+    reference: str = ""
+    certificate: str = ""
+    evidence: Mapping[RelativeFile, Hash] | None = None
 
     @model_validator(mode="after")
     def _dated(self) -> Self:
@@ -265,24 +168,13 @@ class FactoryCurve(Fact):
 
     table: ClassVar[str] = "factory"
 
-    model: str = Field(
-        min_length=1, description="name of the model sheet", examples=["meter.teros12"]
-    )
-    output: str = Field(
-        min_length=1, description="name of its output", examples=["water_content_counts"]
-    )
-    name: str = Field(min_length=1, description="name of the factory curve", examples=["mineral"])
-    curve: str = Field(description="name of a curve", examples=["teros12_mineral"])
-    parameters: Mapping[str, float] = Field(
-        default_factory=dict,
-        description="numbers of the curve, by name",
-        examples=["{ c0 = -0.6956, c1 = 3.879e-4 }"],
-    )
-    quantity: str = Field(
-        description="what comes out, a name of the nomenclature",
-        examples=["volumetric_water_content"],
-    )
-    unit: str = Field(description="unit that comes out", examples=["m3/m3"])
+    model: str = Field(min_length=1)
+    output: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    curve: str
+    parameters: Mapping[str, float] = Field(default_factory=dict)
+    quantity: str
+    unit: str
 
     @property
     def key(self) -> tuple[str, str, str]:

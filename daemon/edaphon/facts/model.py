@@ -22,29 +22,15 @@ class Fact(Table):
     renewed: ClassVar[bool] = False
     frozen: ClassVar[tuple[str, ...]] = ()
 
-    id: Id = Field(description="unique name of this fact", examples=["teros12-a-2026"])
-    supersedes: Id | None = Field(
-        default=None,
-        description="id of the earlier fact that this one puts right",
-        examples=["teros12-a"],
-    )
+    id: Id
+    supersedes: Id | None = None
 
 
 class Period(Fact):
     """A fact that is true from an instant (inclusive) to another (exclusive); open if not given."""
 
-    from_ns: Instant | None = Field(
-        default=None,
-        alias="from",
-        description="true from this time on",
-        examples=["2026-04-01T12:00:00Z"],
-    )
-    to_ns: Instant | None = Field(
-        default=None,
-        alias="to",
-        description="true until just before this time",
-        examples=["2027-04-01T12:00:00Z"],
-    )
+    from_ns: Instant | None = Field(default=None, alias="from")
+    to_ns: Instant | None = Field(default=None, alias="to")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -69,8 +55,8 @@ class Plot(Period):
     table: ClassVar[str] = "plot"
     renewed: ClassVar[bool] = True
 
-    treatment: str = Field(default="", description="treatment of the plot", examples=["warmed"])
-    block: str = Field(default="", description="block of the design", examples=["B2"])
+    treatment: str = ""
+    block: str = ""
 
 
 class Profile(Fact):
@@ -78,10 +64,8 @@ class Profile(Fact):
     renewed: ClassVar[bool] = True
     frozen: ClassVar[tuple[str, ...]] = ("plot",)
 
-    plot: Id = Field(description="id of the plot it lies in", examples=["P1"])
-    soil: str = Field(
-        default="", description="soil, in the words of a soil map", examples=["Haplic Luvisol"]
-    )
+    plot: Id
+    soil: str = ""
 
 
 class Horizon(Period):
@@ -89,26 +73,14 @@ class Horizon(Period):
 
     table: ClassVar[str] = "horizon"
 
-    profile: Id = Field(description="id of the profile", examples=["P1-pit"])
-    top_cm: float = Field(ge=0, description="upper border [cm], positive down", examples=[0])
-    bottom_cm: float = Field(
-        gt=0, description="lower border [cm]; what lies on it belongs below", examples=[12]
-    )
-    porosity: float | None = Field(
-        default=None, gt=0, le=1, description="pores in the volume [m3/m3]", examples=[0.46]
-    )
-    organic: bool = Field(
-        default=False, description="whether it is an organic horizon", examples=[False]
-    )
-    bulk_density: float | None = Field(
-        default=None, gt=0, le=2.7, description="dry bulk density [g/cm3]", examples=[1.2]
-    )
-    field_capacity: float | None = Field(
-        default=None, gt=0, le=1, description="water content [m3/m3]", examples=[0.3]
-    )
-    wilting_point: float | None = Field(
-        default=None, ge=0, le=1, description="water content [m3/m3]", examples=[0.1]
-    )
+    profile: Id
+    top_cm: float = Field(ge=0)
+    bottom_cm: float = Field(gt=0)
+    porosity: float | None = Field(default=None, gt=0, le=1)
+    organic: bool = False
+    bulk_density: float | None = Field(default=None, gt=0, le=2.7)
+    field_capacity: float | None = Field(default=None, gt=0, le=1)
+    wilting_point: float | None = Field(default=None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _downwards(self) -> Self:
@@ -134,16 +106,10 @@ class Sensor(Fact):
     renewed: ClassVar[bool] = True
     frozen: ClassVar[tuple[str, ...]] = ("model",)
 
-    id: Id = Field(description="serial number of the instrument", examples=["T12-00041873"])
-    model: str = Field(description="name of a model sheet", examples=["meter.teros12"])
-    firmware: str = Field(
-        default="", description="firmware as the instrument reports it", examples=["4.11"]
-    )
-    on: Id | None = Field(
-        default=None,
-        description="name of the bus of another logger, whose files are followed, that it hangs on",
-        examples=["sdi12-north"],
-    )
+    id: Id
+    model: str
+    firmware: str = ""
+    on: Id | None = None
 
 
 class ChannelFact(Fact):
@@ -162,34 +128,16 @@ class ChannelFact(Fact):
         "replicate",
     )
 
-    id: Id = Field(description="name of the series for decades", examples=["P1-vwc-5"])
-    quantity: str = Field(
-        description="what is measured, a name of the nomenclature",
-        examples=["volumetric_water_content"],
-    )
-    unit: str = Field(description="unit of the values", examples=["m3/m3"])
-    plot: Id | None = Field(default=None, description="id of a plot", examples=["P1"])
-    profile: Id | None = Field(default=None, description="id of a profile", examples=["P1-pit"])
-    depth_cm: Depth | None = Field(
-        default=None, description="nominal depth [cm], positive down", examples=[5]
-    )
-    statistic: Literal["instant", "mean", "min", "max", "sd", "sum", "count"] = Field(
-        default="instant", description="what a value is of its interval", examples=["mean"]
-    )
-    interval_ns: Duration | None = Field(
-        default=None, alias="interval", description="interval of the statistic", examples=["30min"]
-    )
-    replicate: int = Field(
-        default=1,
-        ge=1,
-        description="number of this channel among equal ones at one place",
-        examples=[1],
-    )
-    checks: Mapping[str, Mapping[str, float | tuple[float, float]]] = Field(
-        default_factory=dict,
-        description="limits of the quality checks, by check",
-        examples=["{ range = { fail = [0.0, 0.7] } }"],
-    )
+    id: Id
+    quantity: str
+    unit: str
+    plot: Id | None = None
+    profile: Id | None = None
+    depth_cm: Depth | None = None
+    statistic: Literal["instant", "mean", "min", "max", "sd", "sum", "count"] = "instant"
+    interval_ns: Duration | None = Field(default=None, alias="interval")
+    replicate: int = Field(default=1, ge=1)
+    checks: Mapping[str, Mapping[str, float | tuple[float, float]]] = Field(default_factory=dict)
 
     def limits(self) -> dict[str, dict[str, float]]:
         """By check, with `fail = [lo, hi]` as fail_lowest and fail_highest."""
@@ -222,50 +170,28 @@ def _flat(limits: Mapping[str, float | tuple[float, float]]) -> Iterator[tuple[s
 class Deployment(Period):
     table: ClassVar[str] = "deployment"
 
-    channel: Id = Field(description="id of the channel that is fed", examples=["P1-vwc-5"])
-    source: str = Field(
-        min_length=1,
-        description="path of the source: bus/address, broker/dev_eui or broker/topic",
-        examples=["sdi12/a"],
-    )
-    output: Id = Field(description="name of the source's output", examples=["calibrated_counts"])
-    sensor: Id | None = Field(
-        default=None, description="serial number of the instrument there", examples=["T12-00041873"]
-    )
-    factory: str | None = Field(
-        default=None, description="name of a factory curve of the output", examples=["mineral"]
-    )
-    primary: bool = Field(
-        default=True,
-        description="false for a second opinion next to the primary one",
-        examples=[True],
-    )
+    channel: Id
+    source: str = Field(min_length=1)
+    output: Id
+    sensor: Id | None = None
+    factory: str | None = None
+    primary: bool = True
 
 
 class Mark(Period):
     table: ClassVar[str] = "mark"
 
-    channels: tuple[Id, ...] = Field(
-        min_length=1, description="ids of the channels it touches", examples=['["P1-vwc-5"]']
-    )
-    cause: str = Field(
-        min_length=1, description="what happened", examples=["settling after installation"]
-    )
-    flag: Literal[3, 4, 9] = Field(description="3 suspect, 4 fail, 9 missing", examples=[3])
-    who: str = Field(min_length=1, description="who says so", examples=["K. Berg"])
+    channels: tuple[Id, ...] = Field(min_length=1)
+    cause: str = Field(min_length=1)
+    flag: Literal[3, 4, 9]
+    who: str = Field(min_length=1)
 
 
 class _Ending(Period):
     """A period with a begin and an end: what nobody ends by hand ends by itself."""
 
-    from_ns: Instant = Field(
-        alias="from", description="when it begins", examples=["2026-04-01T09:00:00Z"]
-    )
-    to_ns: Instant = Field(
-        alias="to",
-        description="when it ends by itself",
-        examples=["2026-04-01T12:00:00Z"],
-    )
+    from_ns: Instant = Field(alias="from")
+    to_ns: Instant = Field(alias="to")
 
 
 class Visit(_Ending):
@@ -273,9 +199,9 @@ class Visit(_Ending):
 
     table: ClassVar[str] = "visit"
 
-    plot: Id = Field(description="id of the plot", examples=["P1"])
-    who: str = Field(min_length=1, description="who is there", examples=["K. Berg"])
-    why: str = Field(default="", description="what is done there", examples=["battery changed"])
+    plot: Id
+    who: str = Field(min_length=1)
+    why: str = ""
 
     def mark(self, channels: tuple[str, ...]) -> Mark:
         """The mark on the values of the plot's channels."""
@@ -296,20 +222,11 @@ class Pause(_Ending):
 
     table: ClassVar[str] = "pause"
 
-    sources: tuple[str, ...] = Field(
-        default=(), description="paths of the sources that pause", examples=['["sdi12/a"]']
-    )
-    plot: Id | None = Field(
-        default=None, description="id of the plot that pauses, not `sources`", examples=["P1"]
-    )
-    interval_ns: Duration | None = Field(
-        default=None,
-        alias="interval",
-        description="longest time between values meanwhile; without it none are expected",
-        examples=["6h"],
-    )
-    who: str = Field(default="", description="who says so", examples=["K. Berg"])
-    why: str = Field(default="", description="the reason", examples=["power saving in winter"])
+    sources: tuple[str, ...] = ()
+    plot: Id | None = None
+    interval_ns: Duration | None = Field(default=None, alias="interval")
+    who: str = ""
+    why: str = ""
 
     @model_validator(mode="after")
     def _one_subject(self) -> Self:
@@ -323,23 +240,11 @@ class Replacement(Fact):
 
     table: ClassVar[str] = "replacement"
 
-    source: str = Field(
-        min_length=1, description="path of the source that follows the file", examples=["file/egm4"]
-    )
-    file: str = Field(
-        min_length=1,
-        description="full name of the file, as `edaphon files list` shows it",
-        examples=["/data/egm4/2026.csv"],
-    )
-    copy_number: int = Field(
-        alias="copy",
-        ge=2,
-        le=0xFFFFFFFF,
-        description="number of the copy that replaces all earlier ones",
-        examples=[2],
-    )
-    why: str = Field(default="", description="the reason", examples=["year was set wrongly"])
-    who: str = Field(default="", description="who says so", examples=["K. Berg"])
+    source: str = Field(min_length=1)
+    file: str = Field(min_length=1)
+    copy_number: int = Field(alias="copy", ge=2, le=0xFFFFFFFF)
+    why: str = ""
+    who: str = ""
 
 
 class Revocation(Fact):
@@ -348,8 +253,8 @@ class Revocation(Fact):
     model_config = ConfigDict(json_schema_extra={"required": ["of", "why"]})  # id is made of `of`
     table: ClassVar[str] = "revocation"
 
-    of: Id = Field(description="id of the fact that is taken back", examples=["teros12-a"])
-    why: str = Field(min_length=1, description="the reason", examples=["cables were not crossed"])
+    of: Id
+    why: str = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod

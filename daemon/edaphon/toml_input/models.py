@@ -1,10 +1,13 @@
 """From a table and its model to complaints with a line, and to what would be right."""
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, get_args
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -135,20 +138,39 @@ def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
         return f"one of {choices.replace(chr(39), chr(34))}"
     if not wanted and error["type"] not in {"missing", "string_pattern_mismatch"}:
         wanted = error["msg"].removeprefix("Input should be ").removeprefix("String should ")
-    info = _field(kind, inside, row)
-    if info is None:
+    named = [at for at, part in enumerate(inside) if isinstance(part, str)]
+    model = _model_of(kind, inside[: named[-1]], row) if named else None
+    key = str(inside[named[-1]]) if named else ""
+    if model is None or key not in keys_of(model):
         return wanted or "see docs/configuration.md"
-    example = f", such as {toml_text(info.examples[0])}" if info.examples else ""
-    stated = info.description or ""
+    stated, examples = key_text(model, key)
+    example = f", such as {toml_text(examples[0])}" if examples else ""
     return (f"{wanted} ({stated})" if wanted and stated else wanted or stated) + example
 
 
-def _field(kind: Any, inside: Place, row: Any) -> FieldInfo | None:
-    named = [at for at, part in enumerate(inside) if isinstance(part, str)]
-    if not named:
-        return None
-    model = _model_of(kind, inside[: named[-1]], row)
-    return next((f for name, f in _fields(model) if name == inside[named[-1]]), None)
+class KeyText(NamedTuple):
+    """What a key means, and an example of its value, where there is one."""
+
+    stated: str
+    examples: tuple[Any, ...]
+
+
+def key_text(model: type[BaseModel], key: str) -> KeyText:
+    """From the `keys.toml` of the model's package, else from the field itself."""
+    for kind in model.__mro__[:-2]:
+        own = _keys_file(kind.__module__.rpartition(".")[0]).get(kind.__name__, {})
+        if key in own:
+            stated, *examples = own[key]
+            return KeyText(stated, tuple(examples))
+    info = dict(_fields(model))[key]
+    return KeyText(info.description or "", tuple(info.examples or ()))
+
+
+@cache
+def _keys_file(package: str) -> dict[str, dict[str, list[Any]]]:
+    """By class and key, what the key means and an example; {} for a package without the file."""
+    file = files(package) / "keys.toml" if package else None
+    return tomllib.loads(file.read_text("utf-8")) if file and file.is_file() else {}
 
 
 def _model_of(kind: Any, inside: Place, row: Any) -> type[BaseModel] | None:

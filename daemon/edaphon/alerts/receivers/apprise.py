@@ -11,8 +11,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import Field
-
 from edaphon.alerts.model import Message, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import (
     WHOLE_S,
@@ -36,10 +34,7 @@ class AppriseSettings(Table):
     """Any service that Apprise knows, by its address."""
 
     kind: Literal["apprise"] = "apprise"
-    address: Secret = Field(
-        description="Apprise's address of the service, such as tgram://TOKEN/CHAT",
-        examples=['{ file = "/etc/edaphon/secrets/apprise" }'],
-    )
+    address: Secret
 
     @property
     def reaches(self) -> Iterator[tuple[str, Secret]]:

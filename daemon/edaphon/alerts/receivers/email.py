@@ -62,36 +62,14 @@ class EmailSettings(Table):
     """A mail over a server that takes it from this station."""
 
     kind: Literal["email"] = "email"
-    host: str = Field(
-        min_length=1,
-        pattern=r"^[A-Za-z0-9.:-]+$",
-        description="mail server",
-        examples=["mail.example.org"],
-    )
-    port: int | None = Field(
-        default=None,
-        ge=1,
-        le=65535,
-        description="587 with starttls, 465 with tls, 25 with none",
-        examples=[587],
-    )
-    security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls",
-        description="encrypted after STARTTLS, from the start, or not at all",
-    )
-    username: str = Field(default="", description="user", examples=["plots@example.org"])
-    password: Secret | None = Field(
-        default=None,
-        description="its password, never in this file",
-        examples=['{ env = "EDAPHON_MAIL_PASSWORD" }'],
-    )
-    sender: Address = Field(
-        alias="from", description="address it comes from", examples=["plots@example.org"]
-    )
-    to: tuple[Address, ...] = Field(
-        min_length=1, description="who gets it", examples=['["technician@example.org"]']
-    )
-    ca_file: AbsolutePath | None = Field(default=None, description="certificates to trust, PEM")
+    host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9.:-]+$")
+    port: int | None = Field(default=None, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: Secret | None = None
+    sender: Address = Field(alias="from")
+    to: tuple[Address, ...] = Field(min_length=1)
+    ca_file: AbsolutePath | None = None
 
     @model_validator(mode="after")
     def _log_in(self) -> Self:

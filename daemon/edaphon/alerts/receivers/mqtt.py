@@ -41,13 +41,8 @@ class MqttSettings(Table):
     """A message to a topic of a broker of this file."""
 
     kind: Literal["mqtt"] = "mqtt"
-    broker: Id = Field(description="a [broker.NAME] of this file", examples=["plots"])
-    topic: str = Field(
-        min_length=1,
-        max_length=65535,
-        description="topic it is published to",
-        examples=["edaphon/whs-logger-1/alerts"],
-    )
+    broker: Id
+    topic: str = Field(min_length=1, max_length=65535)
 
     @field_validator("topic")
     @classmethod

@@ -40,22 +40,10 @@ class SmsSettings(Table):
     """A short message through a GSM or LTE modem."""
 
     kind: Literal["sms"] = "sms"
-    port: str = Field(
-        pattern=r"^/\S+$",
-        description="serial port of the modem by its identity",
-        examples=["/dev/serial/by-id/usb-HUAWEI_Mobile-if00-port0"],
-    )
-    baud: int = Field(
-        default=115200, ge=300, le=921600, description="speed of the port [bit/s]", examples=[9600]
-    )
-    to: tuple[Annotated[str, AfterValidator(_number)], ...] = Field(
-        min_length=1, description="who gets it", examples=['["+491711234567"]']
-    )
-    pin: Secret | None = Field(
-        default=None,
-        description="PIN of the SIM, given when the SIM asks for it",
-        examples=['{ file = "/etc/edaphon/secrets/sim-pin" }'],
-    )
+    port: str = Field(pattern=r"^/\S+$")
+    baud: int = Field(default=115200, ge=300, le=921600)
+    to: tuple[Annotated[str, AfterValidator(_number)], ...] = Field(min_length=1)
+    pin: Secret | None = None
 
     @property
     def reaches(self) -> Iterator[tuple[str, Path]]:

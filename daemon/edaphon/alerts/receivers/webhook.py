@@ -59,38 +59,20 @@ class WebhookSettings(Table):
     """One request to a web server for each message."""
 
     kind: Literal["webhook"] = "webhook"
-    template: Literal["", "ntfy", "telegram", "slack", "teams", "healthchecks"] = Field(
-        default="", description="a service whose requests are known", examples=["ntfy"]
-    )
-    url: SecretOrText | None = Field(
-        default=None,
-        description="address; a secret where it lets anybody write, as those of Slack do",
-        examples=['{ file = "/etc/edaphon/secrets/slack" }'],
-    )
-    method: Literal["GET", "POST", "PUT"] = Field(default="POST", description="of the request")
-    headers: Mapping[str, SecretOrText] = Field(
-        default={},
-        description="further headers; log-in data only as a secret",
-        examples=['{ X-Gateway = "plots" }'],
-    )
-    content_type: str = Field(
-        default="",
-        description="of the body; without it JSON where the body begins with { or [",
-        examples=[JSON],
-    )
+    template: Literal["", "ntfy", "telegram", "slack", "teams", "healthchecks"] = ""
+    url: SecretOrText | None = None
+    method: Literal["GET", "POST", "PUT"] = "POST"
+    headers: Mapping[str, SecretOrText] = {}
+    content_type: str = ""
     body: str | None = Field(
         default=None,
         description=f"what is sent, with fields: {', '.join(f'{{{name}}}' for name in FIELDS)}",
         examples=["{site}: {title}"],
     )
-    topic: SecretOrText | None = Field(
-        default=None, description="ntfy: the topic", examples=["whs-soil"]
-    )
-    chat: str = Field(default="", description="telegram: id of the chat", examples=["-10012345"])
-    token: Secret | None = Field(
-        default=None, description="sent as Authorization: Bearer; for telegram the bot's token"
-    )
-    ca_file: AbsolutePath | None = Field(default=None, description="certificates to trust, PEM")
+    topic: SecretOrText | None = None
+    chat: str = ""
+    token: Secret | None = None
+    ca_file: AbsolutePath | None = None
 
     @field_validator("url")
     @classmethod
