@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 from tests import alert_messages
 
-from edaphon.alerts.receivers.kinds import RECEIVERS
+from edaphon.alerts.receivers import RECEIVERS
 from edaphon.commands import COMMANDS, take_in
 from edaphon.config import (
     Alerts,

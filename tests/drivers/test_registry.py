@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.alerts.receivers.kinds import RECEIVERS
+from edaphon.alerts.receivers import RECEIVERS
 from edaphon.sinks.sink import SINKS
 from edaphon_drivers.registry import (
     CODECS,

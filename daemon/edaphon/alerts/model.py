@@ -220,7 +220,8 @@ class Receiver(Protocol):
         """Returns when the server has taken it, within 30 s as a whole. Raises Later, Refused."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Most keep nothing open between two messages."""
 
 
 class Hold(NamedTuple):

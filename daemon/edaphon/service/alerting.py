@@ -157,7 +157,7 @@ def rules_of(config: Configuration, notify: Notify) -> ReceiverRules:
 
 def receiver_of(config: Configuration, notify: Notify) -> Receiver:
     """Opened; what only some plots use is imported where it is needed."""
-    from edaphon.alerts.receivers.kinds import context_of, opened
+    from edaphon.alerts.receivers import context_of, opened
 
     return opened(notify, context_of(config))
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import typer
 from pydantic import BaseModel
 
-from edaphon.alerts.receivers.kinds import receiver_kind, remarks
+from edaphon.alerts.receivers import receiver_kind, remarks
 from edaphon.config import (
     Configuration,
     Draft,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import BaseModel
 
-from edaphon.alerts.receivers.kinds import RECEIVERS
+from edaphon.alerts.receivers import RECEIVERS
 from edaphon.config import Configuration, FileSource, LorawanSource
 from edaphon.config.model import secret_files
 from edaphon.config.reading import named_values, read_codec

@@ -137,7 +137,7 @@ def test_a_good_kind_alone_is_imported() -> None:
     import sys
 
     code = (
-        "import sys; from edaphon.alerts.receivers.kinds import receiver_kind;"
+        "import sys; from edaphon.alerts.receivers import receiver_kind;"
         "receiver_kind('email'); receiver_kind('webhook');"
         "bad = {'apprise', 'requests', 'paho.mqtt.client', 'serial'} & sys.modules.keys();"
         "sys.exit(f'imported: {bad}' if bad else 0)"

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
-from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import (
+from edaphon.alerts.model import Message, Receiver, SendLater, SendRefused
+from edaphon.alerts.receivers import (
     WHOLE_S,
     Context,
     ReceiverKind,
@@ -23,7 +24,7 @@ from edaphon.alerts.receivers.kinds import (
 from edaphon.network.requests import Secrets
 from edaphon.toml_input.values import Secret, Table
 
-CHILD = "edaphon.alerts.receivers.apprise_child"
+CHILD = Path(__file__).with_name("apprise_child.py")
 WORDS = 200
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TZ")
 _STATUS = re.compile(r"error=(4\d\d)")
@@ -52,10 +53,10 @@ def doubts(settings: AppriseSettings) -> Iterator[Remark]:
         yield "kind", "Apprise is not installed", f"type: {install_line()}"
 
 
-class Apprise:
+class Apprise(Receiver):
     """See Receiver."""
 
-    def __init__(self, settings: AppriseSettings) -> None:
+    def __init__(self, settings: AppriseSettings, _: Context) -> None:
         self._settings = settings
 
     def send(self, message: Message) -> None:
@@ -76,14 +77,11 @@ class Apprise:
             raise SendRefused(f"the service refuses the message: {words}")
         raise SendLater(f"Apprise could not send it: {words or 'no reason given'}")
 
-    def close(self) -> None:
-        """No process stays between two messages."""
-
 
 def _asked(text: str) -> dict[str, Any]:
     """What the child answers; Later when it does not in time, or dies."""
     child = subprocess.Popen(  # noqa: S603  our own module, no word of others in its arguments
-        [sys.executable, "-m", CHILD],
+        [sys.executable, "-P", str(CHILD)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -118,9 +116,4 @@ def _end(child: "subprocess.Popen[str]") -> None:
                 stream.close()
 
 
-def open_receiver(settings: AppriseSettings, context: Context) -> Apprise:
-    """Starts no process yet."""
-    return Apprise(settings)
-
-
-KIND = ReceiverKind(AppriseSettings, open_receiver, doubts=doubts)
+KIND = ReceiverKind(AppriseSettings, Apprise, doubts=doubts)

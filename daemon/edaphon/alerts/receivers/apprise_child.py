@@ -1,15 +1,13 @@
 """The process that sends one message by Apprise: it costs 36 MB, which the service never holds.
 
 A JSON object comes on standard input, one goes out on standard output. The address holds tokens, so
-it stands in no argument and in no variable.
+it is in no argument and in no variable.
 """
 
 import json
 import logging
 import sys
 from typing import Any
-
-__all__ = ["main"]
 
 
 class _Words(logging.Handler):

@@ -20,10 +20,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edaphon.alerts.model import Message, Occasion, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import (
+from edaphon.alerts.model import Message, Occasion, Receiver, SendLater, SendRefused
+from edaphon.alerts.receivers import (
     WHOLE_S,
     Context,
+    Problem,
     ReceiverKind,
     Remark,
     Taken,
@@ -90,7 +91,7 @@ def doubts(settings: EmailSettings) -> Iterator[Remark]:
         yield "security", came, '"starttls" or "tls", or no password'
 
 
-class Email:
+class Email(Receiver):
     """See Receiver. Who has taken a mail is not sent it again when the others are tried later."""
 
     def __init__(self, settings: EmailSettings, context: Context) -> None:
@@ -103,19 +104,9 @@ class Email:
         own = self._settings
         password = secret_text(own.password, "the mail password") if own.password else ""
         written = mail(message, own, self._context)
-        self._taken.begin(message)
-        problem = self._attempt(written, password, Secrets(password))
-        if not isinstance(problem, SendLater):
-            self._taken.end()
-        if problem is not None:
-            raise problem
+        self._taken.deliver(message, lambda: self._attempt(written, password, Secrets(password)))
 
-    def close(self) -> None:
-        """No connection stays open between two messages."""
-
-    def _attempt(
-        self, written: EmailMessage, password: str, secrets: Secrets
-    ) -> SendLater | SendRefused | None:
+    def _attempt(self, written: EmailMessage, password: str, secrets: Secrets) -> Problem:
         """What is raised stands outside of the handlers: no error of smtplib hangs on it."""
         deadline = Deadline(WHOLE_S)
         try:
@@ -131,9 +122,7 @@ class Email:
                 return SendLater(f"{self._place} did not take the mail within {WHOLE_S:g} s")
             return self._problem(error, secrets)
 
-    def _deliver(
-        self, client: smtplib.SMTP, written: EmailMessage
-    ) -> Mapping[str, tuple[int, bytes]]:
+    def _deliver(self, client: smtplib.SMTP, written: EmailMessage) -> Answers:
         """Who was refused, with the server's answers."""
         waiting = [to for to in self._settings.to if to not in self._taken.by]
         if not waiting:
@@ -145,7 +134,7 @@ class Email:
         self._taken.by.update(to for to in waiting if to not in refused)
         return refused
 
-    def _verdict(self, refused: Answers, secrets: Secrets) -> SendLater | SendRefused | None:
+    def _verdict(self, refused: Answers, secrets: Secrets) -> Problem:
         """Later as long as anybody may still get it; then a refusal of some is one."""
         if not refused:
             return None
@@ -161,15 +150,12 @@ class Email:
         if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
             return SendRefused(f"{self._place} refuses user or password: {words}")
         if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-            return SendRefused(
-                f"{self._place} can't do what is asked of it: {words}; see `security`"
-            )
+            return SendRefused(f"{self._place} does not support this: {words}; see `security`")
         if isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500:
             return SendRefused(f"{self._place} refuses the mail: {words}")
         if isinstance(error, UnicodeError):
-            return SendRefused(
-                f"{self._place}: user or password hold characters that SMTP can't send"
-            )
+            why = "user or password hold characters that SMTP can't send"
+            return SendRefused(f"{self._place}: {why}")
         if isinstance(error, ConnectionRefusedError | socket.gaierror | TimeoutError):
             return SendLater(f"{self._place} can't be reached: {words}")
         return SendLater(f"the mail server {self._place} did not take it: {words}")
@@ -276,9 +262,4 @@ def _answer(code: int, words: bytes | str, secrets: Secrets) -> str:
     return f"{code} {secrets.excerpt(text, WORDS)}".strip()
 
 
-def open_receiver(settings: EmailSettings, context: Context) -> Email:
-    """Connects to nothing yet."""
-    return Email(settings, context)
-
-
-KIND = ReceiverKind(EmailSettings, open_receiver, doubts=doubts)
+KIND = ReceiverKind(EmailSettings, Email, doubts=doubts)

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import (
+from edaphon.alerts.model import Message, Receiver, SendLater, SendRefused
+from edaphon.alerts.receivers import (
     WHOLE_S,
     Context,
     ReceiverKind,
@@ -58,7 +58,7 @@ def config_errors(settings: MqttSettings, parts: Parts) -> Iterator[Remark]:
         yield "broker", f'"{settings.broker}" is no broker of this file', right
 
 
-class Mqtt:
+class Mqtt(Receiver):
     """See Receiver."""
 
     def __init__(self, settings: MqttSettings, context: Context) -> None:
@@ -79,9 +79,6 @@ class Mqtt:
             found = self._published(broker, password, payload, deadline, 4)
         if found is not None:
             raise SendLater(found.why) if isinstance(found, _Unspoken) else found
-
-    def close(self) -> None:
-        """No connection stays open between two messages."""
 
     def _published(
         self, broker: Broker, password: str, payload: bytes, deadline: Deadline, version: int
@@ -181,9 +178,4 @@ class _Attempt:
         self._ended = True
 
 
-def open_receiver(settings: MqttSettings, context: Context) -> Mqtt:
-    """Connects to nothing yet."""
-    return Mqtt(settings, context)
-
-
-KIND = ReceiverKind(MqttSettings, open_receiver, config_errors=config_errors)
+KIND = ReceiverKind(MqttSettings, Mqtt, config_errors=config_errors)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import (
+from edaphon.alerts.model import Message, Receiver, SendLater, SendRefused
+from edaphon.alerts.receivers import (
     WHOLE_S,
     Context,
+    Problem,
     ReceiverKind,
     Remark,
     Taken,
@@ -54,14 +55,11 @@ class SmsSettings(Table):
 def config_errors(settings: SmsSettings, parts: Parts) -> Iterator[Remark]:
     for name, bus in parts.buses.items():
         if bus.port == settings.port:
-            yield (
-                "port",
-                f'"{settings.port}" is also the port of bus {name}',
-                "one use for each port",
-            )
+            came = f'"{settings.port}" is also the port of bus {name}'
+            yield "port", came, "one use for each port"
 
 
-class Sms:
+class Sms(Receiver):
     """See Receiver. Who has been sent a message is not sent it again when others are tried later.
 
     A PIN that the SIM refused is not given again: the third wrong one locks the SIM.
@@ -78,17 +76,9 @@ class Sms:
             raise SendRefused("the SIM has refused this PIN; correct the secret, then restart")
         if pin and not (pin.isascii() and pin.isdecimal() and 4 <= len(pin) <= 8):
             raise SendRefused("the PIN is not of 4 to 8 digits; see the secret")
-        self._taken.begin(message)
-        problem = self._attempt(message, pin)
-        if not isinstance(problem, SendLater):
-            self._taken.end()
-        if problem is not None:
-            raise problem
+        self._taken.deliver(message, lambda: self._attempt(message, pin))
 
-    def close(self) -> None:
-        """The port is open for the time of a message only."""
-
-    def _attempt(self, message: Message, pin: str) -> SendLater | SendRefused | None:
+    def _attempt(self, message: Message, pin: str) -> Problem:
         from edaphon_drivers.faults import Fault
         from edaphon_drivers.gsm import WrongPin
         from edaphon_drivers.links import SerialOptions
@@ -113,7 +103,7 @@ class Sms:
 
     def _to_each(
         self, link: "SerialLink", message: Message, pin: str, deadline: Deadline
-    ) -> SendLater | SendRefused | None:
+    ) -> Problem:
         """All numbers; one that is refused does not keep the others from it."""
         from edaphon_drivers.faults import Refused as Never
         from edaphon_drivers.gsm import WrongPin, send_text
@@ -163,9 +153,4 @@ def _asked(link: "SerialLink", step: Ask, deadline: Deadline) -> bytes:
     return came
 
 
-def open_receiver(settings: SmsSettings, context: Context) -> Sms:
-    """Opens no port yet."""
-    return Sms(settings, context)
-
-
-KIND = ReceiverKind(SmsSettings, open_receiver, config_errors=config_errors)
+KIND = ReceiverKind(SmsSettings, Sms, config_errors=config_errors)

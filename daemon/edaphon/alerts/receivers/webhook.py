@@ -1,35 +1,30 @@
 """One HTTP request for each message: to ntfy, Telegram, Slack, Teams, Healthchecks, or any other.
 
-References: RFC 9110, section 15; for the services see templates.py.
+References: RFC 9110, section 15. How the services are asked is in `templates.toml`.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from importlib.resources import files
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import orjson
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from edaphon.alerts.model import Message, SendLater, SendRefused
-from edaphon.alerts.receivers.kinds import (
+from edaphon.alerts.model import Message, Occasion, Receiver, SendLater, SendRefused
+from edaphon.alerts.receivers import (
     FIELDS,
-    JSON,
-    PLAIN,
-    TEMPLATES,
     WHOLE_S,
     Context,
     ReceiverKind,
     Remark,
-    Template,
     Value,
-    encoded,
     fields_of,
-    filled,
-    filled_json,
     secret_text,
-    unknown_fields,
 )
 from edaphon.config.rules import Parts
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, is_loopback, wait_s
@@ -45,6 +40,32 @@ from edaphon.toml_input.values import (
 )
 from edaphon_drivers.text_values import number_in
 
+JSON = "application/json"
+PLAIN = "text/plain; charset=utf-8"
+
+
+class Template(Table):
+    """How one service is asked. `needs` are keys of the table that it can't do without.
+
+    The text is cut at `most_characters`, as the service would refuse or hide the rest. `signals`
+    end the path, by occasion.
+    """
+
+    url: str = ""
+    path: str = ""
+    body: str = "{text}"
+    content_type: str = JSON
+    needs: tuple[str, ...] = ("url",)
+    most_characters: int = 20_000
+    signals: Mapping[Occasion, str] = {}
+
+
+_FILE = files("edaphon.alerts.receivers") / "templates.toml"
+TEMPLATES = TypeAdapter(Mapping[str, Template]).validate_python(
+    {"": {}} | tomllib.loads(_FILE.read_text("utf-8"))
+)
+
+
 MOST_WAIT_S = 3600.0
 BUSY = {408, 425, 429}
 WORDS = 200
@@ -53,6 +74,13 @@ FORM = "application/x-www-form-urlencoded"
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _JSON_BEGINS = re.compile(r"\s*[{[](?![a-z_]+\})")  # and not with a field
 _OWN_SECRET = {"slack", "teams"}  # the address alone lets anybody write there
+
+
+_FIELD = re.compile(r"\{([a-z_]+)\}")
+# A string that never ends is taken to the end: it is looked for once, not from each of its quotes.
+_JSON_PART = re.compile(
+    r'(?P<string>"(?:\\.|[^"\\])*(?:"|\\?\Z))|\{(?P<field>[a-z_]+)\}', re.DOTALL
+)
 
 
 class WebhookSettings(Table):
@@ -173,7 +201,7 @@ def doubts(settings: WebhookSettings) -> Iterator[Remark]:
         yield "url", f"secrets go unencrypted to {host}", "an address of https"
 
 
-class Webhook:
+class Webhook(Receiver):
     """See Receiver; each message has a connection of its own, for they are rare."""
 
     def __init__(self, settings: WebhookSettings, context: Context) -> None:
@@ -200,9 +228,6 @@ class Webhook:
             raise SendLater(why)
         self._judge(answer, place, parts.scheme)
 
-    def close(self) -> None:
-        """No connection stays open between two messages."""
-
     def _secrets(self) -> dict[str, str]:
         own = self._settings
         named: dict[str, Secret | str | None] = {
@@ -215,7 +240,8 @@ class Webhook:
 
     def _fields(self, message: Message, secrets: Mapping[str, str]) -> dict[str, Value]:
         fields = fields_of(message, self._context, self._template.most_characters)
-        texts = {name: self._template.write(str(fields[name])) for name in TEXTS}
+        written = _WRITTEN.get(self._settings.template, str)
+        texts = {name: written(str(fields[name])) for name in TEXTS}
         own = {"topic": secrets.get("topic", ""), "token": secrets.get("token", "")}
         return {**fields, **texts, **own, "chat": self._settings.chat}
 
@@ -262,18 +288,15 @@ class Webhook:
     def _judge(self, answer: Answer, place: str, scheme: str) -> None:
         status, words = answer.status, answer.words(WORDS)
         if 200 <= status < 300:
-            self._template.judge(answer)
+            if judge := _JUDGES.get(self._settings.template):
+                judge(answer)
         elif status in BUSY or status >= 500:
             again_s = _asked_s(answer)
-            raise SendLater(f"{place} is busy or ill ({status}): {words}", again_s)
+            raise SendLater(f"{place} is busy or fails ({status}): {words}", again_s)
         elif 300 <= status < 400 and scheme == "http":
-            raise SendLater(
-                f"{place} sends us on elsewhere ({status}): the log-in page of a network?"
-            )
+            raise SendLater(f"{place} redirects ({status}): the log-in page of a network?")
         elif 300 <= status < 400:
-            raise SendRefused(
-                f"{place} sends us on elsewhere ({status}); put that address into url"
-            )
+            raise SendRefused(f"{place} redirects ({status}); put the new address into url")
         else:
             raise SendRefused(f"{place} refuses the message ({status}): {words}")
 
@@ -294,9 +317,101 @@ def _asked_s(answer: Answer) -> float | None:
     return None if asked is None else min(max(float(asked), 0.0), MOST_WAIT_S)
 
 
-def open_receiver(settings: WebhookSettings, context: Context) -> Webhook:
-    """Connects to nothing yet."""
-    return Webhook(settings, context)
+def _other(service: str) -> SendLater:
+    return SendLater(
+        f"the answer is not {service}'s: a proxy or the log-in page of a network answers in its "
+        "place, or url names another server"
+    )
 
 
-KIND = ReceiverKind(WebhookSettings, open_receiver, config_errors=config_errors, doubts=doubts)
+def _table(answer: Answer) -> Mapping[str, object]:
+    with suppress(ValueError):
+        found = orjson.loads(answer.body)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _ntfy(answer: Answer) -> None:
+    if not _table(answer).get("id"):
+        raise _other("ntfy")
+
+
+def _telegram(answer: Answer) -> None:
+    found = _table(answer)
+    if found.get("ok") is False:
+        words = answer.secrets.excerpt(str(found.get("description", "")), 200)
+        raise SendRefused(f"Telegram refuses it: {words}")
+    if found.get("ok") is not True:
+        raise _other("Telegram")
+
+
+def _slack(answer: Answer) -> None:
+    if answer.body.strip() != "ok":
+        raise _other("Slack")
+
+
+def _entities(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(text.splitlines())
+
+
+def _teams(answer: Answer) -> None:
+    if "html" in answer.headers.get("content-type", "").lower():
+        raise _other("Teams")
+
+
+def _healthchecks(answer: Answer) -> None:
+    words = answer.body.strip()
+    if words == "OK (not found)":
+        raise SendRefused("Healthchecks knows no check of this address: OK (not found)")
+    if words.startswith("OK ("):
+        raise SendLater(f"Healthchecks did not take it: {answer.words(100)}")
+    if words != "OK":
+        raise _other("Healthchecks")
+
+
+# Returns when a 200 means that the service took it.
+_JUDGES: Mapping[str, Callable[[Answer], None]] = {
+    "ntfy": _ntfy,
+    "telegram": _telegram,
+    "slack": _slack,
+    "teams": _teams,
+    "healthchecks": _healthchecks,
+}
+_WRITTEN: Mapping[str, Callable[[str], str]] = {"slack": _entities, "teams": _paragraphs}
+
+
+def unknown_fields(text: str, known: Mapping[str, object] | tuple[str, ...]) -> list[str]:
+    return [name for name in dict.fromkeys(_FIELD.findall(text)) if name not in known]
+
+
+def filled(text: str, fields: Mapping[str, Value], encode: Callable[[str], str] = str) -> str:
+    """The text with its fields; KeyError for one that is unknown."""
+    return _FIELD.sub(lambda found: encode(str(fields[found[1]])), text)
+
+
+def encoded(text: str) -> str:
+    """For an address or a form, RFC 3986."""
+    return quote(text, safe="")
+
+
+def filled_json(text: str, fields: Mapping[str, Value]) -> str:
+    """A JSON text with its fields; KeyError for one that is unknown."""
+
+    def part(found: re.Match[str]) -> str:
+        if (string := found["string"]) is not None:
+            return filled(string, fields, _inside)
+        return json.dumps(fields[found["field"]], ensure_ascii=False)
+
+    return _JSON_PART.sub(part, text)
+
+
+def _inside(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+KIND = ReceiverKind(WebhookSettings, Webhook, config_errors=config_errors, doubts=doubts)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edaphon.alerts.model import Message, Occasion, Severity
-from edaphon.alerts.receivers.kinds import Context, opened
+from edaphon.alerts.receivers import Context, opened
 from edaphon.config import Notify
 
 CANARY = "Kanarie-7f3a/9"  # with a character that an address escapes

@@ -8,8 +8,7 @@ from tests.daemon.alerts.receivers.samples import CANARY, CONTEXT, message, rece
 from tests.daemon.alerts.receivers.servers import always, fake_server
 
 from edaphon.alerts.model import SendRefused
-from edaphon.alerts.receivers import email
-from edaphon.alerts.receivers.kinds import receiver_kind
+from edaphon.alerts.receivers import email, receiver_kind
 
 ODD = "a file \udcff of \u2028 any name \x00"
 

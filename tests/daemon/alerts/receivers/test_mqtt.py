@@ -25,8 +25,7 @@ from tests.daemon.alerts.receivers.servers import dripping
 from tests.programs import Mosquitto, output, require
 
 from edaphon.alerts.model import SendLater, SendRefused
-from edaphon.alerts.receivers import mqtt
-from edaphon.alerts.receivers.kinds import Context
+from edaphon.alerts.receivers import Context, mqtt
 from edaphon.commands.programs import free_port
 from edaphon.config import Broker
 from edaphon.config.rules import Parts

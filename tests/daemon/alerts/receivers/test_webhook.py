@@ -26,8 +26,8 @@ from tests.daemon.alerts.receivers.servers import (
 )
 
 from edaphon.alerts.model import Occasion, SendLater, SendRefused
-from edaphon.alerts.receivers import webhook
-from edaphon.alerts.receivers.kinds import FIELDS, TEMPLATES, encoded, filled_json
+from edaphon.alerts.receivers import FIELDS, webhook
+from edaphon.alerts.receivers.webhook import TEMPLATES, encoded, filled_json
 from edaphon.network.requests import Answer
 
 PLAIN = "{title} {text}"
@@ -169,7 +169,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
 
 def test_a_redirect_of_a_server_that_proved_who_it_is_is_a_refusal() -> None:
     made = receiver("webhook", url="https://x.example.org", body=PLAIN)
-    with pytest.raises(SendRefused, match="put that address into url"):
+    with pytest.raises(SendRefused, match="put the new address into url"):
         made._judge(Answer(308, {}, ""), "https://x.example.org", "https")
 
 
