@@ -13,27 +13,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from edaphon.alerts.look import Look, Situation, above
-from edaphon.alerts.model import LOGGER, Condition, Node, NodeKind, Severity, What
+from edaphon.alerts.model import HOLDS, LOGGER, Condition, Node, NodeKind, Severity, What
 from edaphon_drivers.sheets import Sheet, Sheets, UnknownModel
 
-DATA = frozenset(
-    {
-        What.SILENT,
-        What.NO_NUMBER,
-        What.FAILURE_CODE,
-        What.LOW_SUPPLY,
-        What.SUPPLY_FALLS,
-        What.PORT_LOST,
-        What.BROKER_LOST,
-        What.UPLINKS_MISSED,
-    }
+DATA, STORAGE, DELIVERY = (
+    frozenset(what for what, hold in HOLDS.items() if hold.group == name)
+    for name in ("data", "storage", "delivery")
 )
 NO_DATA = frozenset({What.SILENT, What.NO_NUMBER, What.PORT_LOST, What.BROKER_LOST})
 SUPPLY = frozenset({What.LOW_SUPPLY, What.SUPPLY_FALLS})
-STORAGE = frozenset({What.DISK_FULL, What.DISK_FILLS, What.JOURNAL_FAILS})
 NOTHING_STORED = frozenset({What.DISK_FULL, What.JOURNAL_FAILS})
-DELIVERY = frozenset({What.SINK_AWAY, What.SINK_BLOCKED})
-GROUPS = {"data": DATA, "storage": STORAGE, "delivery": DELIVERY}
 AT_LEAST, SHARE = 2, (2, 3)  # children, and of those that should give data
 GIVES_NUMBERS_INTERVALS = 3
 SEVERITIES = tuple(Severity)
@@ -57,8 +46,7 @@ class Cause:
 
 
 def group(what: What) -> str:
-    """Two things wrong with one node are one incident if they have the same group."""
-    return next((name for name, kinds in GROUPS.items() if what in kinds), what.value)
+    return HOLDS[what].group or what.value
 
 
 def worst(severities: Sequence[Severity]) -> Severity:

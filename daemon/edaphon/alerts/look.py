@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from edaphon.alerts.model import ENDS_BY_ABSENCE, HOLDS, LOGGER, Condition, Node, NodeKind, What
+from edaphon.alerts.model import HOLDS, LOGGER, Condition, Node, NodeKind, What
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +281,7 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookR
         if gone(look, stood):
             by_key.pop(key, None)
         elif key not in by_key:
-            wrong = False if stood.what in ENDS_BY_ABSENCE else None
+            wrong = False if HOLDS[stood.what].absent else None
             by_key[key] = Verdict(stood, wrong, (0, HOLDS[stood.what].end_ns))
     now = look.situation.mono_ns
     suspected, mending = dict[Key, int](), dict[Key, int]()

@@ -225,11 +225,17 @@ class Receiver(Protocol):
 
 
 class Hold(NamedTuple):
-    """How long it must be wrong before it begins, and right before it ends [ns]."""
+    """How long it must be wrong before it begins, and right before it ends [ns].
+
+    Two things wrong with one node are one incident if they have the same `group`; without one each
+    is its own. Of what ends by being `absent` a situation lists only what is wrong.
+    """
 
     severity: Severity
     begin_ns: int = 0
     end_ns: int = 0
+    group: str = ""
+    absent: bool = False
 
 
 LOST, SOON = Severity.LOST, Severity.WILL_BE_LOST
@@ -238,39 +244,25 @@ DOUBTFUL, LATE = Severity.DOUBTFUL, Severity.LATE
 # Kinds that end by an age of data have their hold in that age; those of the service itself hold
 # their end for 10 min, which is also the time that a start needs until everything has a state.
 HOLDS: Mapping[What, Hold] = {
-    What.SILENT: Hold(LOST),
-    What.NO_NUMBER: Hold(LOST),
-    What.FAILURE_CODE: Hold(LOST),
-    What.LOW_SUPPLY: Hold(LOST, 10 * MINUTE_NS, DAY_NS),  # well for a night too
-    What.SUPPLY_FALLS: Hold(SOON, HOUR_NS, 2 * HOUR_NS),
-    What.PORT_LOST: Hold(LOST, 5 * MINUTE_NS, 2 * MINUTE_NS),
-    What.BROKER_LOST: Hold(LATE, 6 * HOUR_NS, 10 * MINUTE_NS),
-    What.UPLINKS_MISSED: Hold(LOST, HOUR_NS, 2 * HOUR_NS),
-    What.SINK_AWAY: Hold(LATE, 6 * HOUR_NS, 10 * MINUTE_NS),
-    What.SINK_BLOCKED: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
+    What.SILENT: Hold(LOST, group="data"),
+    What.NO_NUMBER: Hold(LOST, group="data"),
+    What.FAILURE_CODE: Hold(LOST, group="data"),
+    What.LOW_SUPPLY: Hold(LOST, 10 * MINUTE_NS, DAY_NS, group="data"),  # well for a night too
+    What.SUPPLY_FALLS: Hold(SOON, HOUR_NS, 2 * HOUR_NS, group="data"),
+    What.PORT_LOST: Hold(LOST, 5 * MINUTE_NS, 2 * MINUTE_NS, group="data", absent=True),
+    What.BROKER_LOST: Hold(LATE, 6 * HOUR_NS, 10 * MINUTE_NS, group="data", absent=True),
+    What.UPLINKS_MISSED: Hold(LOST, HOUR_NS, 2 * HOUR_NS, group="data"),
+    What.SINK_AWAY: Hold(LATE, 6 * HOUR_NS, 10 * MINUTE_NS, group="delivery"),
+    What.SINK_BLOCKED: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS, group="delivery"),
     What.SET_ASIDE: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
-    What.DISK_FULL: Hold(LOST, 0, 10 * MINUTE_NS),
-    What.DISK_FILLS: Hold(SOON, HOUR_NS, 26 * HOUR_NS),  # a start knows the rate after a day
-    What.JOURNAL_FAILS: Hold(LOST, 0, 10 * MINUTE_NS),
+    What.DISK_FULL: Hold(LOST, 0, 10 * MINUTE_NS, group="storage"),
+    What.DISK_FILLS: Hold(SOON, HOUR_NS, 26 * HOUR_NS, group="storage"),  # its rate needs a day
+    What.JOURNAL_FAILS: Hold(LOST, 0, 10 * MINUTE_NS, group="storage"),
     What.ENTRIES_LOST: Hold(LOST),
     What.CLOCK_UNKNOWN: Hold(LOST, HOUR_NS),
-    What.WRONG_SENSOR: Hold(DOUBTFUL, 10 * MINUTE_NS, 10 * MINUTE_NS),
-    What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS),
-    What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
-    What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS),
-    What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS),
+    What.WRONG_SENSOR: Hold(DOUBTFUL, 10 * MINUTE_NS, 10 * MINUTE_NS, absent=True),
+    What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS, absent=True),
+    What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS, absent=True),
+    What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS, absent=True),
+    What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
 }
-
-
-# Of these a situation lists only what is wrong.
-ENDS_BY_ABSENCE = frozenset(
-    {
-        What.PORT_LOST,
-        What.BROKER_LOST,
-        What.PART_FAILS,
-        What.WRONG_SENSOR,
-        What.CALIBRATION_ENDS,
-        What.RECEIVER_REFUSES,
-        What.FLOOD,
-    }
-)
