@@ -11,8 +11,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
 from edaphon.alerts.book import Book, Sent
-from edaphon.alerts.causes import SEVERITIES, Wiring
-from edaphon.alerts.language import Language, chosen, load_language, one_line, shortened
+from edaphon.alerts.incidents import SEVERITIES
+from edaphon.alerts.language import Language, Wiring, chosen, load_language, one_line, shortened
 from edaphon.alerts.look import Week
 from edaphon.alerts.model import Event, Incident, Message, Node, NodeKind, Occasion, Severity
 from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Location, cut, fitted, title_line

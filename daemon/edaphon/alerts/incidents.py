@@ -1,16 +1,20 @@
-"""Which events a look at the station adds to the book: incidents open, grow, turn and close."""
+"""From conditions to incidents: what fails together has one cause, and a look adds its events.
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+    channel - sensor - source - branch, bus or broker - supply - logger
+    sink - server
+
+A node explains its children if it is down itself, or if at least two and two thirds of those that
+should give data now give none. A source that speaks shows that all above it work. An incident
+opens, grows, turns and closes by events, which make the book.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-import orjson
-
-from edaphon.alerts.book import Book, acknowledged, part_json, replayed
-from edaphon.alerts.causes import DATA, SEVERITIES, STORAGE, Cause, causes, group
+from edaphon.alerts.book import Book, Numbers, acknowledged, part_json
 from edaphon.alerts.look import (
     Look,
     LookResult,
@@ -21,11 +25,255 @@ from edaphon.alerts.look import (
     gone,
     unheard,
 )
-from edaphon.alerts.model import Condition, Event, Incident, Occasion
+from edaphon.alerts.model import HOLDS, LOGGER, Condition, Event, Incident, NodeKind, Severity, What
 from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.journal.fact_log import GONE, START, crc_at
-from edaphon.model import EntryId
+
+DATA, STORAGE, DELIVERY = (
+    frozenset(what for what, hold in HOLDS.items() if hold.group == name)
+    for name in ("data", "storage", "delivery")
+)
+NO_DATA = frozenset({What.SILENT, What.NO_NUMBER, What.PORT_LOST, What.BROKER_LOST})
+SUPPLY = frozenset({What.LOW_SUPPLY, What.SUPPLY_FALLS})
+NOTHING_STORED = frozenset({What.DISK_FULL, What.JOURNAL_FAILS})
+AT_LEAST, SHARE = 2, (2, 3)  # children, and of those that should give data
+GIVES_NUMBERS_INTERVALS = 3
+SEVERITIES = tuple(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A node, what is wrong with it, the nodes that fail with it, and the conditions gathered."""
+
+    node: str
+    what: What
+    severity: Severity
+    since_ns: int
+    members: tuple[str, ...]
+    parts: tuple[Condition, ...]
+    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.node, group(self.what)
+
+
+def group(what: What) -> str:
+    return HOLDS[what].group or what.value
+
+
+def worst(severities: Sequence[Severity]) -> Severity:
+    return min(severities, key=SEVERITIES.index)
+
+
+def causes(
+    situation: Situation, found: Sequence[Condition], open_nodes: Set[str] = frozenset()
+) -> tuple[Cause, ...]:
+    """The causes of what was found, each with all that it explains.
+
+    `open_nodes` are those that have an open incident of data.
+    """
+    data = [one for one in found if one.what in DATA]
+    storage = [one for one in found if one.what in STORAGE]
+    rest = [one for one in found if one.what not in DATA | STORAGE | DELIVERY]
+    delivery = [one for one in found if one.what in DELIVERY]
+    return (
+        *_stored(storage, tuple(_CauseTree(situation, data, open_nodes).causes())),
+        *_delivery(situation, delivery),
+        *(_cause(one.node, [one], [one.node]) for one in rest),
+    )
+
+
+def _cause(node: str, parts: Sequence[Condition], members: Sequence[str]) -> Cause:
+    """Parts under one node: its own condition names what is wrong, else what most parts are."""
+    own = [one for one in parts if one.node == node]
+    lead = min(own, key=lambda one: SEVERITIES.index(one.severity)) if own else _most(parts)
+    severity = worst([one.severity for one in parts])
+    since_ns = min(one.since_ns for one in parts)
+    all_members = tuple(dict.fromkeys((node, *members)))
+    return Cause(node, lead.what, severity, since_ns, all_members, tuple(parts), lead.numbers)
+
+
+def _most(parts: Sequence[Condition]) -> Condition:
+    """The first part of the most frequent kind; a channel with a failure code counts for that."""
+    coded = {one.node for one in parts if one.what is What.FAILURE_CODE}
+    of_codes = [one for one in parts if one.what is not What.NO_NUMBER or one.node not in coded]
+    what, _ = Counter(one.what for one in of_codes).most_common(1)[0]
+    return next(one for one in parts if one.what is what)
+
+
+def _stored(storage: Sequence[Condition], data: Sequence[Cause]) -> Iterator[Cause]:
+    """Where nothing can be stored, that is why nothing comes."""
+    if not any(one.what in NOTHING_STORED for one in storage):
+        yield from data
+        data = ()
+    own = sorted(
+        storage, key=lambda one: (one.what is What.JOURNAL_FAILS, one.what is What.DISK_FILLS)
+    )
+    if own:
+        parts = [*own, *(part for cause in data for part in cause.parts)]
+        members = [one.node for one in own] + [node for cause in data for node in cause.members]
+        yield _cause(own[0].node, parts, members)
+
+
+def _delivery(situation: Situation, parts: Sequence[Condition]) -> Iterator[Cause]:
+    """The sinks of one server that fail together are the server's incident."""
+    by_sink = defaultdict[str, list[Condition]](list)
+    for one in parts:
+        by_sink[one.node].append(one)
+    servers = defaultdict[str, list[str]](list)
+    for sink in situation.sinks:
+        node = situation.nodes.get(sink.node)
+        servers[node.parent if node else ""].append(sink.node)
+    for server, all_sinks in servers.items():
+        failing = [sink for sink in all_sinks if sink in by_sink]
+        known = situation.nodes.get(server)
+        if known and known.kind is NodeKind.SERVER and _together(len(failing), len(all_sinks)):
+            gathered = [one for sink in failing for one in by_sink.pop(sink)]
+            yield _cause(server, gathered, failing)
+    for name, own in by_sink.items():
+        yield _cause(name, own, [name])
+
+
+def _together(failing: int, expected: int) -> bool:
+    return failing >= AT_LEAST and failing * SHARE[1] >= expected * SHARE[0]
+
+
+class _CauseTree:
+    """The nodes that give data, and the conditions of data that were found on them."""
+
+    def __init__(
+        self, situation: Situation, found: Sequence[Condition], open_nodes: Set[str]
+    ) -> None:
+        self.situation, self.open_nodes = situation, open_nodes
+        self.look = Look(situation, {})
+        self.own = defaultdict[str, list[Condition]](list)
+        for one in found:
+            self.own[one.node].append(one)
+
+    def causes(self) -> Iterator[Cause]:
+        for root in [LOGGER, *self.orphans]:
+            yield from self.below(root)
+
+    @cached_property
+    def orphans(self) -> list[str]:
+        """Nodes with conditions that do not hang on the logger."""
+        tops = (tuple(above(self.situation, node))[-1] for node in self.own)
+        return [top for top in dict.fromkeys(tops) if top != LOGGER]
+
+    @cached_property
+    def children(self) -> Mapping[str, list[str]]:
+        below = defaultdict[str, list[str]](list)
+        for node in self.situation.nodes.values():
+            if node.id != LOGGER:
+                below[node.parent].append(node.id)
+        return below
+
+    @cached_property
+    def failing(self) -> frozenset[str]:
+        """Nodes that have a condition, or something below them has."""
+        return frozenset(up for node in self.own for up in above(self.situation, node))
+
+    @cached_property
+    def expected(self) -> frozenset[str]:
+        """Nodes that should give data now, or something below them should."""
+        look = self.look
+        leaves = [one.node for one in self.situation.sources if one.interval_ns]
+        for channel in self.situation.channels:
+            source = look.source_of(channel.node)
+            if channel.interval_ns or (source and source.interval_ns):
+                leaves.append(channel.node)
+        awake = (node for node in leaves if node in self.own or not look.paused(node))
+        all_ = (up for node in awake for up in above(self.situation, node))
+        return frozenset(all_) | self.failing
+
+    def below(self, node: str) -> Iterator[Cause]:
+        """The causes in the tree under a node, itself included."""
+        if node not in self.failing:
+            return
+        if self.explains(node):
+            parts = list(self.parts(node))
+            yield _cause(node, self.renamed(node, parts), list(self.members(node)))
+            return
+        if self.own[node]:
+            yield _cause(node, self.own[node], [node])
+        for child in self.children.get(node, ()):
+            yield from self.below(child)
+
+    def explains(self, node: str) -> bool:
+        """Whether all that fails under a node has its cause there."""
+        known = self.situation.nodes.get(node)
+        if known is not None and known.kind is NodeKind.SENSOR and self.is_of_probe(node):
+            return True
+        kinds = {one.what for one in self.own[node]}
+        return bool(kinds & (NO_DATA | SUPPLY)) or self.is_down(node) or self.together(node)
+
+    def is_of_probe(self, node: str) -> bool:
+        """Whether what fails on a probe is one incident of it: several outputs, or its only one.
+
+        It stays so until all of it is well.
+        """
+        outputs = [child for child in self.children.get(node, ()) if child in self.expected]
+        failing = sum(child in self.failing for child in outputs)
+        return failing >= AT_LEAST or failing == len(outputs) or node in self.open_nodes
+
+    def is_down(self, node: str) -> bool:
+        return node in self.situation.down
+
+    def together(self, node: str) -> bool:
+        expected = [child for child in self.children.get(node, ()) if child in self.expected]
+        return _together(sum(self.dead(child) for child in expected), len(expected))
+
+    def dead(self, node: str) -> bool:
+        """Whether a node gives no data at all, so that what it hangs on may be why."""
+        if node not in self.failing:
+            return False
+        kinds = {one.what for one in self.own[node]}
+        if kinds & NO_DATA or self.is_down(node):
+            return True
+        if What.FAILURE_CODE in kinds and not self.gives_numbers(node):
+            return True
+        source = self.look.sources.get(node)
+        if source is not None:
+            return False
+        expected = [child for child in self.children.get(node, ()) if child in self.expected]
+        dead = sum(self.dead(child) for child in expected)
+        return dead > 0 and dead * SHARE[1] >= len(expected) * SHARE[0]
+
+    def gives_numbers(self, node: str) -> bool:
+        channel, source = self.look.channels.get(node), self.look.source_of(node)
+        if channel is None or source is None or None in (channel.last_number_ns, source.last_ns):
+            return False
+        interval_ns = channel.interval_ns or source.interval_ns or 0
+        age_ns = (source.last_ns or 0) - (channel.last_number_ns or 0) + source.age_ns
+        return age_ns <= GIVES_NUMBERS_INTERVALS * interval_ns
+
+    def parts(self, node: str) -> Iterator[Condition]:
+        yield from self.own[node]
+        for child in self.children.get(node, ()):
+            if child in self.failing:
+                yield from self.parts(child)
+
+    def members(self, node: str, within_dead: bool = False) -> Iterator[str]:
+        """What fails with a node: all that has conditions, and what should come through it."""
+        within_dead = within_dead or self.dead_itself(node)
+        for child in self.children.get(node, ()):
+            if child in self.failing or (within_dead and child in self.expected):
+                yield child
+                yield from self.members(child, within_dead)
+
+    def dead_itself(self, node: str) -> bool:
+        return any(one.what in NO_DATA for one in self.own[node]) or self.is_down(node)
+
+    def renamed(self, node: str, parts: list[Condition]) -> list[Condition]:
+        """The parts, led by the port or broker that is down, before its own hold has passed."""
+        if not self.is_down(node) or self.own[node]:
+            return parts
+        since_ns, why = self.situation.down[node]
+        known = self.situation.nodes.get(node)
+        is_broker = known is not None and known.kind is NodeKind.BROKER
+        what = What.BROKER_LOST if is_broker else What.PORT_LOST
+        return [Condition(node, what, parts[0].severity, since_ns, {"why": why}), *parts]
+
 
 WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a moment later
 TURNS = 4  # more comings and goings in a day: it flaps, and stays open
@@ -36,7 +284,6 @@ RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill get
 BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged
 
 Key = tuple[str, str]
-Numbers = Mapping[str, str | int | float]
 
 
 def step(book: Book, situation: Situation, found: LookResult) -> list[Event]:
@@ -260,167 +507,3 @@ def _wait_ns(cause: Cause) -> int:
         return 0
     intervals = [ns for part in cause.parts if (ns := _interval_ns(part))]
     return min(min(intervals, default=0) // 2, WAIT_MOST_NS)
-
-
-_OWN = frozenset({"did", "number", "time_ns"})
-
-
-def payload_of(event: Event) -> bytes:
-    table = {**event.table, "did": event.did, "number": event.number, "time_ns": event.time_ns}
-    return orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
-
-
-def event_of(payload: bytes) -> Event | None:
-    """None where it is no event that any version wrote."""
-    try:
-        table: dict[str, Any] = orjson.loads(payload)
-        own = str(table["did"]), int(table["number"]), int(table["time_ns"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return None
-    return Event(*own, {name: value for name, value in table.items() if name not in _OWN})
-
-
-STATE_KEY = "alerts"
-SAVE_EVERY_S = 3600.0
-COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be reported
-
-_Known = tuple[EntryId, Book, dict[str, int]]
-
-
-class KeptBook:
-    """Safe to use from several threads once `begin` has returned."""
-
-    def __init__(
-        self, journal: Journal, state: StateFile, entry: Callable[[Kind, str, bytes], Entry]
-    ) -> None:
-        """`entry` makes one of now: kind, source, payload."""
-        self._journal, self._state, self._entry = journal, state, entry
-        self._lock = threading.Lock()
-        self._ready = threading.Event()
-        self._book = Book()
-        self._well_ns: dict[str, int] = {}  # by receiver, the last "all is well"
-        self._known: _Known | None = None  # up to a place that is committed
-        self._uncommitted = 0
-        self._changed = False  # since it was saved
-        self._saved_s = time.monotonic()
-        self.since_ns = 0  # when anything was kept first [UTC ns]
-        self.numbers: Mapping[int, Numbers] = {}  # of the last pass, by incident; see `shown`
-
-    @property
-    def book(self) -> Book:
-        return self._book
-
-    @property
-    def shown(self) -> Book:
-        """The book with the numbers of the last pass: what people read of it is of now."""
-        book, numbers = self._book, self.numbers
-        incidents = {
-            number: replace(one, numbers=numbers.get(number) or one.numbers)
-            if not one.closed
-            else one
-            for number, one in book.incidents.items()
-        }
-        return replace(book, incidents=incidents)
-
-    @property
-    def ready(self) -> bool:
-        """Whether the past is known."""
-        return self._ready.is_set()
-
-    def well_ns(self, receiver: str) -> int:
-        """When that receiver was sent the last "all is well" [UTC ns]; 0: never."""
-        return self._well_ns.get(receiver, 0)
-
-    def begin(self, now_ns: int) -> Mapping[str, Any]:
-        """Know what happened in earlier lives; what was saved with the book."""
-        table = self._state.get(STATE_KEY) or {}
-        saved = self._saved_in(table)
-        start, self._book, self._well_ns = saved or (None, Book(), {})
-        self.since_ns = int(table.get("since_ns", now_ns))
-        end = self._journal.last
-        for place, entry in self._journal.scan(
-            kinds={Kind.ALERT}, start=start, on_damage=lambda _: None
-        ):
-            if end is None or place > end:
-                break
-            if (event := event_of(entry.payload)) is not None:
-                self._follow(event)
-        if end is not None:
-            self._known = end, self._book, dict(self._well_ns)
-        self._changed = True  # so that nobody reads all this a second time
-        self._ready.set()
-        extra: Mapping[str, Any] = table.get("extra", {}) if start is not None else {}
-        return extra
-
-    def change(self, make: Callable[[Book], Iterable[Event]], wait: bool = False) -> list[Event]:
-        """Journal what `make` says of the book as it is, and follow it.
-
-        `wait`: until that is committed, or it takes too long.
-        """
-        done = threading.Event()
-        with self._lock:
-            events = list(make(self._book))
-            if not events:
-                return events
-            for event in events:
-                self._follow(event)
-            entries = [self._entry(Kind.ALERT, "", payload_of(event)) for event in events]
-            known = self._book, dict(self._well_ns)
-            self._uncommitted += 1
-            self._changed = True
-            self._journal.append(entries, partial(self._on_commit, known, done))
-        if wait:
-            done.wait(COMMIT_WITHIN_S)
-        return events
-
-    def save(self, extra: Mapping[str, Any], at_once: bool = False) -> None:
-        """Keep the book with its place, and what else a restart should know.
-
-        After an event, else once an hour: so much of the journal is read at a start.
-        """
-        due = self._changed or time.monotonic() - self._saved_s > SAVE_EVERY_S
-        with self._lock:
-            if not self._uncommitted:
-                last = self._journal.last or START
-                self._known = last, self._book, dict(self._well_ns)
-            known, self._changed = self._known, False
-        if known is None or not (due or at_once):
-            return
-        place, book, well = known
-        table = {
-            "place": place.number,
-            "crc": crc_at(self._journal, place),
-            "book": book.to_json(),
-            "well": well,
-            "since_ns": self.since_ns,
-            "extra": extra,
-        }
-        self._state.put(STATE_KEY, table)
-        self._saved_s = time.monotonic()
-
-    def _follow(self, event: Event) -> None:
-        self._book = replayed(self._book, event)
-        if event.did == "sent" and event.table.get("occasion") == Occasion.WELL:
-            receiver = str(event.table.get("receiver", ""))
-            self._well_ns[receiver] = event.time_ns
-
-    def _on_commit(
-        self, known: tuple[Book, dict[str, int]], done: threading.Event, places: list[EntryId]
-    ) -> None:
-        """In the writer's thread, in the order of the commits."""
-        self._known = places[-1], *known
-        self._uncommitted -= 1
-        done.set()
-
-    def _saved_in(self, table: Mapping[str, Any]) -> _Known | None:
-        """The book as it was saved, up to its place in this journal; None where there is none."""
-        try:
-            place = EntryId.of(int(table["place"]))
-            crc = crc_at(self._journal, place)
-            lost = crc == GONE and place < (self._journal.last or START)
-            if crc != table["crc"] and not lost:
-                return None
-            well = {str(name): int(ns) for name, ns in table["well"].items()}
-            return place, Book.from_json(table["book"]), well
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return None

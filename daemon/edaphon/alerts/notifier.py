@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from edaphon.alerts.book import Book, acknowledged
+from edaphon.alerts.book import Book, KeptBook, acknowledged
 from edaphon.alerts.due import Due, ReceiverRules, due, refused, sent
 from edaphon.alerts.heartbeat import Beat, Pulse
-from edaphon.alerts.incidents import KeptBook, numbers_now, step
+from edaphon.alerts.incidents import numbers_now, step
 from edaphon.alerts.look import LookResult, Situation
 from edaphon.alerts.model import Event, Message, Node, NodeKind, Receiver, SendLater, SendRefused
 from edaphon.alerts.rules import conditions

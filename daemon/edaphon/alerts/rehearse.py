@@ -20,18 +20,6 @@ from edaphon.alerts.model import LOGGER, Incident, NodeKind
 from edaphon.alerts.rules import conditions
 from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 
-__all__ = [
-    "FAULTS",
-    "OTHER_LOGGER",
-    "STRIKES_NS",
-    "CannotRehearse",
-    "Fault",
-    "Rehearsed",
-    "ending_at",
-    "rehearsed",
-    "situations",
-]
-
 OTHER_LOGGER = "F14"  # of files that are followed
 STRIKES_NS = HOUR_NS  # of good data before the fault
 FALLS_V_A_DAY, ABOVE_LEAST_V = 0.3, 1.5

@@ -28,8 +28,6 @@ from edaphon.alerts.look import (
 from edaphon.alerts.model import LOGGER, NodeKind, What
 from edaphon.clock import DAY_NS, HOUR_NS
 
-__all__ = ["LookResult", "conditions", "days_left"]
-
 Numbers = dict[str, str | int | float]
 
 SILENT_INTERVALS = 3  # without data for longer: silent

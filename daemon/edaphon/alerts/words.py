@@ -14,11 +14,11 @@ from statistics import median_low
 from textwrap import shorten
 from typing import Any, NamedTuple
 
-from edaphon.alerts.causes import Wiring
 from edaphon.alerts.language import (
     MOST_TITLE,
     Language,
     Text,
+    Wiring,
     chosen,
     load_language,
     one_line,

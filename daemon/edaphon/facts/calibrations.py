@@ -10,9 +10,6 @@ from edaphon.toml_input.values import Duration, Hash, Id, Instant, RelativeFile,
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_drivers.sheets import Factory
 
-__all__ = ["Calibration", "FactoryCurve", "FieldCheck", "OfSubject", "SecondInput"]
-
-
 _RISING = "[low, high], two numbers with the lower one first, such as [0.05, 0.45]"
 
 

@@ -24,8 +24,6 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.model import Channel, EntryId, FactName, in_force
-
-__all__ = ["Knowledge", "Known"]
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output, Sheets

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edaphon.alerts.book import Book
+from edaphon.alerts.book import Book, KeptBook
 from edaphon.alerts.due import Due, ReceiverRules, is_weekly_due, last_weekly, waiting
 from edaphon.alerts.heartbeat import Beat, Mouth, Pulse, Url
-from edaphon.alerts.incidents import KeptBook
 from edaphon.alerts.look import Situation, Week, unheard
 from edaphon.alerts.model import (
     Incident,

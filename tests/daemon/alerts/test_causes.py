@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.daemon.alerts.station import DAY, HOUR, START, TEN, healthy, node
 
-from edaphon.alerts.causes import causes
+from edaphon.alerts.incidents import causes
 from edaphon.alerts.look import ChannelState, PauseNow, Situation, SourceState
 from edaphon.alerts.model import LOGGER, Condition, Node, NodeKind, Severity, What
 

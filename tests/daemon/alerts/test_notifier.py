@@ -14,10 +14,9 @@ from tests.daemon.alerts.receivers.servers import Asked, fake_server
 from tests.daemon.alerts.station import HOUR, MINUTE, Station
 from tests.daemon.journal.entries import SetClock
 
-from edaphon.alerts.book import Book
+from edaphon.alerts.book import STATE_KEY, Book, KeptBook
 from edaphon.alerts.due import Due, ReceiverRules
 from edaphon.alerts.heartbeat import Beat, Pulse
-from edaphon.alerts.incidents import STATE_KEY, KeptBook
 from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Message, Occasion, SendLater, SendRefused, Severity, What
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.daemon.alerts.station import HOUR, MINUTE, TEN, Station, nodes
 
 from edaphon.alerts.book import Book, replayed
-from edaphon.alerts.causes import group
+from edaphon.alerts.incidents import group
 from edaphon.alerts.model import LOGGER, NodeKind
 
 STRIKES = [

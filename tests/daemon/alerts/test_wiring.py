@@ -2,7 +2,7 @@
 
 from tests.alert_messages import NODES, node
 
-from edaphon.alerts.causes import Wiring
+from edaphon.alerts.language import Wiring
 from edaphon.alerts.model import Node, NodeKind
 from edaphon_drivers.sheets import Sheets
 

@@ -12,8 +12,7 @@ import pytest
 from tests.daemon.commands.calling import call, call_json
 from tests.daemon.commands.test_cal_preview import station_in
 
-from edaphon.alerts.book import acknowledged
-from edaphon.alerts.incidents import event_of, payload_of
+from edaphon.alerts.book import acknowledged, event_of, payload_of
 from edaphon.facts import from_payload
 from edaphon.journal import Kind, read_only
 from edaphon.journal.salvage import acknowledgement
