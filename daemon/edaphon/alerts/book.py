@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import orjson
+from pydantic import TypeAdapter
 
-from edaphon.alerts.model import Condition, Event, Incident, Occasion, Severity, What
+from edaphon.alerts.model import Condition, Event, Incident, Numbers, Occasion, Severity, What
 from edaphon.clock import DAY_NS
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.journal.fact_log import GONE, START, crc_at
@@ -67,35 +68,23 @@ class Book:
 
     def to_json(self) -> dict[str, Any]:
         """For the state file."""
-        return {
-            "incidents": [_incident_json(one) for one in self.incidents.values()],
-            "sent": {
-                receiver: {str(number): list(one) for number, one in by_number.items()}
-                for receiver, by_number in self.sent.items()
-            },
-            "times_ns": {receiver: list(times) for receiver, times in self.times_ns.items()},
-            "last_number": self.last_number,
-            "visits": {fact: list(one) for fact, one in self.visits.items()},
-        }
+        table: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        return table | {"incidents": list(table["incidents"].values())}
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> "Book":
-        """The book that `to_json` wrote. Raises KeyError, TypeError, ValueError if it did not."""
-        return cls(
-            {one["number"]: _incident(one) for one in table["incidents"]},
-            {
-                receiver: {
-                    int(number): Sent(Occasion(one[0]), *one[1:]) for number, one in sent.items()
-                }
-                for receiver, sent in table["sent"].items()
-            },
-            {receiver: tuple(times) for receiver, times in table["times_ns"].items()},
-            table["last_number"],
-            {
-                fact: VisitEnd(time_ns, tuple(nodes), tuple(receivers))
-                for fact, (time_ns, nodes, receivers) in table.get("visits", {}).items()
-            },
-        )
+        """The book that `to_json` wrote, keys of newer software apart.
+
+        Raises KeyError, TypeError or ValueError if it did not.
+        """
+        incidents = {one["number"]: one for one in table["incidents"]}
+        return _adapter().validate_python({**table, "incidents": incidents})
+
+
+@cache
+def _adapter() -> TypeAdapter[Book]:
+    """Made when it is needed first: who only reads a book does without."""
+    return TypeAdapter(Book)
 
 
 def acknowledged(
@@ -130,8 +119,7 @@ def _after(book: Book, event: Event) -> Book:
 
 
 def _visit_ended(book: Book, event: Event) -> Book:
-    table: Mapping[str, Any] = event.table
-    ended = {table["visit"]: VisitEnd(event.time_ns, tuple(table["nodes"]))}
+    ended = {event.table["visit"]: VisitEnd(event.time_ns, tuple(event.table["nodes"]))}
     visits = [*({**ended, **book.visits}).items()]
     visits.sort(key=lambda one: one[1].time_ns)
     return replace(book, visits=dict(visits[-VISITS_KEPT:]))
@@ -140,7 +128,7 @@ def _visit_ended(book: Book, event: Event) -> Book:
 def _opened(book: Book, event: Event) -> Book:
     if event.number in book.incidents:
         return book
-    table: Mapping[str, Any] = event.table
+    table = event.table
     incident = Incident(
         number=event.number,
         cause=table["cause"],
@@ -175,12 +163,11 @@ def _kept(book: Book) -> Book:
 
 def _grew(incident: Incident, event: Event) -> Incident:
     """More fails with it. If a person had acknowledged less, that is news."""
-    table: Mapping[str, Any] = event.table
     news = event.time_ns < incident.acknowledged_until_ns
     return replace(
         incident,
-        members=tuple(table["members"]),
-        parts=_parts(table["parts"]),
+        members=tuple(event.table["members"]),
+        parts=_parts(event.table["parts"]),
         changed_ns=event.time_ns,
         state=incident.state + news,
         acknowledged_until_ns=0,
@@ -192,7 +179,7 @@ def _changed(incident: Incident, event: Event) -> Incident:
 
     To a person who acknowledged what would be lost it is, and to receivers of what is lost alone.
     """
-    table: Mapping[str, Any] = event.table
+    table = event.table
     grown = _grew(incident, event)
     announced = (incident.severity, table["severity"]) == (Severity.WILL_BE_LOST, Severity.LOST)
     return replace(
@@ -205,7 +192,7 @@ def _changed(incident: Incident, event: Event) -> Incident:
 
 
 def _quiet(incident: Incident, event: Event) -> Incident:
-    table: Mapping[str, Any] = event.table
+    table = event.table
     return replace(
         incident,
         quiet_ns=event.time_ns,
@@ -224,7 +211,6 @@ def _turns(incident: Incident, event: Event) -> tuple[int, ...]:
 
 
 def _turned(incident: Incident, event: Event) -> Incident:
-    table: Mapping[str, Any] = event.table
     return replace(
         incident,
         quiet_ns=0,
@@ -232,16 +218,15 @@ def _turned(incident: Incident, event: Event) -> Incident:
         back_ns=0,
         changed_ns=event.time_ns,
         turns_ns=_turns(incident, event),
-        parts=_parts(table.get("parts", ())),
+        parts=_parts(event.table.get("parts", ())),
     )
 
 
 def _closed(incident: Incident, event: Event) -> Incident:
-    table: Mapping[str, Any] = event.table
     return replace(
         incident,
         resolved_ns=event.time_ns,
-        back_ns=incident.back_ns or table.get("back_ns", 0),
+        back_ns=incident.back_ns or event.table.get("back_ns", 0),
         closed=event.did,
         state=incident.state + 1,
         parts=(),
@@ -250,7 +235,7 @@ def _closed(incident: Incident, event: Event) -> Incident:
 
 
 def _acknowledged(incident: Incident, event: Event) -> Incident:
-    table: Mapping[str, Any] = event.table
+    table = event.table
     return replace(
         incident,
         acknowledged_until_ns=table["until_ns"],
@@ -273,7 +258,7 @@ CHANGES: Mapping[str, Callable[[Incident, Event], Incident]] = {
 
 def _sent(book: Book, event: Event) -> Book:
     """What a receiver took or refused; what it took of no incident shows that it works again."""
-    table: Mapping[str, Any] = event.table
+    table = event.table
     receiver, is_refused = table["receiver"], event.did == "refused"
     before = book.sent.get(receiver, {})
     now = dict(before)
@@ -296,42 +281,11 @@ def _sent(book: Book, event: Event) -> Book:
     return replace(book, sent=sent, times_ns=times_ns, visits=visits)
 
 
-def part_json(part: Condition) -> list[Any]:
-    numbers = dict(part.numbers)
-    return [part.node, part.what.value, part.severity.value, part.since_ns, numbers]
-
-
 def _parts(rows: Iterable[Any]) -> tuple[Condition, ...]:
     return tuple(
         Condition(node, What(what), Severity(severity), since_ns, numbers)
         for node, what, severity, since_ns, numbers in rows
     )
-
-
-def _incident_json(incident: Incident) -> dict[str, Any]:
-    table = {one.name: getattr(incident, one.name) for one in fields(incident)}
-    table["parts"] = [part_json(part) for part in incident.parts]
-    table["what"], table["severity"] = incident.what.value, incident.severity.value
-    table["numbers"] = dict(incident.numbers)
-    table["members"], table["turns_ns"] = list(incident.members), list(incident.turns_ns)
-    return table
-
-
-def _incident(table: Mapping[str, Any]) -> Incident:
-    """An incident of a state file; keys of newer software are passed over."""
-    known = {one.name for one in fields(Incident)}
-    values = {key: value for key, value in table.items() if key in known}
-    values |= {
-        "what": What(table["what"]),
-        "severity": Severity(table["severity"]),
-        "members": tuple(table["members"]),
-        "turns_ns": tuple(table["turns_ns"]),
-        "parts": _parts(table["parts"]),
-    }
-    return Incident(**values)
-
-
-Numbers = Mapping[str, str | int | float]
 
 
 _OWN = frozenset({"did", "number", "time_ns"})

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from edaphon.alerts.book import Book, Numbers, acknowledged, part_json
+from edaphon.alerts.book import Book, acknowledged
 from edaphon.alerts.look import (
     Look,
     LookResult,
@@ -25,7 +25,17 @@ from edaphon.alerts.look import (
     gone,
     unheard,
 )
-from edaphon.alerts.model import HOLDS, LOGGER, Condition, Event, Incident, NodeKind, Severity, What
+from edaphon.alerts.model import (
+    HOLDS,
+    LOGGER,
+    Condition,
+    Event,
+    Incident,
+    NodeKind,
+    Numbers,
+    Severity,
+    What,
+)
 from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 
 DATA, STORAGE, DELIVERY = (
@@ -50,7 +60,7 @@ class Cause:
     since_ns: int
     members: tuple[str, ...]
     parts: tuple[Condition, ...]
-    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -338,7 +348,7 @@ class _Step:
     def going_on(self, incident: Incident, cause: Cause) -> Iterator[Event]:
         """What is still wrong: back again, worse, or with more members."""
         members = tuple(dict.fromkeys((*incident.members, *cause.members)))
-        parts = [part_json(one) for one in cause.parts]
+        parts = [list(one) for one in cause.parts]
         table = {"members": list(members), "parts": parts}
         if incident.quiet_ns:
             yield self.event("turned", incident, parts=parts)
@@ -412,7 +422,7 @@ class _Step:
             return self.event("resolved", incident, **self.back(incident))
         if incident.quiet_ns:
             return None
-        left = [part_json(part) for cause in ill for part in cause.parts]
+        left = [list(part) for cause in ill for part in cause.parts]
         mono_ns = self.situation.mono_ns
         back = self.back(incident)
         return self.event("quiet", incident, mono_ns=mono_ns, flaps=flaps, parts=left, **back)
@@ -471,7 +481,7 @@ class _Step:
                 "cause": cause.node,
                 "since_ns": min([cause.since_ns, *(one.since_ns for one in joined)]),
                 "members": list(cause.members),
-                "parts": [part_json(one) for one in cause.parts],
+                "parts": [list(one) for one in cause.parts],
                 "turns_ns": [*self.turns(cause), self.now],
                 "due_ns": min([self.now + _wait_ns(cause), *self.unsent_due(joined)]),
                 **_what(cause),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from edaphon.alerts.model import HOLDS, LOGGER, Condition, Node, NodeKind, What
+from edaphon.alerts.model import HOLDS, LOGGER, Condition, Node, NodeKind, Numbers, What
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Week(NamedTuple):
 
 
 Key = tuple[str, What]
-NO_NUMBERS: Mapping[str, str | int | float] = {}
+NO_NUMBERS: Numbers = {}
 
 
 class Verdict(NamedTuple):
@@ -246,7 +246,7 @@ class Look:
         node: str,
         what: What,
         wrong: bool | None,
-        numbers: Mapping[str, str | int | float] = NO_NUMBERS,
+        numbers: Numbers = NO_NUMBERS,
         since_ns: int | None = None,
         holds_ns: tuple[int, int] | None = None,
         ripe: bool = True,

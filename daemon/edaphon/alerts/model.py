@@ -12,7 +12,7 @@ in the journal as they were.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 from edaphon.printer import visible, visible_lines
@@ -98,8 +98,10 @@ class What(StrEnum):
     FLOOD = "flood"  # more comes than is kept of a source, or of strangers at a broker
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+Numbers = Mapping[str, str | int | float]
+
+
+class Condition(NamedTuple):
     """One thing wrong with one node at one moment.
 
     `since_ns` [UTC ns]: when it began, as far as that is known (a silent source: its last value).
@@ -110,7 +112,7 @@ class Condition:
     what: What
     severity: Severity
     since_ns: int
-    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+    numbers: Numbers = {}
 
     @property
     def key(self) -> tuple[str, What]:
@@ -135,7 +137,7 @@ class Incident:
     since_ns: int
     opened_ns: int
     members: tuple[str, ...]
-    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
     changed_ns: int = 0  # when it grew, changed its severity, or came back while kept open
     turns_ns: tuple[int, ...] = ()  # when it came and went lately: it flaps
     quiet_ns: int = 0  # since when nothing is wrong, while it is kept open; 0: it is wrong now
@@ -164,7 +166,7 @@ class Event(NamedTuple):
     did: str
     number: int
     time_ns: int
-    table: Mapping[str, object]
+    table: Mapping[str, Any]
 
 
 class Occasion(StrEnum):

@@ -24,7 +24,17 @@ from edaphon.alerts.language import (
     one_line,
     shortened,
 )
-from edaphon.alerts.model import LOGGER, Incident, Message, Node, NodeKind, Occasion, Severity, What
+from edaphon.alerts.model import (
+    LOGGER,
+    Incident,
+    Message,
+    Node,
+    NodeKind,
+    Numbers,
+    Occasion,
+    Severity,
+    What,
+)
 from edaphon.printer import visible
 from edaphon_drivers.registry import ASKED_ON
 from edaphon_drivers.sheets import Sheets
@@ -56,7 +66,7 @@ NUMBERS = {
 }
 
 
-def numbers_written(lang: Language, numbers: Mapping[str, str | int | float]) -> dict[str, str]:
+def numbers_written(lang: Language, numbers: Numbers) -> dict[str, str]:
     """Each number as the language writes it; one without a form is left out."""
     written = {
         name: _written(lang, name, value) for name, value in numbers.items() if name in NUMBERS

@@ -333,7 +333,7 @@ def test_only_channels_that_fail_are_listed_where_a_part_of_a_node_goes_on() -> 
 def test_since_is_when_what_the_message_says_began_and_not_when_something_else_did() -> None:
     """A supply that fell for days is too low since an hour; a bus is silent since most of it is."""
     falls = Condition("supply battery", What.SUPPLY_FALLS, Severity.WILL_BE_LOST, NOW_NS - DAY_NS)
-    low = replace(falls, what=What.LOW_SUPPLY, since_ns=NOW_NS - HOUR_NS)
+    low = falls._replace(what=What.LOW_SUPPLY, since_ns=NOW_NS - HOUR_NS)
     one = incident(What.LOW_SUPPLY, "supply battery", Severity.LOST, DAY_NS)
     text = stated(replace(one, parts=(falls, low))).text
     assert "too low since 08:00 today (for 1 hour)" in text
