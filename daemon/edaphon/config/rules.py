@@ -29,9 +29,8 @@ from edaphon.config.sources import (
     Source,
     SupplyTable,
 )
-from edaphon.toml_input.lines import ConfigError, Document, Place, did_you_mean, expected_only
+from edaphon.toml_input.lines import ConfigError, Document, Place, did_you_mean, refusal
 from edaphon.toml_input.models import MOST_ERRORS
-from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
 from edaphon_drivers.registry import (
@@ -263,11 +262,7 @@ def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:
 
 def unit_error(unit: str, quantity: str) -> str:
     """What would be right, "" if the unit suits the quantity."""
-    try:
-        check_unit(unit, quantity)
-    except CalibrationError as error:
-        return expected_only(error)
-    return ""
+    return refusal(check_unit, unit, quantity)
 
 
 Rule = Callable[[Document, Parts], Iterator[tuple[tuple[str | int, ...], str, str]]]

@@ -79,11 +79,9 @@ def _naming(
 def _used_again(fact: Fact, known: Fact, places: Mapping[str, str]) -> tuple[str, str, str]:
     if fact.id in places:
         return "id", f'"{fact.id}" is used twice, first in {places[fact.id]}', "another id"
-    if fact.renewed and known.table == fact.table:
-        again = f'keep that row and write this one with supersedes = "{fact.id}"'
-        right = f"a fact is never edited: {again}"
-    else:
-        right = f'a fact is never edited: write a new one with supersedes = "{fact.id}"'
+    again = fact.renewed and known.table == fact.table
+    new = "keep that row and write this one" if again else "write a new one"
+    right = f'a fact is never edited: {new} with supersedes = "{fact.id}"'
     return "id", f'"{fact.id}" was applied with other content', right
 
 
@@ -92,9 +90,7 @@ def _frozen(fact: Fact, known: Fact) -> Iterator[tuple[str, str, str]]:
         before, now = getattr(known, key, None), getattr(fact, key)
         if before != now:
             written = key.removesuffix("_ns")
-            came = (
-                f"{now} instead of {before}" if now is not None else f"nothing instead of {before}"
-            )
+            came = f"{'nothing' if now is None else now} instead of {before}"
             yield written, came, f"this never changes: write a new {fact.table} with another id"
 
 
@@ -214,26 +210,22 @@ class Contradiction(NamedTuple):
 
     @property
     def words(self) -> str:
-        return f"{self.path}: expected sensor {self.expected}, {self.reported} answers; " + (
-            self.explanation
-        )
+        came = f"expected sensor {self.expected}, {self.reported} answers"
+        return f"{self.path}: {came}; {self.explanation}"
 
 
 def deployed_sensors(knowledge: Knowledge, now_ns: int) -> dict[str, str]:
     """The sensor at each path at that time [UTC ns], where deployments name one."""
-    found: dict[str, str] = {}
-    for deployment in knowledge.deployments:
-        if deployment.sensor is not None and deployment.covers(now_ns):
-            found.setdefault(deployment.source, deployment.sensor)
-    return found
+    deployed = _deployed(knowledge, now_ns).items()
+    return {path: one.sensor for path, one in deployed if one.sensor is not None}
 
 
-def _begun(knowledge: Knowledge, now_ns: int) -> dict[str, int]:
-    """Since when the sensor at each path is there, where deployments say so [UTC ns]."""
-    found: dict[str, int] = {}
-    for deployment in knowledge.deployments:
-        if deployment.sensor is not None and deployment.covers(now_ns):
-            found.setdefault(deployment.source, deployment.from_ns or -(2**63))
+def _deployed(knowledge: Knowledge, now_ns: int) -> dict[str, Deployment]:
+    """By path, the first deployment of a sensor that covers that time."""
+    found: dict[str, Deployment] = {}
+    for one in knowledge.deployments:
+        if one.sensor is not None and one.covers(now_ns):
+            found.setdefault(one.source, one)
     return found
 
 
@@ -248,26 +240,26 @@ def contradictions(
     `reported_ns` says when [UTC ns]: one given before a deployment began does not count.
     """
     deployed = deployed_sensors(knowledge, now_ns)
-    begun = _begun(knowledge, now_ns)
+    begun = {path: one.from_ns for path, one in _deployed(knowledge, now_ns).items()}
     reported = {
         path: serial
         for path, serial in reported.items()
-        if (reported_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
+        if (reported_ns or {}).get(path, now_ns) >= (begun.get(path) or -(2**63))
     }
     wrong = {
         path: serial
         for path, serial in sorted(reported.items())
         if serial and deployed.get(path, serial) != serial
     }
-    latest = instant_text(now_ns - now_ns % 60_000_000_000)
+    latest = f"({instant_text(now_ns - now_ns % 60_000_000_000)} at the latest)"
+
+    def explanation(path: str, serial: str) -> str:
+        if serial in deployed.values() or list(reported.values()).count(serial) > 1:
+            return _explained(path, reported, wrong, deployed, latest)
+        return _exchanged(serial, deployed[path], knowledge, latest)
+
     return tuple(
-        Contradiction(
-            path, deployed[path], serial, _explained(path, reported, wrong, deployed, latest)
-        )
-        if serial in deployed.values() or _is_twice(serial, reported)
-        else Contradiction(
-            path, deployed[path], serial, _exchanged(serial, deployed[path], knowledge, latest)
-        )
+        Contradiction(path, deployed[path], serial, explanation(path, serial))
         for path, serial in wrong.items()
     )
 
@@ -292,24 +284,20 @@ def _explained(
     """Where the sensor that answers here belongs, and what answers there."""
     twice = sorted(p for p, serial in reported.items() if serial == reported[path])
     if len(twice) > 1:
-        return (
-            f"{reported[path]} answers at {_listed(twice)}: one probe is asked through two sources"
-        )
+        return f"{reported[path]} answers at {_listed(twice)}: two sources poll one probe"
     ring = list(_ring(path, wrong, deployed))
     if ring:
         first = ring.index(min(ring))
         places = _listed(ring[first:] + ring[:first])
         return (
             f"{places} report each other's serial numbers: the probes or their addresses are "
-            f"swapped; swap them back, or enter deployments from the time of the swap "
-            f"({latest} at the latest)"
+            f"swapped; swap them back, or enter deployments from the time of the swap {latest}"
         )
     home = _home(reported[path], deployed)
     return (
-        f"{reported[path]} belongs at {home}, where {reported.get(home) or 'nobody'} answers:"
-        " it was moved "
-        f"or its address was changed; put it back, or enter deployments from the time of the move "
-        f"({latest} at the latest)"
+        f"{reported[path]} belongs at {home}, where {reported.get(home) or 'nobody'} answers: it"
+        " was moved or its address was changed; put it back, or enter deployments from the time of"
+        f" the move {latest}"
     )
 
 
@@ -317,10 +305,7 @@ def _exchanged(serial: str, before: str, knowledge: Knowledge, latest: str) -> s
     known = serial in knowledge.sensors
     what = f"{serial}, which is deployed nowhere," if known else f"a new sensor {serial}"
     enter = "[[deployment]]" if known else "[[sensor]] and [[deployment]]"
-    return (
-        f"{what} is where {before} was; enter {enter} from the time of the exchange "
-        f"({latest} at the latest)"
-    )
+    return f"{what} is where {before} was; enter {enter} from the time of the exchange {latest}"
 
 
 def _ring(path: str, wrong: Mapping[str, str], deployed: Mapping[str, str]) -> Iterator[str]:
@@ -334,10 +319,6 @@ def _ring(path: str, wrong: Mapping[str, str], deployed: Mapping[str, str]) -> I
 
 def _home(serial: str, deployed: Mapping[str, str]) -> str:
     return next((path for path, sensor in deployed.items() if sensor == serial), "")
-
-
-def _is_twice(serial: str, reported: Mapping[str, str]) -> bool:
-    return sum(one == serial for one in reported.values()) > 1
 
 
 def _listed(paths: list[str]) -> str:

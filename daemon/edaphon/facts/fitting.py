@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, OfSubject
 from edaphon.facts.knowledge import Found, NewFacts, unless_known
 from edaphon.facts.model import ChannelFact, Deployment, Fact
-from edaphon.toml_input import did_you_mean, expected_only
+from edaphon.toml_input.lines import did_you_mean, refusal
 from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
@@ -33,13 +33,8 @@ def fitting_errors(new: NewFacts) -> Iterator[Found]:
 
 def _sound(channel: ChannelFact) -> bool:
     """False for a channel that was complained of already."""
-    if channel.quantity not in QUANTITIES:
-        return False
-    try:
-        check_unit(channel.unit, channel.quantity)
-    except CalibrationError:
-        return False
-    return True
+    known = channel.quantity in QUANTITIES
+    return known and not refusal(check_unit, channel.unit, channel.quantity)
 
 
 def _chain(
@@ -103,15 +98,13 @@ def _into(new: NewFacts, step: Calibration, unit: str, deployment: Deployment) -
     """The unit that comes must convert to the one that goes in."""
     wanted = step.from_unit or find_curve(step.curve).from_unit or unit
     key = "from_unit" if step.from_unit else "curve"
-    try:
-        conversion(unit, wanted)
-    except CalibrationError as error:
-        if new.is_new(step):
-            came = f'"{getattr(step, key)}" can\'t take the {unit} of {deployment.source}'
-            yield step, key, came, expected_only(error)
-        else:
-            came = f'"{deployment.output}" in {unit} does not fit calibration {step.id}'
-            yield deployment, "output", came, expected_only(error)
+    problem = refusal(conversion, unit, wanted)
+    if problem and new.is_new(step):
+        came = f'"{getattr(step, key)}" can\'t take the {unit} of {deployment.source}'
+        yield step, key, came, problem
+    elif problem:
+        came = f'"{deployment.output}" in {unit} does not fit calibration {step.id}'
+        yield deployment, "output", came, problem
 
 
 def _second_input(new: NewFacts, step: Calibration, deployment: Deployment) -> Iterator[Found]:
@@ -129,13 +122,8 @@ def _second_input(new: NewFacts, step: Calibration, deployment: Deployment) -> I
         if output is None:
             came = f'"{name}" is no output of {deployment.source}'
             yield *_blamed(new, step, deployment), came, did_you_mean(name, outputs)
-    if unit is None:
-        return
-    try:
-        conversion(unit, wanted.unit)
-    except CalibrationError as error:
-        came = f'"{name}" is in {unit}'
-        yield *_blamed(new, step, deployment), came, expected_only(error)
+    if unit is not None and (problem := refusal(conversion, unit, wanted.unit)):
+        yield *_blamed(new, step, deployment), f'"{name}" is in {unit}', problem
 
 
 def _blamed(new: NewFacts, step: Calibration, deployment: Deployment) -> tuple[Fact, str]:
@@ -174,12 +162,9 @@ def _reaches(
         if quantity != channel.quantity:
             came = f"gives {quantity}, channel {channel.id} is {channel.quantity}"
             yield fact, _last_key(fact), came, "a factory curve, a calibration or another channel"
-            continue
-        try:
-            conversion(unit, channel.unit)
-        except CalibrationError as error:
+        elif problem := refusal(conversion, unit, channel.unit):
             came = f"gives {unit}, channel {channel.id} is in {channel.unit}"
-            yield fact, _last_key(fact), came, expected_only(error)
+            yield fact, _last_key(fact), came, problem
 
 
 def _last_key(fact: Fact) -> str:
@@ -229,8 +214,6 @@ def _on_subjects(new: NewFacts) -> Iterator[Calibration | FieldCheck]:
 
 
 def _subject(new: NewFacts, fact: OfSubject) -> Iterator[Found]:
-    yield from unless_known(fact, "channel", fact.channel, new.after.channels, "channel")
-    yield from unless_known(fact, "sensor", fact.sensor, new.after.sensors, "sensor")
     sensor = new.after.sensors.get(fact.sensor or "")
     if sensor is not None and sensor.model in new.sheets:
         outputs = new.sheets[sensor.model].outputs
@@ -292,19 +275,12 @@ def _unit(new: NewFacts, check: FieldCheck) -> Iterator[Found]:
     """It is one, and converts to the channel's."""
     if check.unit is None:
         return
-    try:
-        canonical(check.unit)
-    except CalibrationError as error:
-        yield check, "unit", f'"{check.unit}" is no unit', expected_only(error)
-        return
     channel = new.after.channels.get(check.channel or "")
-    if channel is None:
-        return
-    try:
-        conversion(check.unit, channel.unit)
-    except CalibrationError as error:
+    if problem := refusal(canonical, check.unit):
+        yield check, "unit", f'"{check.unit}" is no unit', problem
+    elif channel is not None and (problem := refusal(conversion, check.unit, channel.unit)):
         came = f'"{check.unit}", but channel {channel.id} is in {channel.unit}'
-        yield check, "unit", came, expected_only(error)
+        yield check, "unit", came, problem
 
 
 def _factory(new: NewFacts, fact: FactoryCurve) -> Iterator[Found]:
@@ -313,17 +289,12 @@ def _factory(new: NewFacts, fact: FactoryCurve) -> Iterator[Found]:
     if fact.curve not in curve_names():
         yield from unless_known(fact, "curve", fact.curve, curve_names(), "curve")
         return
-    try:
-        prepare_step(find_curve(fact.curve), fact.parameters)
-    except CalibrationError as error:
-        yield fact, "parameters", "do not fit the curve", expected_only(error)
+    if problem := refusal(prepare_step, find_curve(fact.curve), fact.parameters):
+        yield fact, "parameters", "do not fit the curve", problem
     if fact.quantity not in QUANTITIES:
         yield from unless_known(fact, "quantity", fact.quantity, QUANTITIES, "quantity")
-        return
-    try:
-        check_unit(fact.unit, fact.quantity)
-    except CalibrationError as error:
-        yield fact, "unit", f'"{fact.unit}" does not fit', expected_only(error)
+    elif problem := refusal(check_unit, fact.unit, fact.quantity):
+        yield fact, "unit", f'"{fact.unit}" does not fit', problem
 
 
 def _of_a_sheet(new: NewFacts, fact: FactoryCurve) -> Iterator[Found]:

@@ -15,14 +15,9 @@ from edaphon.facts.model import (
     Deployment,
     Fact,
     Horizon,
-    Mark,
-    Pause,
-    Profile,
-    Replacement,
     Sensor,
-    Visit,
 )
-from edaphon.toml_input import ConfigError, expected_only
+from edaphon.toml_input.lines import ConfigError, expected_only, refusal
 from edaphon.toml_input.values import is_hash, read_bytes
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.checks import find_check, prepare_check
@@ -54,37 +49,23 @@ def _named(fact: Fact, key: str) -> tuple[str, ...]:
 
 def _names(new: NewFacts, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[Found]:
     after = new.after
-    for profile in new.new(Profile):
-        yield from unless_known(profile, "plot", profile.plot, after.plots, "plot")
+    known: dict[str, Iterable[str]] = {"plot": after.plots, "profile": after.profiles}
+    known |= {"channel": after.channels, "sensor": after.sensors, "source": sources}
+    for row in new.rows.values():  # a key such as plot, channel or sources names what is there
+        for key in type(row.fact).model_fields:
+            what = key.removesuffix("s")
+            for name in _named(row.fact, key) if what in known else ():
+                yield from unless_known(row.fact, key, name, known[what], what)
     for channel in new.new(ChannelFact):
-        yield from unless_known(channel, "plot", channel.plot, after.plots, "plot")
-        yield from unless_known(channel, "profile", channel.profile, after.profiles, "profile")
         yield from _one_plot(new, channel)
     for horizon in new.new(Horizon):
-        yield from unless_known(horizon, "profile", horizon.profile, after.profiles, "profile")
         yield from _one_layer(new, horizon)
-    for mark in new.new(Mark):
-        for name in mark.channels:
-            yield from unless_known(mark, "channels", name, after.channels, "channel")
-    for visit in new.new(Visit):
-        yield from unless_known(visit, "plot", visit.plot, after.plots, "plot")
-    for pause in new.new(Pause):
-        yield from unless_known(pause, "plot", pause.plot, after.plots, "plot")
-        for path in pause.sources:
-            yield from unless_known(pause, "sources", path, sources, "source")
-    for replacement in new.new(Replacement):
-        yield from unless_known(replacement, "source", replacement.source, sources, "source")
     for deployment in new.new(Deployment):
-        yield from unless_known(
-            deployment, "channel", deployment.channel, after.channels, "channel"
-        )
-        yield from unless_known(deployment, "sensor", deployment.sensor, after.sensors, "sensor")
         yield from _source(new, deployment, sources)
     for calibration in new.new(Calibration):
-        if calibration.second is not None:
-            yield from unless_known(
-                calibration, "second", calibration.second.channel, after.channels, "channel"
-            )
+        if (second := calibration.second) is not None:
+            found = unless_known(calibration, "second", second.channel, after.channels, "channel")
+            yield from found
             yield from _circle(new, calibration)
     yield from naming_errors(new)
 
@@ -108,7 +89,6 @@ def _one_layer(new: NewFacts, horizon: Horizon) -> Iterator[Found]:
 def _source(
     new: NewFacts, deployment: Deployment, sources: Mapping[str, Mapping[str, Output]]
 ) -> Iterator[Found]:
-    yield from unless_known(deployment, "source", deployment.source, sources, "source")
     outputs = sources.get(deployment.source)
     if outputs is None:
         return
@@ -135,22 +115,18 @@ def _curve(calibration: Calibration) -> Iterator[Found]:
         yield from unless_known(calibration, "curve", calibration.curve, curve_names(), "curve")
         return
     yield from _second(calibration)
-    try:
-        prepare_step(find_curve(calibration.curve), calibration.parameters)
-    except CalibrationError as error:
-        yield calibration, "parameters", "do not fit the curve", expected_only(error)
+    curve = find_curve(calibration.curve)
+    if problem := refusal(prepare_step, curve, calibration.parameters):
+        yield calibration, "parameters", "do not fit the curve", problem
         return
-    given = find_curve(calibration.curve).in_order(calibration.parameters)
+    given = curve.in_order(calibration.parameters)
     if calibration.covariance and given != tuple(calibration.parameters):
         came = f"{', '.join(calibration.parameters)} with a covariance"
         yield calibration, "parameters", came, f"in the curve's order: {', '.join(given)}"
         return
-    try:
-        prepare_step(
-            find_curve(calibration.curve), calibration.parameters, calibration.covariance or None
-        )
-    except CalibrationError as error:
-        yield calibration, "covariance", "does not fit the curve", expected_only(error)
+    covariance = calibration.covariance or None
+    if problem := refusal(prepare_step, curve, calibration.parameters, covariance):
+        yield calibration, "covariance", "does not fit the curve", problem
     yield from _own_unit(calibration, "from_unit", calibration.from_unit)
     yield from _own_unit(calibration, "to_unit", calibration.to_unit)
 
@@ -204,26 +180,21 @@ def _circle(new: NewFacts, calibration: Calibration) -> Iterator[Found]:
 def _own_unit(calibration: Calibration, key: str, unit: str | None) -> Iterator[Found]:
     """A stated unit is one, and the curve's own where the curve has one."""
     wanted = getattr(find_curve(calibration.curve), key)
-    if unit is None:
-        return
-    try:
-        stated = canonical(unit)
-        if wanted is not None and stated != canonical(wanted):
-            came = f'"{unit}", but the curve {calibration.curve} has {wanted}'
-            yield calibration, key, came, "leave it out"
-    except CalibrationError as error:
-        yield calibration, key, f'"{unit}" is no unit', expected_only(error)
+    if unit is not None and (problem := refusal(canonical, unit)):
+        yield calibration, key, f'"{unit}" is no unit', problem
+    elif None not in (unit, wanted) and canonical(unit or "") != canonical(wanted):
+        came = f'"{unit}", but the curve {calibration.curve} has {wanted}'
+        yield calibration, key, came, "leave it out"
 
 
 def _channel(channel: ChannelFact) -> Iterator[Found]:
     if channel.quantity not in QUANTITIES:
         yield from unless_known(channel, "quantity", channel.quantity, QUANTITIES, "quantity")
-        yield from _is_unit(channel)
+        if problem := refusal(canonical, channel.unit):
+            yield channel, "unit", f'"{channel.unit}" is no unit', problem
         return
-    try:
-        check_unit(channel.unit, channel.quantity)
-    except CalibrationError as error:
-        yield channel, "unit", f'"{channel.unit}" does not fit', expected_only(error)
+    if problem := refusal(check_unit, channel.unit, channel.quantity):
+        yield channel, "unit", f'"{channel.unit}" does not fit', problem
     for name, limits in channel.limits().items():
         try:
             if not find_check(name).of_person:
@@ -233,13 +204,6 @@ def _channel(channel: ChannelFact) -> Iterator[Found]:
             prepare_check(find_check(name), limits)
         except CalibrationError as error:
             yield channel, "checks", f'"{name}" does not fit', expected_only(error)
-
-
-def _is_unit(channel: ChannelFact) -> Iterator[Found]:
-    try:
-        canonical(channel.unit)
-    except CalibrationError as error:
-        yield channel, "unit", f'"{channel.unit}" is no unit', expected_only(error)
 
 
 LARGEST_BYTES = 4_000_000

@@ -4,12 +4,13 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, ParamSpec, Self
 
 from edaphon.printer import visible
+from edaphon_calibration.errors import CalibrationError
 
 _LONG_WORD = 100  # nothing that is known is so long
 _LONGEST = 1000  # characters of a part of a complaint
@@ -93,6 +94,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return f"did you mean {meant}?"
     near = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
     return f"did you mean {' or '.join(folded[n] for n in near)}?" if near else one_of(names)
+
+
+P = ParamSpec("P")
+
+
+def refusal(check: Callable[P, object], *given: P.args, **named: P.kwargs) -> str:
+    """What a check of calibrations expects instead of this, "" where it takes it."""
+    try:
+        check(*given, **named)
+    except CalibrationError as error:
+        return expected_only(error)
+    return ""
 
 
 def expected_only(error: Exception) -> str:

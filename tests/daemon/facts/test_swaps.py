@@ -81,7 +81,7 @@ def test_a_probe_at_the_place_of_another_that_is_silent_was_moved():
 
 def test_one_probe_behind_two_sources_is_shown_as_that():
     (words,) = reported(known(s_a="A", s_b="B"), s_a="B", s_b="B")
-    assert "B answers at s/a and s/b: one probe is asked through two sources" in words
+    assert "B answers at s/a and s/b: two sources poll one probe" in words
 
 
 def test_a_chain_that_does_not_close_is_no_swap():
