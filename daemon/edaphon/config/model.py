@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import time
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
@@ -32,7 +32,9 @@ from edaphon.toml_input.values import (
 )
 from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
 
-_NOTIFY_KEYS = ("name", "kind", "classes", "hours", "after", "language")
+if TYPE_CHECKING:
+    from edaphon.config.rules import Parts
+
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _BAD_TOPIC = re.compile(r"[+#\x00]")
@@ -63,7 +65,22 @@ def _clock(value: object) -> time:
     return time(int(found[1]), int(found[2]))
 
 
-class Notify(Table):
+class _OfKind(Table):
+    """A table whose further keys are the settings of its kind."""
+
+    settings: Mapping[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, row: Any) -> Any:
+        if not isinstance(row, dict):
+            return row
+        names = {info.alias or name for name, info in cls.model_fields.items()} - {"settings"}
+        own = {key: row[key] for key in row if key in names}
+        return {**own, "settings": {k: v for k, v in row.items() if k not in own}}
+
+
+class Notify(_OfKind):
     """Who is sent messages; `settings` are checked by the module edaphon.alerts.receivers.KIND."""
 
     name: Id
@@ -72,15 +89,6 @@ class Notify(Table):
     hours: Annotated[tuple[time, time], BeforeValidator(_hours)] | None = None
     after_ns: Duration | None = Field(default=None, alias="after")
     language: Literal["en", "de"] = "en"
-    settings: Mapping[str, Any] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, row: Any) -> Any:
-        if not isinstance(row, dict):
-            return row
-        own = {key: row[key] for key in _NOTIFY_KEYS if key in row}
-        return {**own, "settings": {k: v for k, v in row.items() if k not in own}}
 
 
 class Alerts(Table):
@@ -202,20 +210,11 @@ class OwnModel(Table):
         return parse_sheet(name, self.model_dump())
 
 
-class SinkTable(Table):
+class SinkTable(_OfKind):
     """Where values go; `settings` are checked by the module edaphon.sinks.KIND."""
 
     name: Id
     kind: Id
-    settings: Mapping[str, Any] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, row: Any) -> Any:
-        if not isinstance(row, dict):
-            return row
-        own = {key: row[key] for key in ("name", "kind") if key in row}
-        return {**own, "settings": {k: v for k, v in row.items() if k not in own}}
 
 
 class Configuration(Table):
@@ -278,20 +277,7 @@ class Configuration(Table):
         return broker.envelope if broker is not None else "json"
 
 
-class HoldsSecrets(Protocol):
-    """A configuration, or the parts of one: the tables in which secrets stand."""
-
-    @property
-    def brokers(self) -> Mapping[str, Any]: ...
-    @property
-    def sinks(self) -> Any: ...
-    @property
-    def notify(self) -> Any: ...
-    @property
-    def alerts(self) -> Any: ...
-
-
-def secret_files(config: HoldsSecrets) -> frozenset[Path]:
+def secret_files(config: "Configuration | Parts") -> frozenset[Path]:
     """Those of brokers, sinks, receivers and the sign of life."""
     tables = (config.brokers, config.sinks, config.notify, config.alerts)
     return frozenset(path for table in tables for path in _named(table))

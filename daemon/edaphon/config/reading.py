@@ -134,9 +134,8 @@ def things_lacking(document: Document, place: Place, table: BaseModel) -> list[C
     for inside, value in named_values(place, table):
         key = inside[-1]
         if isinstance(value, Secret) and (problem := value.problem()):
-            line = document.line(inside)
             right = "a secret that this account can read"
-            found.append(ConfigError(document.file, line, _dotted(inside), problem, right))
+            found.append(document.error(inside, problem, right))
         elif isinstance(value, Path) and str(key).endswith("_file"):
             found += _no_file(document, inside, value)
     return found
@@ -153,9 +152,8 @@ def _no_file(document: Document, place: Place, path: Path) -> Iterator[ConfigErr
         yield _lacking(document, place, path, "the path of a file that is there")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8"
-        line, came = document.line(place), f'"{path}" can\'t be read ({why})'
-        right = "the file itself, which this account can read"
-        yield ConfigError(document.file, line, _dotted(place), came, right)
+        came = f'"{path}" can\'t be read ({why})'
+        yield document.error(place, came, "the file itself, which this account can read")
 
 
 def _switches(document: Document, parts: Parts) -> Iterator[ConfigError]:
@@ -168,7 +166,7 @@ def _switches(document: Document, parts: Parts) -> Iterator[ConfigError]:
         if os.path.exists(path) and (problem := switch_error(path)):
             came = f'"{path}" is {problem}'
             right = f"a device such as /dev/ttyUSB0, or a file in {SYSFS}: nothing else is written"
-            yield ConfigError(document.file, document.line(place), _dotted(place), came, right)
+            yield document.error(place, came, right)
 
 
 def named_values(place: Place, table: BaseModel) -> Iterator[tuple[Place, Any]]:
@@ -180,8 +178,7 @@ def named_values(place: Place, table: BaseModel) -> Iterator[tuple[Place, Any]]:
 
 
 def _lacking(document: Document, place: Place, path: object, right: str) -> ConfigError:
-    came = f'"{path}" is not there'
-    return ConfigError(document.file, document.line(place), _dotted(place), came, right)
+    return document.error(place, f'"{path}" is not there', right)
 
 
 def _of_what_talks(document: Document, parts: Parts, config_error: ConfigError) -> ConfigError:
@@ -207,10 +204,6 @@ def _talks(row: Any, parts: Parts) -> str:
     if bus in parts.buses and parts.buses[bus].kind == "stream":
         return f'bus {bus} has kind = "stream"'
     return ""
-
-
-def _dotted(place: Place) -> str:
-    return ".".join(str(part) for part in place if isinstance(part, str))
 
 
 def _key(info: FieldInfo) -> str:
@@ -243,8 +236,7 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[ConfigError
         if origin is tuple
         else f"[{key}.NAME] for each one"
     )
-    line = document.line((key,))
-    return None, [ConfigError(document.file, line, key, came_text(written), right)]
+    return None, [document.error((key,), came_text(written), right)]
 
 
 def _is_table_of_tables(written: Any) -> bool:
@@ -258,7 +250,7 @@ def _items(
     config_errors: list[ConfigError] = []
     for name, row in items.items():
         if len(config_errors) >= MOST_ERRORS:
-            config_errors.append(not_looked_at(document, (key, name), key))
+            config_errors.append(not_looked_at(document, (key, name)))
             break
         found, wrong = validated(document, (key, name), kind, row)
         config_errors += wrong
@@ -278,15 +270,14 @@ def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[Co
     )
     stated = key_text(Configuration, key).stated
     right = f"{stated}, such as, at the top of the file: {key} = {{ {needed} }}"
-    return None, [ConfigError(document.file, 1, key, "missing", right)]
+    return None, [document.error((key,), "missing", right)]
 
 
 def _unknown_tables(document: Document) -> Iterator[ConfigError]:
     known = {*keys_of(Configuration), *FACT_TABLES}
     for key in document.table:
         if key not in known:
-            line = document.line((key,))
-            yield ConfigError(document.file, line, key, "unknown table", did_you_mean(key, known))
+            yield document.error((key,), "unknown table", did_you_mean(key, known))
 
 
 def _without_echoes(document: Document, config_errors: list[ConfigError]) -> set[ConfigError]:

@@ -1,11 +1,11 @@
 """What must fit between the tables of edaphon.toml: names, duplicates, models, units."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edaphon.config.model import (
     Alerts,
@@ -23,6 +23,7 @@ from edaphon.config.sources import (
     Bus,
     FileSource,
     HeardSource,
+    JsonField,
     JsonSource,
     LorawanSource,
     ScheduledSource,
@@ -141,11 +142,11 @@ def _part_named(key: Place, sheet: Sheet) -> str:
     return named.get(str(key[-1]), "")
 
 
-def _output(output: Output, inside: Place) -> Found:
+def _output(output: Output | JsonField, inside: Place) -> Found:
     if output.quantity not in QUANTITIES:
         came = f'"{output.quantity}" is no quantity'
         yield (*inside, "quantity"), came, did_you_mean(output.quantity, QUANTITIES)
-    elif problem := unit_error(output.unit, output.quantity):
+    elif problem := refusal(check_unit, output.unit, output.quantity):
         yield (*inside, "unit"), f'"{output.unit}"', problem
 
 
@@ -174,11 +175,8 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     elif sheet.engine not in spoken and not _is_spoken_there(sheet.engine, source, parts):
         fitting = [n for n in parts.sheets.names() if parts.sheets[n].engine in spoken]
         came = f'"{source.model}" speaks {sheet.engine}, this source {" or ".join(spoken)}'
-        yield (
-            place,
-            came,
-            _other_bus(source, sheet.engine) or did_you_mean(source.model or "", fitting),
-        )
+        right = _other_bus(source, sheet.engine) or did_you_mean(source.model or "", fitting)
+        yield place, came, right
     elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
         talks = "is polled" if isinstance(source, HeardSource) else "sends by itself"
         came = f'"{source.model}" {talks}'
@@ -188,11 +186,7 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     elif isinstance(source, ScheduledSource) and (
         problem := engine(sheet.engine).address_error(source.address)
     ):
-        yield (
-            ("source", number, "address"),
-            f'"{source.address}"',
-            problem,
-        )
+        yield ("source", number, "address"), f'"{source.address}"', problem
 
 
 def _is_spoken_there(name: str, source: Source, parts: Parts) -> bool:
@@ -260,22 +254,15 @@ def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:
         yield ("source", number, "supply"), f'"{source.supply}" is no supply', right
 
 
-def unit_error(unit: str, quantity: str) -> str:
-    """What would be right, "" if the unit suits the quantity."""
-    return refusal(check_unit, unit, quantity)
-
-
-Rule = Callable[[Document, Parts], Iterator[tuple[tuple[str | int, ...], str, str]]]
-instrument_rules: tuple[Rule, ...] = (_own_models, _models, _lines)
-
-
 def rule_errors(document: Document, parts: Parts) -> list[ConfigError]:
     rules: tuple[Callable[[Document, Parts], Found], ...] = (
         _names,
         _links,
         _ports,
         _clients,
-        *instrument_rules,
+        _own_models,
+        _models,
+        _lines,
         _paths,
         _envelopes,
         _topics,
@@ -283,14 +270,10 @@ def rule_errors(document: Document, parts: Parts) -> list[ConfigError]:
         _secrets,
     )
     return [
-        ConfigError(document.file, document.line(place), _dotted(place), came, right)
+        document.error(place, came, right)
         for rule in rules
         for place, came, right in islice(rule(document, parts), MOST_ERRORS)
     ]
-
-
-def _dotted(place: Place) -> str:
-    return ".".join(str(part) for part in place if isinstance(part, str))
 
 
 def _names(document: Document, parts: Parts) -> Found:
@@ -309,11 +292,8 @@ def _names(document: Document, parts: Parts) -> Found:
         yield ("broker", name), f'"{name}" is also a bus', "another name for one of them"
     for key in ("bus", "broker"):
         if FILES in (names[key] or ()):
-            yield (
-                (key, FILES),
-                f'"{FILES}" is the name for followed files',
-                f"another name for the {key}",
-            )
+            came = f'"{FILES}" is the name for followed files'
+            yield (key, FILES), came, f"another name for the {key}"
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
     yield from _repeated({n: r.name for n, r in parts.notify.items()}, "notify", "name")
     heartbeat = parts.alerts.heartbeat_broker if parts.alerts else None
@@ -329,34 +309,36 @@ def _written_names(document: Document, key: str) -> frozenset[str] | None:
 
 
 def _repeated(values: Mapping[int, str], table: str, key: str) -> Found:
-    first: dict[str, int] = {}
-    for number, value in values.items():
+    for number, first in _again(values):
+        came = f'"{values[number]}" is also the {key} of {table} {first + 1}'
+        yield (table, number, key), came, f"another {key}"
+
+
+Name = TypeVar("Name", bound=str | int)
+
+
+def _again(values: Mapping[Name, Hashable]) -> Iterator[tuple[Name, Name]]:
+    """Each name whose value another had before it, with the first such name."""
+    first: dict[Hashable, Name] = {}
+    for name, value in values.items():
         if value in first:
-            came = f'"{value}" is also the {key} of {table} {first[value] + 1}'
-            yield (table, number, key), came, f"another {key}"
-        first.setdefault(value, number)
+            yield name, first[value]
+        first.setdefault(value, name)
 
 
 def _ports(document: Document, parts: Parts) -> Found:
-    first: dict[str, str] = {}
-    for name, bus in parts.buses.items():
-        if bus.port in first:
-            came = f'"{bus.port}" is also the port of bus {first[bus.port]}'
-            yield ("bus", name, "port"), came, "one bus for each port"
-        first.setdefault(bus.port, name)
+    for name, first in _again({name: bus.port for name, bus in parts.buses.items()}):
+        came = f'"{parts.buses[name].port}" is also the port of bus {first}'
+        yield ("bus", name, "port"), came, "one bus for each port"
 
 
 def _clients(document: Document, parts: Parts) -> Found:
     """Two connections with one client identifier push each other off the broker for ever."""
-    first: dict[tuple[str, int, str], str] = {}
-    for name, broker in parts.brokers.items():
-        if broker.client_id is None:
-            continue
-        client = (broker.host, broker.port, broker.client_id)
-        if client in first:
-            came = f'"{broker.client_id}" is also that of broker {first[client]} at this host'
-            yield ("broker", name, "client_id"), came, "another client_id, or none"
-        first.setdefault(client, name)
+    brokers = {name: one for name, one in parts.brokers.items() if one.client_id is not None}
+    clients = {name: (one.host, one.port, one.client_id) for name, one in brokers.items()}
+    for name, first in _again(clients):
+        came = f'"{brokers[name].client_id}" is also that of broker {first} at this host'
+        yield ("broker", name, "client_id"), came, "another client_id, or none"
 
 
 def _paths(document: Document, parts: Parts) -> Found:
@@ -463,11 +445,7 @@ def _fields(document: Document, parts: Parts) -> Found:
                 came = f'"{one.name}" is the name of two fields'
                 yield (*place, "name"), came, "another name"
             names.add(one.name)
-            if one.quantity not in QUANTITIES:
-                came = f'"{one.quantity}" is no quantity'
-                yield (*place, "quantity"), came, did_you_mean(one.quantity, QUANTITIES)
-            elif problem := unit_error(one.unit, one.quantity):
-                yield (*place, "unit"), f'"{one.unit}"', problem
+            yield from _output(one, place)
 
 
 def _secrets(_: Document, parts: Parts) -> Found:

@@ -94,15 +94,14 @@ def read_facts(
     texts = _Texts(document)
     for place, row in _written_rows(document):
         if len(config_errors) >= MOST_ERRORS:
-            config_errors.append(not_looked_at(document, place, str(place[0])))
+            config_errors.append(not_looked_at(document, place))
             break
         fact, found = validated(document, place, KINDS[str(place[0])], row)
         config_errors += found
         if fact is not None and (times := ids[fact.id] + 1) > MOST_OF_ONE_ID:
             came = f'"{fact.id}" is the id of {times} rows'
             right = f"at most {MOST_OF_ONE_ID} rows of one id in a file"
-            line = document.line((*place, "id"))
-            config_errors.append(ConfigError(document.file, line, f"{place[0]}.id", came, right))
+            config_errors.append(document.error((*place, "id"), came, right))
             break
         if fact is not None:
             ids[fact.id] += 1
@@ -167,17 +166,14 @@ def _is_row(place: Place) -> bool:
 def _foreign_tables(document: Document) -> Iterator[ConfigError]:
     for name in document.table:
         if name not in FACT_TABLES:
-            line = document.line((name,))
-            right = did_you_mean(name, FACT_TABLES)
-            yield ConfigError(document.file, line, name, "unknown table", right)
+            yield document.error((name,), "unknown table", did_you_mean(name, FACT_TABLES))
 
 
 def _single_brackets(document: Document) -> Iterator[ConfigError]:
     for name, value in document.table.items():
         if name in FACT_TABLES and not isinstance(value, list):
-            line = document.line((name,))
             right = f"use [[{name}]] (double brackets) for each {name}"
-            yield ConfigError(document.file, line, name, came_text(value), right)
+            yield document.error((name,), came_text(value), right)
 
 
 class FactPayload(NamedTuple):

@@ -238,6 +238,11 @@ _MOST_PARSED = 1_000_000  # characters
 _LONG_LINE = 1_000  # of one that may lack its quotes
 
 
+def dotted(place: Place) -> str:
+    """The keys of a place, as they are written in TOML."""
+    return ".".join(str(part) for part in place if isinstance(part, str))
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A parsed TOML text; `lines` maps each place (keys and list indices) to its line, from 1.
@@ -271,6 +276,10 @@ class Document:
         while place and place not in self._first:
             place = place[:-1]
         return self._first.get(place, 1)
+
+    def error(self, place: Place, came: str, right: str) -> ConfigError:
+        """A complaint about what is at that place."""
+        return ConfigError(self.file, self.line(place), dotted(place), came, right)
 
 
 def read_document(file: str, text: str) -> Document:

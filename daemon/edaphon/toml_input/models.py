@@ -65,10 +65,11 @@ def validated(
     return None, config_errors
 
 
-def not_looked_at(document: Document, place: Place, key: str) -> ConfigError:
+def not_looked_at(document: Document, place: Place) -> ConfigError:
     """Where the look at the rows of one kind ends, because so many before it are wrong."""
     came = f"not checked from here on: {MOST_ERRORS} errors before"
-    return ConfigError(document.file, document.line(place), key, came, "correct those first")
+    line = document.line(place)
+    return ConfigError(document.file, line, str(place[0]), came, "correct those first")
 
 
 def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
@@ -88,21 +89,20 @@ def _error(
     inside = _written(error)
     secret = _secret_at(kind, inside, row)
     inside = secret or inside
-    key = ".".join(str(part) for part in (*place, *inside) if isinstance(part, str))
-    line = document.line((*place, *inside))
+    where = (*place, *inside)
     if secret and error["type"] != "missing":
         text = isinstance(value_at(row, secret), str)
         came = "a secret in plain text" if text else "a secret in a wrong form"
         right = str(error["msg"]) if error["type"] == "wrong" else SECRET_PLACE
-        return ConfigError(document.file, line, key, came, right)
+        return document.error(where, came, right)
     if error["type"] == "extra_forbidden":
         known = keys_of(_model_of(kind, inside[:-1], row))
         right = did_you_mean(str(inside[-1]), known)
-        return ConfigError(document.file, line, key, "unknown key", right)
+        return document.error(where, "unknown key", right)
     came = "missing" if error["type"] == "missing" else came_text(value_at(row, inside))
     if not inside and isinstance(row, Mapping):
         came = f"with the keys {', '.join(row)}"
-    return ConfigError(document.file, line, key, came, _right(kind, inside, row, error))
+    return document.error(where, came, _right(kind, inside, row, error))
 
 
 def _secret_at(kind: Any, inside: Place, row: Any) -> Place:
@@ -295,5 +295,4 @@ def configuration_errors(document: Document) -> Iterator[ConfigError]:
     """About such characters in a configuration, its fact tables apart."""
     table = {key: value for key, value in document.table.items() if key not in FACT_TABLES}
     for place, text in hidden_texts(table, apart=_ANY):
-        key = ".".join(str(part) for part in place if isinstance(part, str))
-        yield ConfigError(document.file, document.line(place), key, came_hidden(text), RIGHT)
+        yield document.error(place, came_hidden(text), RIGHT)
