@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
+from numbers import Real
 from typing import Any, Final, NamedTuple, ParamSpec, Self
 
 from edaphon.printer import visible
@@ -501,7 +502,9 @@ def toml_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, date | time):
         return value.isoformat()
-    return repr(value) if isinstance(value, int) else repr(float(value))
+    if isinstance(value, int) or not isinstance(value, Real):
+        return str(value)
+    return repr(float(value))
 
 
 def toml_key(name: str) -> str:

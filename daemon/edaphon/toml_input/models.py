@@ -20,6 +20,7 @@ from edaphon.toml_input.lines import (
     Document,
     Place,
     did_you_mean,
+    toml_value,
     with_point,
 )
 from edaphon.toml_input.values import SECRET_PLACE, Secret
@@ -238,15 +239,9 @@ def came_text(value: Any) -> str:
 
 
 def toml_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value if value.startswith(("{", "[")) else '"' + value.replace('"', '\\"') + '"'
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{k} = {toml_text(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(toml_text, value)) + "]"
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    """A value as TOML; a text that begins with { or [ is TOML itself."""
+    is_toml = isinstance(value, str) and value.startswith(("{", "["))
+    return str(value) if is_toml else toml_value(value)
 
 
 RIGHT = "text without it: delete it, or type the text again"
