@@ -268,16 +268,9 @@ def summary(
     title = texts[f"title{end}"].format(
         incidents=lang.count("incidents", len(incidents)), n=lang.number(n_open)
     )
-    return _report(
-        Occasion.SUMMARY,
-        lang,
-        site,
-        link,
-        title=title,
-        short=texts[f"short{end}"],
-        body=["\n".join((f"{title}:", *_list(lang, several))), texts[f"says{end}"]],
-        worst=incidents,
-    )
+    body = ["\n".join((f"{title}:", *_list(lang, several))), texts[f"says{end}"]]
+    letter = Letter(Occasion.SUMMARY, title, texts[f"short{end}"], body)
+    return _report(letter, lang, site, link, _worst(incidents))
 
 
 def well(
@@ -307,16 +300,9 @@ def well(
     says = [texts[f"says{end}"].format_map(known), *_list(lang, several)]
     before = {**known, "incidents": lang.count("incidents", ended)}
     past = texts["ended" if ended else "ended_none"].format_map(before)
-    return _report(
-        Occasion.WELL,
-        lang,
-        site,
-        link,
-        title=texts[f"title{end}"].format_map(known),
-        short=texts[f"short{end}"].format_map(known),
-        body=["\n".join(says), past, _figures(lang, week, known["since"]), texts["note"]],
-        worst=open_,
-    )
+    title, short = (texts[f"{part}{end}"].format_map(known) for part in ("title", "short"))
+    body = ["\n".join(says), past, _figures(lang, week, known["since"]), texts["note"]]
+    return _report(Letter(Occasion.WELL, title, short, body), lang, site, link, _worst(open_))
 
 
 def _figures(lang: Language, week: Week | None, since: str) -> str:
@@ -344,32 +330,19 @@ def visit_ended(
     texts, known = lang.table["visit"], [nodes[id] for id in unheard if id in nodes]
     plot = next((node.plot for node in known if node.plot), "")
     names = [lang.name(node, node.label) for node in known]
-    return _report(
-        Occasion.VISIT_ENDED,
-        lang,
-        site,
-        link,
-        title=texts["title"].format(plot=shortened(one_line(plot), MOST_CAUSE)),
-        short=texts["short"].format(n=lang.number(len(unheard))),
-        body=["\n".join((texts["says"], *cut(lang, [f"- {name}" for name in names]))), texts["do"]],
-        severity=Severity.LOST,
-    )
+    title = texts["title"].format(plot=shortened(one_line(plot), MOST_CAUSE))
+    short = texts["short"].format(n=lang.number(len(unheard)))
+    body = ["\n".join((texts["says"], *cut(lang, [f"- {name}" for name in names]))), texts["do"]]
+    letter = Letter(Occasion.VISIT_ENDED, title, short, body)
+    return _report(letter, lang, site, link, Severity.LOST)
 
 
 def trial(language: str, site: Location, now_ns: int, link: str = "") -> Message:
     """A test of a way of sending."""
     lang = load_language(language, site.utc_offset_s, now_ns)
     texts = lang.table["test"]
-    return _report(
-        Occasion.TEST,
-        lang,
-        site,
-        link,
-        title=texts["title"],
-        short=texts["short"],
-        body=[texts["says"]],
-        worst=(),
-    )
+    letter = Letter(Occasion.TEST, texts["title"], texts["short"], [texts["says"]])
+    return _report(letter, lang, site, link, Severity.COSMETIC)
 
 
 def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
@@ -382,29 +355,33 @@ def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
     return cut(lang, lines)
 
 
+class Letter(NamedTuple):
+    """What a regular report says, before it has a site and a foot; `body` are paragraphs."""
+
+    occasion: Occasion
+    title: str
+    short: str
+    body: Sequence[str]
+
+
+def _worst(incidents: Sequence[Incident]) -> Severity:
+    return min((one.severity for one in incidents), key=SEVERITIES.index, default=Severity.COSMETIC)
+
+
 def _report(
-    occasion: Occasion,
-    lang: Language,
-    site: Location,
-    link: str,
-    title: str,
-    short: str,
-    body: Sequence[str],
-    worst: Sequence[Incident] = (),
-    severity: Severity = Severity.COSMETIC,
+    letter: Letter, lang: Language, site: Location, link: str, severity: Severity
 ) -> Message:
     name, parts = one_line(site.name), lang.table["parts"]
     foot = [parts["page"].format(link=link)] * bool(link)
     foot.append(parts["foot_none"].format(site=name, offset=lang.offset()))
-    names = [{"site": name, "subject": title}]
-    severities = [one.severity for one in worst]
+    names = [{"site": name, "subject": letter.title}]
     return Message(
-        occasion=occasion,
+        occasion=letter.occasion,
         number=0,
-        severity=min(severities, key=list(Severity).index, default=severity),
-        title=title_line(site, title),
-        short=fitted(names, lang.table["short"]["first"], [short]),
-        text="\n\n".join((*filter(None, body), "\n".join(foot))) + "\n",
+        severity=severity,
+        title=title_line(site, letter.title),
+        short=fitted(names, lang.table["short"]["first"], [letter.short]),
+        text="\n\n".join((*filter(None, letter.body), "\n".join(foot))) + "\n",
         time_ns=lang.now_ns,
     )
 

@@ -25,10 +25,8 @@ from edaphon.alerts.look import (
     Verdict,
     judged,
 )
-from edaphon.alerts.model import LOGGER, NodeKind, What
+from edaphon.alerts.model import LOGGER, NodeKind, Numbers, What
 from edaphon.clock import DAY_NS, HOUR_NS
-
-Numbers = dict[str, str | int | float]
 
 SILENT_INTERVALS = 3  # without data for longer: silent
 NUMBERED_SILENT_INTERVALS = 6  # where frames carry a counter, and some are always missed
@@ -73,17 +71,11 @@ def silence(look: Look) -> Iterator[Verdict]:
             wrong = False if speaks else None
         else:
             wrong = age_ns > one.interval_ns
-        later = _silent_after(one) - 1
+        after_ns = _silent_after(one) * one.interval_ns
+        holds_ns, ripe = (after_ns - one.interval_ns, one.interval_ns), age_ns > after_ns
         numbers: Numbers = {"interval_s": one.interval_ns / 1e9, "detail": one.detail}
         yield look.verdict(
-            one.node,
-            What.SILENT,
-            wrong,
-            numbers,
-            since_ns=one.last_ns,
-            holds_ns=(later * one.interval_ns, one.interval_ns),
-            ripe=age_ns > _silent_after(one) * one.interval_ns,
-            data_ns=one.last_ns,
+            one.node, What.SILENT, wrong, numbers, one.last_ns, holds_ns, ripe, one.last_ns
         )
 
 
@@ -105,16 +97,10 @@ def no_number(look: Look) -> Iterator[Verdict]:
             age_ns = look.missed_ns(channel.node, _number_age(look, source, since_ns))
             speaks = source.age_ns <= later * (source.interval_ns or interval_ns)
             wrong = speaks and age_ns > interval_ns
-        numbers: Numbers = {"interval_s": interval_ns / 1e9}
-        holds = later * interval_ns, interval_ns
+        numbers = {"interval_s": interval_ns / 1e9}
+        holds_ns, data_ns = (later * interval_ns, interval_ns), channel.last_number_ns
         yield look.verdict(
-            channel.node,
-            What.NO_NUMBER,
-            wrong,
-            numbers,
-            since_ns=since_ns,
-            holds_ns=holds,
-            data_ns=channel.last_number_ns,
+            channel.node, What.NO_NUMBER, wrong, numbers, since_ns, holds_ns, data_ns=data_ns
         )
 
 
@@ -158,15 +144,11 @@ def failure_codes(look: Look) -> Iterator[Verdict]:
             within_ns = look.missed_ns(channel.node, within_ns)  # codes of a pause are expected
             wrong = sum(age <= within_ns for age in ages) >= CODES
         first_ns = channel.failed_ns[0] if channel.failed_ns else None
-        numbers: Numbers = {"code": channel.code, "times": len(channel.failed_ns)}
-        numbers["interval_s"] = interval_ns / 1e9
+        codes: Numbers = {"code": channel.code, "times": len(channel.failed_ns)}
+        numbers = {**codes, "interval_s": interval_ns / 1e9}
+        data_ns = channel.last_number_ns
         yield look.verdict(
-            channel.node,
-            What.FAILURE_CODE,
-            wrong,
-            numbers,
-            since_ns=first_ns,
-            data_ns=channel.last_number_ns,
+            channel.node, What.FAILURE_CODE, wrong, numbers, first_ns, data_ns=data_ns
         )
 
 
@@ -190,7 +172,7 @@ def supply_falls(look: Look) -> Iterator[Verdict]:
         if one.least_v is None or days is None:
             continue
         wrong = True if days <= FALLS_DAYS else False if days > HOLDS_DAYS else None
-        numbers: Numbers = {**_begins(look, days), **_volts(one, one.least_v)}
+        numbers = {**_begins(look, days), **_volts(one, one.least_v)}
         yield look.verdict(one.node, What.SUPPLY_FALLS, wrong, numbers)
 
 
@@ -237,7 +219,7 @@ def uplinks(look: Look) -> Iterator[Verdict]:
             share = one.missed / frames
             wrong = share > MISSED_SHARE and frames >= FRAMES
             verdict = True if wrong else False if share < MISSED_SHARE_ENDS else None
-            numbers: Numbers = {"missed": one.missed, "received": one.received}
+            numbers = {"missed": one.missed, "received": one.received}
             yield look.verdict(one.node, What.UPLINKS_MISSED, verdict, numbers)
 
 
@@ -245,13 +227,13 @@ def sinks(look: Look) -> Iterator[Verdict]:
     """Data are recorded and don't arrive where they should."""
     for one in look.situation.sinks:
         away = not one.up and not one.blocked
-        state: Numbers = {"why": one.why, "waiting": one.waiting}
-        if one.oldest_waiting_ns is not None:
-            state["oldest_ns"] = one.oldest_waiting_ns
+        oldest_ns = one.oldest_waiting_ns
+        oldest = {} if oldest_ns is None else {"oldest_ns": oldest_ns}
+        state: Numbers = {"why": one.why, "waiting": one.waiting, **oldest}
         yield look.verdict(one.node, What.SINK_AWAY, away, state, one.since_ns)
         yield look.verdict(one.node, What.SINK_BLOCKED, one.blocked, state, one.since_ns)
-        points: Numbers = {"points": one.set_aside}
-        yield look.verdict(one.node, What.SET_ASIDE, one.set_aside > 0, points)
+        aside = one.set_aside
+        yield look.verdict(one.node, What.SET_ASIDE, aside > 0, {"points": aside})
 
 
 def disk(look: Look) -> Iterator[Verdict]:
@@ -266,19 +248,16 @@ def disk(look: Look) -> Iterator[Verdict]:
 
 def journal(look: Look) -> Iterator[Verdict]:
     """Records can't be written, or entries are lost that nobody has noted yet."""
-    node, now = look.of_kind(NodeKind.JOURNAL), look.situation
-    yield look.verdict(
-        node, What.JOURNAL_FAILS, bool(now.journal_fails), {"why": now.journal_fails}
-    )
-    numbers: Numbers = {"losses": len(now.losses)}
-    yield look.verdict(node, What.ENTRIES_LOST, bool(now.losses), numbers)
+    node, why = look.of_kind(NodeKind.JOURNAL), look.situation.journal_fails
+    yield look.verdict(node, What.JOURNAL_FAILS, bool(why), {"why": why})
+    losses = len(look.situation.losses)
+    yield look.verdict(node, What.ENTRIES_LOST, losses > 0, {"losses": losses})
 
 
 def clock(look: Look) -> Iterator[Verdict]:
     """Nobody knows what time it is."""
-    yield look.verdict(
-        look.of_kind(NodeKind.CLOCK), What.CLOCK_UNKNOWN, not look.situation.clock_known
-    )
+    node = look.of_kind(NodeKind.CLOCK)
+    yield look.verdict(node, What.CLOCK_UNKNOWN, not look.situation.clock_known)
 
 
 def wrong_sensors(look: Look) -> Iterator[Verdict]:

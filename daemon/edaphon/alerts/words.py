@@ -488,16 +488,13 @@ def plain(incidents: Sequence[Incident], occasion: Occasion, now_ns: int, why: s
         for one in incidents
     ]
     details.append(f"(the texts of this message failed: {why})")
-    worst = min((one.severity for one in incidents), key=list(Severity).index, default=None)
+    severities = (one.severity for one in incidents)
     return Message(
         occasion=occasion,
         number=incidents[0].number if len(incidents) == 1 else 0,
-        severity=worst or Severity.COSMETIC,
+        severity=min(severities, key=list(Severity).index, default=Severity.COSMETIC),
         title=shortened(title, MOST_TITLE),
         short=title.encode("ascii", "replace").decode()[:_SHORT],
-        text="\n".join(
-            [title, *map(visible, details), f"(the texts of this message failed: {visible(why)})"]
-        )
-        + "\n",
+        text="\n".join((title, *map(visible, details))) + "\n",
         time_ns=now_ns,
     )
