@@ -185,7 +185,7 @@ def paused_nodes(situation: Situation, kind: str = "") -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Look:
-    """A situation, what stood before it, and what several rules ask of it."""
+    """A situation, what was wrong before it, and what several rules ask of it."""
 
     situation: Situation
     before: Mapping[Key, Condition]
@@ -252,7 +252,7 @@ class Look:
         ripe: bool = True,
         data_ns: int | None = None,
     ) -> Verdict:
-        """A verdict with the begin that was known before, where it stood before."""
+        """A verdict with the begin that was known before, where it was wrong before."""
         stood = self.before.get((node, what))
         since_ns = self.situation.now_ns if since_ns is None else since_ns
         since_ns = stood.since_ns if stood else since_ns
@@ -275,7 +275,7 @@ def gone(look: Look, condition: Condition) -> bool:
 
 
 def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookResult:
-    """What stands after the holds; what no rule spoke of stays, unless its absence is the end."""
+    """What is wrong after the holds; what no rule reported stays, unless its absence is the end."""
     by_key = {one.condition.key: one for one in verdicts}
     for key, stood in look.before.items():
         if gone(look, stood):
@@ -288,15 +288,15 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookR
     standing = []
     for key, one in by_key.items():
         if key in look.before:
-            stands = not _held(
+            is_wrong = not _held(
                 one.wrong is False, key, now, one.holds_ns[1], before.mending, mending
             )
         else:
             wrong = one.wrong is True and not look.paused(one.condition.node)
             since = {} if _came(one, before) else before.suspected
             held = _held(wrong, key, now, one.holds_ns[0], since, suspected)
-            stands = held and one.ripe
-        if stands:
+            is_wrong = held and one.ripe
+        if is_wrong:
             standing.append(one.condition)
     data_ns = {key: by_key[key].data_ns for key in suspected}
     ill = suspected.keys() | {one.key for one in standing} - mending.keys()

@@ -155,7 +155,7 @@ class Incident:
 
 
 class Event(NamedTuple):
-    """What becomes of an incident, as it stands in the journal (kind ALERT, payload JSON).
+    """What becomes of an incident, as it is in the journal (kind ALERT, payload JSON).
 
     `did`: opened, grew, changed, quiet, turned, resolved, joined (another incident took it in),
     removed (its node is no longer configured), acknowledged, sent, refused, summed. Of no
@@ -216,7 +216,7 @@ class SendRefused(Exception):
 
 
 class Receiver(Protocol):
-    """One way to one person or group. No secret stands in what it raises."""
+    """One way to one person or group. What it raises holds no secret."""
 
     def send(self, message: Message) -> None:
         """Returns when the server has taken it, within 30 s as a whole. Raises Later, Refused."""

@@ -231,7 +231,7 @@ def message(
 
 @dataclass(frozen=True)
 class IncidentWords:
-    """An incident as it stands, with all that its texts may need."""
+    """An incident as it is now, with all that its texts may need."""
 
     incident: Incident
     wiring: Wiring

@@ -170,7 +170,8 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     if spoken is None:
         return
     if not spoken:
-        came = f'bus {getattr(source, "bus", "")} has kind = "stream": nobody is asked there'
+        bus = getattr(source, "bus", "")
+        came = f'bus {bus} has kind = "stream": instruments there are not polled'
         yield ("source", number, "bus"), came, "expect instead of interval, or another bus"
     elif sheet.engine not in spoken and not _is_spoken_there(sheet.engine, source, parts):
         fitting = [n for n in parts.sheets.names() if parts.sheets[n].engine in spoken]
@@ -349,11 +350,11 @@ def _paths(document: Document, parts: Parts) -> Found:
         key, value = _own_name(source)
         if source.path in paths:
             line = document.line(("source", paths[source.path]))
-            came = f'"{value}" is used twice: {source.path} is in line {line} already'
+            came = f'"{value}" is used twice: {source.path} is already in line {line}'
             yield ("source", number, key), came, f"each {key} once"
         elif isinstance(source, LorawanSource) and source.dev_eui in devices:
             line = document.line(("source", devices[source.dev_eui]))
-            came = f'"{value}" comes through another broker already (line {line})'
+            came = f'"{value}" already comes through another broker (line {line})'
             yield ("source", number, key), came, "each device through one broker"
         paths.setdefault(source.path, number)
         devices.setdefault(value, number)
@@ -456,6 +457,6 @@ def _secrets(_: Document, parts: Parts) -> Found:
         place: Path | None = getattr(source, key) if key else None
         for secret in sorted(secrets):
             if place is not None and secret.match(str(place)):
-                came = f'"{place}" takes in {secret}, which is a secret'
+                came = f'"{place}" includes {secret}, which is a secret'
                 yield ("source", number, key), came, "a folder that holds no secret"
                 break

@@ -294,7 +294,7 @@ class Bus(Table):
     @field_validator("port")
     @classmethod
     def _port(cls, text: str, info: ValidationInfo) -> str:
-        shape, right = _PORTS.get(info.data.get("kind", "serial"), (r"\S+", "text without blanks"))
+        shape, right = _PORTS.get(info.data.get("kind", "serial"), (r"\S+", "text without spaces"))
         found = re.fullmatch(shape, text)
         number = found.groupdict().get("port") if found else None
         if not found or (number is not None and not 1 <= int(number) <= 65535):

@@ -26,7 +26,7 @@ def knowledge_conflicts(
 ) -> list[ConfigError]:
     """Complaints about `rows` on top of what is known, rows known already left out.
 
-    `sources` are the outputs of each source path; without them names that may stand elsewhere are
+    `sources` are the outputs of each source path; without them names that may be elsewhere are
     not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves). `sheets` holds
     the owner's model sheets in addition to those of the package.
     """
@@ -98,7 +98,7 @@ def _superseding(fact: Fact, earlier: Mapping[str, list[Fact]]) -> Iterator[tupl
     target = fact.supersedes or ""
     known = earlier.get(target)
     if fact.renewed:
-        right = f'supersedes = "{fact.id}" to say something new about it, or leave it out'
+        right = f'supersedes = "{fact.id}" to change what is known about it, or leave it out'
         yield "supersedes", f'"{target}" is another {fact.table}', right
     elif not known:
         right = did_you_mean(target, [i for i, f in earlier.items() if f[0].table == fact.table])
@@ -113,7 +113,7 @@ def _superseding(fact: Fact, earlier: Mapping[str, list[Fact]]) -> Iterator[tupl
             if f.supersedes == target and not _taken_back(f.id, earlier)
         ]
         if others:
-            came = f'"{target}" is superseded by "{others[-1]}" already'
+            came = f'"{target}" is already superseded by "{others[-1]}"'
             yield "supersedes", came, f'supersedes = "{others[-1]}"'
 
 
@@ -150,7 +150,8 @@ def _overlaps(new: NewFacts) -> Iterator[Found]:
     with_sensor = [d for d in deployments if d.sensor is not None]
     for fact, known in _pairs(new, with_sensor, lambda d: d.sensor):
         if fact.source != known.source and fact.overlaps(known):
-            came = f'"{fact.sensor}" is at {known.source} then, by "{known.id}" {_period(known)}'
+            by = f'by "{known.id}" {_period(known)}'
+            came = f'"{fact.sensor}" is at {known.source} at that time, {by}'
             yield fact, "sensor", came, "one source for a sensor at a time"
 
 
@@ -180,7 +181,7 @@ def _period(fact: Period) -> str:
 
 def _channels(new: NewFacts) -> Iterator[Found]:
     for fact, known in _pairs(new, new.after.channels.values(), _series):
-        came = f'"{fact.id}" says the same as "{known.id}"'
+        came = f'"{fact.id}" describes the same series as "{known.id}"'
         yield fact, "id", came, "replicate = 2, if they are two series"
 
 

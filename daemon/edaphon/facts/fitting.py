@@ -140,9 +140,9 @@ def _twice(
         return
     words = f"{output.name} of {deployment.source} is compensated for {' and '.join(twice)} inside"
     if new.is_new(step):
-        yield step, "curve", f'"{step.curve}" would do so again', f"another curve: {words}"
+        yield step, "curve", f'"{step.curve}" would compensate it again', f"another curve: {words}"
     else:
-        came = f"{words}, and calibration {step.id} would do so again"
+        came = f"{words}, and calibration {step.id} would compensate it again"
         yield deployment, "output", came, "another output, or a calibration without it"
 
 
@@ -233,7 +233,7 @@ def _pair(new: NewFacts, later: Calibration, name: str) -> Iterator[Found]:
     yield from unless_known(later, "drifts_from", name, known, "calibration")
     if name == later.supersedes:
         came = f'"{name}" is superseded by this one'
-        yield later, "drifts_from", came, "leave out `supersedes`: both of a pair stand"
+        yield later, "drifts_from", came, "leave out `supersedes`: both of a pair are valid"
     elif name in known:
         yield from _one_number(later, known[name])
 
@@ -248,15 +248,15 @@ def _one_number(later: Calibration, first: Calibration) -> Iterator[Found]:
         yield later, key, f'"{first.id}" is step {first.place}', right
     elif first.drifts_from is not None:
         came = f'"{first.id}" drifts from "{first.drifts_from}" itself'
-        yield later, key, came, "one that holds for one moment, without drifts_from"
+        yield later, key, came, "one that is valid at one moment, without drifts_from"
     elif first.by_calendar or later.by_calendar:
-        came = f'"{(first if first.by_calendar else later).curve}" goes by the calendar itself'
+        came = f'"{(first if first.by_calendar else later).curve}" depends on the calendar itself'
         yield later, key, came, "two curves of one moment each"
     elif first.second != later.second:
         yield later, key, f'"{first.id}" takes another second input', "the same `second`"
     elif _gives(first) != _gives(later):
-        unit = _gives(first) or "the unit of what comes"
-        came = f'"{first.id}" gives {unit}, this one {_gives(later) or "the unit of what comes"}'
+        unit = _gives(first) or "the unit of its input"
+        came = f'"{first.id}" gives {unit}, this one {_gives(later) or "the unit of its input"}'
         yield later, key, came, "two that give the same unit, stated by to_unit"
 
 

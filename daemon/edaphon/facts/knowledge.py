@@ -90,7 +90,7 @@ class Knowledge:
         return tuple(k.fact for k in self.in_force if isinstance(k.fact, kind))
 
     def standing(self, id: str) -> Fact | None:
-        """The fact of that id if it is in force, else the one entered last that puts it right."""
+        """The fact of that id if it is in force, else the last one that corrects it."""
         mine = {k.fact.id: k.fact for k in self.in_force}
         reached, new = set[str](), {id}
         while new:
@@ -196,7 +196,7 @@ class Knowledge:
         return found
 
     def channel(self, channel_id: str, site: str) -> Channel:
-        """The noun of that channel; raises KeyError."""
+        """The channel as other rooms use it; raises KeyError."""
         return self.channels[channel_id].channel(site, self.plot_of(channel_id))
 
     def channels_ever(self, site: str) -> dict[str, Channel]:
@@ -257,8 +257,8 @@ def pins_needed(
 ) -> tuple[FactoryCurve, ...]:
     """The curves that new deployments among `rows` name and nobody has kept yet, each once.
 
-    `sources` are the outputs of each source path, `models` its model sheet. A curve that stands
-    among `rows` itself needs none.
+    `sources` are the outputs of each source path, `models` its model sheet. A curve among
+    `rows` itself needs none.
     """
     new = [row.fact for row in new_rows(rows, knowledge)]
     written = {fact.key for fact in new if isinstance(fact, FactoryCurve)}

@@ -12,7 +12,7 @@ from edaphon_calibration.units import canonical
 
 
 class Fact(Table):
-    """What every kind has: a name, and the earlier fact that it puts right, if any.
+    """What every kind has: a name, and the earlier fact that it corrects, if any.
 
     A thing (`renewed`) keeps its name: a later fact about it supersedes its own id, and `frozen`
     keys may not change. Any other fact has a name that is used once.

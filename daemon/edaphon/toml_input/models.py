@@ -123,7 +123,7 @@ def _names_secret(annotation: Any) -> bool:
 
 
 def _names_text(annotation: Any) -> bool:
-    """Whether a text may stand there in place of a secret."""
+    """Whether a text may replace a secret there."""
     return str in get_args(annotation) or any(map(_names_text, get_args(annotation)))
 
 
@@ -233,7 +233,7 @@ def _without(row: Any, place: Place) -> Any:
 
 
 def came_text(value: Any) -> str:
-    """What was written, as TOML would say it, cut to a readable length."""
+    """What was written, as TOML, cut to a readable length."""
     text = _URL_USER.sub("//***@", toml_text(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -255,7 +255,7 @@ def hidden_texts(
 ) -> Iterator[tuple[Place, str]]:
     """The place and text of each text and key with such a character, below other keys than those.
 
-    Variation selectors and fillers, which change no order and no meaning, may stand.
+    Variation selectors and fillers, which change no order and no meaning, are allowed.
     """
     if isinstance(value, BaseModel):
         value = dict(value)

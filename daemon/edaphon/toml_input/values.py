@@ -140,7 +140,7 @@ def absolute_path(value: object) -> Path:
     if not isinstance(value, str | Path) or not Path(value).is_absolute():
         raise wrong('an absolute path in quotes, such as "/var/lib/edaphon"')
     if ".." in Path(value).parts or "\0" in str(value):
-        raise wrong('a path that does not climb with "..", such as "/var/lib/edaphon"')
+        raise wrong('a path without "..", such as "/var/lib/edaphon"')
     return Path(value)
 
 

@@ -26,6 +26,7 @@ from tests.alert_messages import (
 )
 from tests.daemon.alerts.station import DAY, START, TEN, healthy
 from tests.documents import command_names
+from tests.house import WORDS
 
 from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
@@ -134,8 +135,8 @@ def test_what_every_message_needs_is_there_without_any_number(language: str) -> 
 
 
 JARGON = {
-    "en": r"told|tells?|ledgers?|slots?|entry|entries|deriv\w*|cursor|nodes?|payload|beside|anew"
-    r"|heard|sinks?|deployments?|dead letters?|sequence|condition|uplinks?|daemon",
+    "en": "|".join(WORDS) + r"|tells?|ledgers?|slots?|entry|entries|deriv\w*|cursor|nodes?|payload"
+    r"|anew|sinks?|deployments?|dead letters?|sequence|condition|uplinks?|daemon",
     "de": r"Slots?|Ledger|Senken?|Knoten|Payload|Eintr[aä]ge?|Cursor|Deployment|Uplinks?|Daemon"
     r"|Sie|Ihre?n?|Ihnen",
 }

@@ -24,7 +24,7 @@ def came(new, *known):
 
 def test_a_fact_is_superseded_once():
     first, second = calibration("a"), calibration("b", "a")
-    assert came(calibration("c", "a"), first, second) == ['"a" is superseded by "b" already']
+    assert came(calibration("c", "a"), first, second) == ['"a" is already superseded by "b"']
 
 
 def test_what_was_superseded_by_a_fact_that_was_taken_back_may_be_superseded_again():

@@ -111,7 +111,7 @@ def remarks(name: str, settings: BaseModel, parts: Parts) -> tuple[list[Remark],
 
 
 def secret_text(value: Secret | str, what: str) -> str:
-    """A secret as it stands now; Refused, for only a person can help, when it can't be read."""
+    """A secret as it is now; Refused, for only a person can help, when it can't be read."""
     try:
         return revealed(value).strip("\r\n")
     except (OSError, LookupError, UnicodeDecodeError):

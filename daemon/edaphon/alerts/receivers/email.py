@@ -107,7 +107,7 @@ class Email(Receiver):
         self._taken.deliver(message, lambda: self._attempt(written, password, Secrets(password)))
 
     def _attempt(self, written: EmailMessage, password: str, secrets: Secrets) -> Problem:
-        """What is raised stands outside of the handlers: no error of smtplib hangs on it."""
+        """What is raised is raised outside of the handlers: it carries no error of smtplib."""
         deadline = Deadline(WHOLE_S)
         try:
             with _conversation(self._settings, self._port, deadline) as client:
@@ -236,7 +236,7 @@ def mail(message: Message, settings: EmailSettings, context: Context) -> EmailMe
 
 
 def _about(message: Message) -> tuple[str, ...]:
-    """What tells it from other messages; of what is no incident, several may go out at a time."""
+    """What differs from other messages; of what is no incident, several may go out at a time."""
     parts = str(message.number), message.occasion.value, str(message.time_ns)
     if message.number > 0:
         return parts

@@ -302,7 +302,7 @@ class Webhook(Receiver):
 
 
 def _in_path(text: str) -> str:
-    """A bot's token has a colon, which may stand in a path (RFC 3986, section 3.3)."""
+    """A bot's token has a colon, which a path may hold (RFC 3986, section 3.3)."""
     return encoded(text).replace("%3A", ":")
 
 
