@@ -22,28 +22,30 @@ from tests import alert_messages
 
 from edaphon.alerts.receivers import RECEIVERS
 from edaphon.commands import COMMANDS, take_in
-from edaphon.config import (
+from edaphon.config.model import (
     Alerts,
-    Broker,
     Budget,
-    Bus,
     ClockTrust,
     Facts,
+    Logger,
+    Notify,
+    OwnModel,
+    SiteTable,
+    StorageTable,
+    Web,
+)
+from edaphon.config.sources import (
+    Broker,
+    Bus,
     FileSource,
     HeardSource,
     JsonField,
     JsonSource,
     JsonTime,
-    Logger,
     LorawanSource,
     Multiplexer,
-    Notify,
-    OwnModel,
     ScheduledSource,
-    SiteTable,
-    StorageTable,
     SupplyTable,
-    Web,
 )
 from edaphon.facts.calibrations import Calibration, SecondInput
 from edaphon.facts.files import KINDS

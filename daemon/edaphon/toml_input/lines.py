@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
+from functools import cache
+from importlib.resources import files
 from numbers import Real
 from typing import Any, Final, NamedTuple, ParamSpec, Self
 
@@ -36,26 +38,6 @@ FACT_TABLES: Final = frozenset(
     }
 )
 _LISTS: Final = FACT_TABLES | {"source", "sink", "notify"}
-# What people call a quantity whose name here is not similar.
-_MEANT: Final = {
-    "soil moisture": "volumetric_water_content",
-    "moisture": "volumetric_water_content",
-    "water content": "volumetric_water_content",
-    "soil water content": "volumetric_water_content",
-    "vwc": "volumetric_water_content",
-    "swc": "volumetric_water_content",
-    "temperature": "soil_temperature",
-    "temp": "soil_temperature",
-    "soil temp": "soil_temperature",
-    "conductivity": "bulk_electrical_conductivity",
-    "ec": "bulk_electrical_conductivity",
-    "suction": "matric_potential",
-    "soil water tension": "matric_potential",
-    "water potential": "matric_potential",
-    "rain": "precipitation",
-    "rainfall": "precipitation",
-    "battery": "battery_voltage",
-}
 
 
 class _ConfigError(NamedTuple):
@@ -90,11 +72,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if len(word) > _LONG_WORD:
         return one_of(names)
     folded = {name.casefold(): name for name in names}
-    meant = _MEANT.get(re.sub(r"[\s_-]+", " ", word.casefold()).strip())
+    meant = _quantities_meant().get(re.sub(r"[\s_-]+", " ", word.casefold()).strip())
     if meant in names:
         return f"did you mean {meant}?"
     near = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
     return f"did you mean {' or '.join(folded[n] for n in near)}?" if near else one_of(names)
+
+
+@cache
+def _quantities_meant() -> dict[str, str]:
+    return tomllib.loads((files("edaphon.toml_input") / "meant.toml").read_text("utf-8"))
 
 
 P = ParamSpec("P")
