@@ -11,15 +11,14 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
 from edaphon.alerts.book import Book, Sent
-from edaphon.alerts.incidents import SEVERITIES
+from edaphon.alerts.incidents import SEVERITIES, WAIT_MOST_NS
 from edaphon.alerts.language import Language, Wiring, chosen, load_language, one_line, shortened
 from edaphon.alerts.look import Week
 from edaphon.alerts.model import Event, Incident, Message, Node, NodeKind, Occasion, Severity
 from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Location, cut, fitted, title_line
-from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
+from edaphon.clock import DAY_NS, HOUR_NS
 from edaphon_drivers.sheets import Sheets
 
-WAIT_MOST_NS = 10 * MINUTE_NS  # a due time further ahead is of a clock that was set back
 DOUBTFUL_REPEAT_NS = 7 * DAY_NS
 UNLIMITED = 10**6  # messages
 FOR_LOST = 4  # one in so many messages of a day is kept for what is lost
@@ -162,7 +161,7 @@ def _occasion(
 
 def _is_time(incident: Incident, rules: ReceiverRules, now_ns: int) -> bool:
     """Whether the first message may leave: nothing above it failed, or nobody acknowledged it."""
-    waits = 0 < incident.due_ns - now_ns <= WAIT_MOST_NS
+    waits = 0 < incident.due_ns - now_ns <= WAIT_MOST_NS  # else the clock was set back
     if waits or not rules.after_ns:
         return not waits
     late = now_ns - incident.opened_ns >= rules.after_ns

@@ -16,6 +16,7 @@ from typing import Any
 
 from edaphon.alerts.book import Book, acknowledged
 from edaphon.alerts.look import (
+    SPEAKS_INTERVALS,
     Look,
     LookResult,
     PauseNow,
@@ -215,22 +216,24 @@ class _CauseTree:
         if known is not None and known.kind is NodeKind.SENSOR and self.is_of_probe(node):
             return True
         kinds = {one.what for one in self.own[node]}
-        return bool(kinds & (NO_DATA | SUPPLY)) or self.is_down(node) or self.together(node)
+        return (
+            bool(kinds & (NO_DATA | SUPPLY)) or node in self.situation.down or self.together(node)
+        )
 
     def is_of_probe(self, node: str) -> bool:
         """Whether what fails on a probe is one incident of it: several outputs, or its only one.
 
         It stays so until all of it is well.
         """
-        outputs = [child for child in self.children.get(node, ()) if child in self.expected]
+        outputs = self.expected_below(node)
         failing = sum(child in self.failing for child in outputs)
         return failing >= AT_LEAST or failing == len(outputs) or node in self.open_nodes
 
-    def is_down(self, node: str) -> bool:
-        return node in self.situation.down
+    def expected_below(self, node: str) -> list[str]:
+        return [child for child in self.children.get(node, ()) if child in self.expected]
 
     def together(self, node: str) -> bool:
-        expected = [child for child in self.children.get(node, ()) if child in self.expected]
+        expected = self.expected_below(node)
         return _together(sum(self.dead(child) for child in expected), len(expected))
 
     def dead(self, node: str) -> bool:
@@ -238,14 +241,13 @@ class _CauseTree:
         if node not in self.failing:
             return False
         kinds = {one.what for one in self.own[node]}
-        if kinds & NO_DATA or self.is_down(node):
+        if kinds & NO_DATA or node in self.situation.down:
             return True
         if What.FAILURE_CODE in kinds and not self.gives_numbers(node):
             return True
-        source = self.look.sources.get(node)
-        if source is not None:
+        if node in self.look.sources:
             return False
-        expected = [child for child in self.children.get(node, ()) if child in self.expected]
+        expected = self.expected_below(node)
         dead = sum(self.dead(child) for child in expected)
         return dead > 0 and dead * SHARE[1] >= len(expected) * SHARE[0]
 
@@ -272,11 +274,11 @@ class _CauseTree:
                 yield from self.members(child, within_dead)
 
     def dead_itself(self, node: str) -> bool:
-        return any(one.what in NO_DATA for one in self.own[node]) or self.is_down(node)
+        return any(one.what in NO_DATA for one in self.own[node]) or node in self.situation.down
 
     def renamed(self, node: str, parts: list[Condition]) -> list[Condition]:
         """The parts, led by the port or broker that is down, before its own hold has passed."""
-        if not self.is_down(node) or self.own[node]:
+        if node not in self.situation.down or self.own[node]:
             return parts
         since_ns, why = self.situation.down[node]
         known = self.situation.nodes.get(node)
@@ -288,7 +290,6 @@ class _CauseTree:
 WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a moment later
 TURNS = 4  # more comings and goings in a day: it flaps, and stays open
 FLAPPING_NS = QUIET_NS = DAY_NS
-SPEAKS_INTERVALS = 2
 VISIT_NEWS_NS = 2 * HOUR_NS  # of a visit that was entered long after it nobody is to know
 RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
 BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged

@@ -128,6 +128,7 @@ class Week(NamedTuple):
 
 Key = tuple[str, What]
 NO_NUMBERS: Numbers = {}
+SPEAKS_INTERVALS = 2  # the last data are younger: it speaks
 
 
 class Verdict(NamedTuple):
@@ -336,9 +337,6 @@ def _held(
         return False
     after[key] = before.get(key, now)
     return now - after[key] >= hold_ns
-
-
-SPEAKS_INTERVALS = 2  # the last data are younger: it speaks
 
 
 class Unheard(NamedTuple):

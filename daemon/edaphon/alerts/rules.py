@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from edaphon.alerts.look import (
+    SPEAKS_INTERVALS,
     ChannelState,
     Look,
     LookResult,
@@ -30,7 +31,6 @@ from edaphon.clock import DAY_NS, HOUR_NS
 
 SILENT_INTERVALS = 3  # without data for longer: silent
 NUMBERED_SILENT_INTERVALS = 6  # where frames carry a counter, and some are always missed
-SPEAKS_INTERVALS = 2  # the last data are younger: it speaks
 CODES = 2  # a single failure code wakes nobody
 CODES_WITHIN_NS, CODES_WITHIN_INTERVALS = 6 * HOUR_NS, 3
 NO_CODE_NS, NO_CODE_INTERVALS = 6 * HOUR_NS, 6
