@@ -9,7 +9,6 @@ from edaphon.toml_input.lines import did_you_mean, refusal
 from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
-from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit, conversion
 from edaphon_drivers.sheets import Output
@@ -265,10 +264,8 @@ def _gives(step: Calibration) -> str:
     known = find_curve(step.curve) if step.curve in curve_names() else None
     own = (known.to_unit, known.from_unit) if known is not None else (None, None)
     unit = step.to_unit or own[0] or step.from_unit or own[1] or ""
-    try:
-        return canonical(unit) if unit else ""
-    except CalibrationError:  # reported at its own place
-        return unit
+    is_unit = unit and not refusal(canonical, unit)  # else it is reported at its own place
+    return canonical(unit) if is_unit else unit
 
 
 def _unit(new: NewFacts, check: FieldCheck) -> Iterator[Found]:

@@ -17,12 +17,11 @@ from edaphon.facts.model import (
     Horizon,
     Sensor,
 )
-from edaphon.toml_input.lines import ConfigError, expected_only, refusal
+from edaphon.toml_input.lines import ConfigError, refusal
 from edaphon.toml_input.values import is_hash, read_bytes
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.checks import find_check, prepare_check
 from edaphon_calibration.curves import curve_names, find_curve
-from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit
 from edaphon_drivers.sheets import Output
@@ -196,14 +195,13 @@ def _channel(channel: ChannelFact) -> Iterator[Found]:
     if problem := refusal(check_unit, channel.unit, channel.quantity):
         yield channel, "unit", f'"{channel.unit}" does not fit', problem
     for name, limits in channel.limits().items():
-        try:
-            if not find_check(name).of_person:
-                came = f"{name} has limits of its own kind"
-                yield channel, "checks", came, "leave it out: it counts for every channel"
-                continue
-            prepare_check(find_check(name), limits)
-        except CalibrationError as error:
-            yield channel, "checks", f'"{name}" does not fit', expected_only(error)
+        if problem := refusal(find_check, name):
+            yield channel, "checks", f'"{name}" does not fit', problem
+        elif not find_check(name).of_person:
+            came = f"{name} has limits of its own kind"
+            yield channel, "checks", came, "leave it out: it counts for every channel"
+        elif problem := refusal(prepare_check, find_check(name), limits):
+            yield channel, "checks", f'"{name}" does not fit', problem
 
 
 LARGEST_BYTES = 4_000_000

@@ -20,6 +20,8 @@ from edaphon.alerts.receivers import (
 from edaphon.config.rules import Parts
 from edaphon.network.requests import Deadline, Secrets
 from edaphon.toml_input.values import Secret, Table, wrong
+from edaphon_drivers.faults import Fault, Refused
+from edaphon_drivers.gsm import WrongPin, send_text
 from edaphon_drivers.talk import Ask, Talk, is_ended
 
 if TYPE_CHECKING:
@@ -79,8 +81,6 @@ class Sms(Receiver):
         self._taken.deliver(message, lambda: self._attempt(message, pin))
 
     def _attempt(self, message: Message, pin: str) -> Problem:
-        from edaphon_drivers.faults import Fault
-        from edaphon_drivers.gsm import WrongPin
         from edaphon_drivers.links import SerialOptions
         from edaphon_drivers.links.serial import SerialLink
 
@@ -105,9 +105,6 @@ class Sms(Receiver):
         self, link: "SerialLink", message: Message, pin: str, deadline: Deadline
     ) -> Problem:
         """All numbers; one that is refused does not keep the others from it."""
-        from edaphon_drivers.faults import Refused as Never
-        from edaphon_drivers.gsm import WrongPin, send_text
-
         refused = []
         for number in self._settings.to:
             if number in self._taken.by:
@@ -117,7 +114,7 @@ class Sms(Receiver):
                 self._taken.by.add(number)
             except WrongPin:
                 raise
-            except Never as fault:
+            except Refused as fault:
                 refused.append(f"{number}: {Secrets(pin).hide(str(fault))}")
             except TimeoutError:
                 return SendLater(f"the modem at {link.name} was not done within {WHOLE_S:g} s")
