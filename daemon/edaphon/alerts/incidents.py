@@ -12,7 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from edaphon.alerts.book import Book, acknowledged
 from edaphon.alerts.look import (
@@ -503,7 +502,7 @@ def _key(incident: Incident) -> Key:
     return incident.cause, group(incident.what)
 
 
-def _what(cause: Cause) -> dict[str, Any]:
+def _what(cause: Cause) -> dict[str, object]:
     numbers = dict(cause.numbers)
     return {"what": cause.what.value, "severity": cause.severity.value, "numbers": numbers}
 

@@ -1,15 +1,13 @@
 """The texts of one language: how it writes numbers, times, names, and nodes with their wiring."""
 
 import string
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from edaphon.alerts.model import Node, NodeKind
+from edaphon.toml_input.lines import data_of
 from edaphon_drivers.sheets import Sheet, Sheets, UnknownModel
 
 LANGUAGES = ("en", "de")
@@ -151,17 +149,11 @@ class Language:
         return str(forms["place"].format(parts=parts)) if parts else ""
 
 
-@cache
-def _table(language: str) -> Mapping[str, Any]:
-    text = (files("edaphon.alerts") / "texts" / f"{language}.toml").read_text("utf-8")
-    return tomllib.loads(text)
-
-
 def load_language(language: str, offset_s: int, now_ns: int) -> Language:
     """Raises ValueError for a language without texts."""
     if language not in LANGUAGES:
         raise ValueError(f"expected one of {', '.join(LANGUAGES)}, got {language!r}")
-    return Language(_table(language), offset_s, now_ns)
+    return Language(data_of("edaphon.alerts", f"texts/{language}"), offset_s, now_ns)
 
 
 _DEEPEST = 16  # a tree whose parents go in a circle ends

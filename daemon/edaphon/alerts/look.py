@@ -1,7 +1,6 @@
 """A look at a situation: what rules ask of it, and how verdicts become conditions after a hold."""
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -309,7 +308,7 @@ def _back(
     verdicts: Iterable[Verdict],
     before: LookResult,
     mending: Mapping[Key, int],
-    ill: AbstractSet[Key],
+    ill: Set[Key],
 ) -> Iterator[tuple[Key, int]]:
     """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
     for one in verdicts:

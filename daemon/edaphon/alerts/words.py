@@ -8,8 +8,6 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
-from math import floor
 from statistics import median_low
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -85,7 +83,7 @@ def _written(lang: Language, name: str, value: Any) -> str:
         case "moment":
             return lang.moment(int(value))
         case "volts":
-            volts = floor(float(value) * 100 + 1e-6) / 100
+            volts = (float(value) * 100 + 1e-6) // 1 / 100  # rounded down
             return lang.number(volts, 1 if f"{volts:.2f}".endswith("0") else 2)
         case "days":
             return lang.number(float(value), 0 if float(value) >= 10 else 1)
@@ -181,7 +179,8 @@ def fitted(names: Sequence[Mapping[str, str]], first: Sequence[str], second: Seq
 def _lines(
     names: Sequence[Mapping[str, str]], first: Sequence[str], second: Sequence[str]
 ) -> Iterator[str]:
-    choices = product(range(len(first)), range(len(names)), range(len(second)))
+    lengths = range(len(first)), range(len(names)), range(len(second))
+    choices = [(one, n, two) for one in lengths[0] for n in lengths[1] for two in lengths[2]]
     for one, n, two in sorted(choices, key=sum):  # of equals the first: the site stays longest
         lines = [gsm(chosen(first[one], names[n])), gsm(chosen(second[two], names[n]))]
         if all(lines):

@@ -12,7 +12,6 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from edaphon.clock import DAY_NS
 from edaphon.toml_input.values import AbsolutePath, Duration, Id, Secret, Table, wrong
 from edaphon_drivers import json_message
-from edaphon_drivers.json_message import TimeFormat
 from edaphon_drivers.registry import CODECS, ENGINES, ENVELOPES, completed
 from edaphon_drivers.sheets import Output, Sheet, Sheets, sheet_package
 
@@ -69,10 +68,10 @@ class FileSource(Table):
 
 
 _TIME_FORMATS = {
-    "epoch_s": TimeFormat.S,
-    "epoch_ms": TimeFormat.MS,
-    "epoch_ns": TimeFormat.NS,
-    "rfc3339": TimeFormat.RFC3339,
+    "epoch_s": json_message.TimeFormat.S,
+    "epoch_ms": json_message.TimeFormat.MS,
+    "epoch_ns": json_message.TimeFormat.NS,
+    "rfc3339": json_message.TimeFormat.RFC3339,
 }
 
 

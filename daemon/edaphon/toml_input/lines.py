@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, time
 from functools import cache
 from importlib.resources import files
-from numbers import Real
-from typing import Any, Final, NamedTuple, ParamSpec, Self
+from typing import Any, Final, NamedTuple, ParamSpec, Self, SupportsFloat
 
 from edaphon.printer import visible
 from edaphon_calibration.errors import CalibrationError
@@ -72,7 +71,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if len(word) > _LONG_WORD:
         return one_of(names)
     folded = {name.casefold(): name for name in names}
-    meant = _quantities_meant().get(re.sub(r"[\s_-]+", " ", word.casefold()).strip())
+    meant = data_of("edaphon.toml_input", "meant").get(
+        re.sub(r"[\s_-]+", " ", word.casefold()).strip()
+    )
     if meant in names:
         return f"did you mean {meant}?"
     near = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
@@ -80,8 +81,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 @cache
-def _quantities_meant() -> dict[str, str]:
-    return tomllib.loads((files("edaphon.toml_input") / "meant.toml").read_text("utf-8"))
+def data_of(package: str, name: str) -> dict[str, Any]:
+    """The data that a package keeps in `NAME.toml`, read once; {} where it has no such file."""
+    file = files(package) / f"{name}.toml"
+    return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 P = ParamSpec("P")
@@ -489,7 +492,7 @@ def toml_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, date | time):
         return value.isoformat()
-    if isinstance(value, int) or not isinstance(value, Real):
+    if isinstance(value, int) or not isinstance(value, SupportsFloat):
         return str(value)
     return repr(float(value))
 

@@ -1,12 +1,9 @@
 """From a table and its model to complaints with a line, and to what would be right."""
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -19,6 +16,7 @@ from edaphon.toml_input.lines import (
     ConfigError,
     Document,
     Place,
+    data_of,
     did_you_mean,
     toml_value,
     with_point,
@@ -159,19 +157,13 @@ class KeyText(NamedTuple):
 def key_text(model: type[BaseModel], key: str) -> KeyText:
     """From the `keys.toml` of the model's package, else from the field itself."""
     for kind in model.__mro__[:-2]:
-        own = _keys_file(kind.__module__.rpartition(".")[0]).get(kind.__name__, {})
+        package = kind.__module__.rpartition(".")[0]
+        own = data_of(package, "keys").get(kind.__name__, {}) if package else {}
         if key in own:
             stated, *examples = own[key]
             return KeyText(stated, tuple(examples))
     info = dict(_fields(model))[key]
     return KeyText(info.description or "", tuple(info.examples or ()))
-
-
-@cache
-def _keys_file(package: str) -> dict[str, dict[str, list[Any]]]:
-    """By class and key, what the key means and an example; {} for a package without the file."""
-    file = files(package) / "keys.toml" if package else None
-    return tomllib.loads(file.read_text("utf-8")) if file and file.is_file() else {}
 
 
 def _model_of(kind: Any, inside: Place, row: Any) -> type[BaseModel] | None:

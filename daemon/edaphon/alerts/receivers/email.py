@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as MAIL_POLICY
-from email.utils import format_datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -229,7 +228,7 @@ def mail(message: Message, settings: EmailSettings, context: Context) -> EmailMe
         found["In-Reply-To"] = found["References"] = first
     found["From"], found["To"] = settings.sender, ", ".join(settings.to)
     found["Subject"] = " ".join(sendable(message.title).split())
-    found["Date"] = format_datetime(datetime.fromtimestamp(message.time_ns // 10**9, UTC))
+    found["Date"] = datetime.fromtimestamp(message.time_ns // 10**9, UTC)
     found["Auto-Submitted"] = "auto-generated"
     found.set_content(sendable(message.text), charset="utf-8")
     return found

@@ -5,10 +5,8 @@ References: RFC 9110, section 15. How the services are asked is in `templates.to
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from importlib.resources import files
 from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
@@ -28,7 +26,7 @@ from edaphon.alerts.receivers import (
 )
 from edaphon.config.rules import Parts
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, is_loopback, wait_s
-from edaphon.toml_input.lines import did_you_mean
+from edaphon.toml_input.lines import data_of, did_you_mean
 from edaphon.toml_input.values import (
     AbsolutePath,
     Secret,
@@ -60,9 +58,8 @@ class Template(Table):
     signals: Mapping[Occasion, str] = {}
 
 
-_FILE = files("edaphon.alerts.receivers") / "templates.toml"
 TEMPLATES = TypeAdapter(Mapping[str, Template]).validate_python(
-    {"": {}} | tomllib.loads(_FILE.read_text("utf-8"))
+    {"": {}} | data_of("edaphon.alerts.receivers", "templates")
 )
 
 
