@@ -115,6 +115,48 @@ class QualityReport:
         return pandas.DataFrame({**own, "reason": list(self.reason)}, index=index)
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why values of a channel are doubtful: the tests, and since when [UTC ns]."""
+
+    since_ns: int
+    tests: tuple[str, ...]
+    shared_with: str | None = None  # the second probe, where only a comparison with it failed
+
+    @property
+    def text(self) -> str:
+        names = ", ".join(self.tests)
+        return names if self.shared_with is None else f"{names}, against {self.shared_with}"
+
+
+_LASTING = {"flat", "noise", "rail", "offset", "range", "temperature_sensitivity"}
+_LASTING |= {"replicate", "drift", "amplitude", "rise_without_water"}
+_SHORT = {"spike_single", "spike_mad", "sentinel"}
+_OF_TWO = {"replicate", "drift"}
+_LONG_S, _LEAST = 3600.0, 3  # what lasts for an hour, or comes three times, is no chance
+
+
+def doubt_of(report: QualityReport) -> Doubt | None:
+    """Whether so many rows fail that somebody should look; one odd value is no reason."""
+    rows: dict[str, list[int]] = {}
+    for row, reason in enumerate(report.reason):
+        for test in reason.split("; ") if reason else ():
+            rows.setdefault(test, []).append(row)
+    interval_s = _interval_s(report.time_ns / SECOND_NS)
+    lasting = max(_LEAST, round(_LONG_S / interval_s))
+    found = {
+        test: own
+        for test, own in rows.items()
+        if (test in _LASTING and len(own) >= lasting) or (test in _SHORT and len(own) >= _LEAST)
+    }
+    if not found:
+        return None
+    tests = tuple(sorted(found, key=lambda test: (-len(found[test]), test)))
+    first = min(own[0] for own in found.values())
+    of_two = set(tests) <= _OF_TWO
+    return Doubt(int(report.time_ns[first]), tests, report.context.replicate if of_two else None)
+
+
 def quality_of(
     knowledge: Knowledge,
     id: str,

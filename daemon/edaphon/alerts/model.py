@@ -95,6 +95,7 @@ class What(StrEnum):
     CALIBRATION_ENDS = "calibration ends"
     PART_FAILS = "part fails"  # of the service itself
     RECEIVER_REFUSES = "receiver refuses"
+    DOUBTFUL_VALUES = "doubtful values"  # a channel's values fail tests with their context
     FLOOD = "flood"  # more comes than is kept of a source, or of strangers at a broker
 
 
@@ -257,6 +258,7 @@ HOLDS: Mapping[What, Hold] = {
     What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS),
     What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
     What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS),
+    What.DOUBTFUL_VALUES: Hold(DOUBTFUL, 0, HOUR_NS),
     What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS),
 }
 
@@ -270,6 +272,7 @@ ENDS_BY_ABSENCE = frozenset(
         What.WRONG_SENSOR,
         What.CALIBRATION_ENDS,
         What.RECEIVER_REFUSES,
+        What.DOUBTFUL_VALUES,
         What.FLOOD,
     }
 )

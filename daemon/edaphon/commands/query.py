@@ -180,8 +180,8 @@ def say(text: str) -> None:
 
 def settle(layout: Layout, _: Callable[[str], None]) -> None:
     """While no daemon answers: derive what a kill left underived."""
-    from edaphon.people import set_umask
     from edaphon.storage.access import Storage
+    from edaphon.storage.client import set_umask
     from edaphon.storage.offline import derive_the_rest
 
     set_umask()

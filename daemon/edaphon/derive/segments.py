@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.config import possible
-from edaphon.derive.calibrate import Chain, SecondInputSource, Segment, bounds_of
+from edaphon.derive.calibrate import Chain, SecondInputSource, Segment, bounds_of, possible
 from edaphon.derive.decode import Outputs
 from edaphon.facts import (
     Calibration,
