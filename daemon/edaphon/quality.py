@@ -22,6 +22,7 @@ from edaphon_calibration.units import conversion
 if TYPE_CHECKING:
     import pandas
 
+MOST_OF_CONTEXT = 500_000  # rows: a channel that is faster is no context
 BEFORE_NS, AFTER_NS = 30 * DAY_NS, DAY_NS  # rows around the asked ones that the tests may need
 _UNSET, _SUSPECT, _MISSING = 2, 3, 9  # flags
 _SHALLOW_CM = 30.0  # down to it others move when one should
@@ -164,10 +165,14 @@ def quality_of(
     end_ns: int,
     read: ReadRows,
     rules: RuleSet | None = None,
+    before_ns: int = BEFORE_NS,
 ) -> QualityReport:
-    """The tests of the rows from `start_ns` until before `end_ns` [UTC ns]; raises KeyError."""
+    """The tests of the rows from `start_ns` until before `end_ns` [UTC ns]; raises KeyError.
+
+    `before_ns` is how far tests with memory look back.
+    """
     channels = {one: knowledge.channel(one, "") for one in knowledge.channels}
-    own = _joined(read(id, start_ns - BEFORE_NS, end_ns + AFTER_NS)) or _nothing(id)
+    own = _joined(read(id, start_ns - before_ns, end_ns + AFTER_NS)) or _nothing(id)
     first, last = (int(own.time_ns[at]) if len(own) else 0 for at in (0, -1))
     rules = rules or usual_rules()
     evidence = _Evidence(knowledge, channels, read, first - DAY_NS, last + DAY_NS, rules)
@@ -195,7 +200,7 @@ class _Evidence:
 
     def run(self, id: str) -> Observations | None:
         if id not in self.found:
-            self.found[id] = _joined(self.read(id, self.start_ns, self.end_ns))
+            self.found[id] = _joined(self.read(id, self.start_ns, self.end_ns), MOST_OF_CONTEXT)
         return self.found[id]
 
     def rows(self, id: str | None) -> Rows | None:
@@ -325,9 +330,14 @@ def _depth(channel: Channel) -> float:
     return float(channel.depth_cm) if channel.depth_cm else 0.0
 
 
-def _joined(runs: Iterable[Observations]) -> Observations | None:
-    """One run of all, whatever their derivations; None without a row."""
-    found = [replace(run, derivation="") for run in runs if len(run)]
+def _joined(runs: Iterable[Observations], most: int | None = None) -> Observations | None:
+    """One run of all, whatever their derivations; None without a row, or with more than `most`."""
+    found: list[Observations] = []
+    for run in runs:
+        if len(run):
+            found.append(replace(run, derivation=""))
+        if most is not None and sum(map(len, found)) > most:
+            return None
     return Observations.concat(found) if found else None
 
 
