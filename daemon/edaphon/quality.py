@@ -13,7 +13,7 @@ import numpy as np
 from edaphon.clock import DAY_NS, SECOND_NS, instant_text
 from edaphon.facts import Horizon, Knowledge
 from edaphon.model import Channel, Float, Int, Observations, Small
-from edaphon.tables import Times
+from edaphon.tables import FLAGS, Times
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.quality.judge import TESTS, Case, Context, Judged, Rows, judge
 from edaphon_calibration.quality.rules import RuleSet, usual_rules
@@ -92,16 +92,20 @@ class QualityReport:
                     }
                 start = row
 
+    def flags(self) -> dict[int, int]:
+        """How many rows have each flag."""
+        counts = np.bincount(self.flag, minlength=10)
+        return {flag: int(counts[flag]) for flag in FLAGS}
+
     def as_json(self) -> dict[str, Any]:
         """Counts and spans, for a program."""
-        flags = np.bincount(self.flag, minlength=10)
         return {
             "channel": self.channel.id,
             "rules": self.rules,
             "context": self.context.named(),
             "horizon": self.horizon.id if self.horizon else None,
             "rows": len(self.time_ns),
-            "flags": {str(flag): int(flags[flag]) for flag in (1, 2, 3, 4, 9)},
+            "flags": {str(flag): n for flag, n in self.flags().items()},
             "evaluated": dict(self.evaluated),
             "failed": dict(self.failed),
             "spans": list(self.spans()),
