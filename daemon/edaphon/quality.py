@@ -4,16 +4,17 @@ Context channels are found by facts: the same depth of the same profile, else of
 of the plot, else of the site. Nothing is written: the answer is made of the rows that are there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edaphon.clock import DAY_NS, SECOND_NS, instant_text
-from edaphon.facts import Horizon, Knowledge
+from edaphon.facts import Horizon, Knowledge, Mark
 from edaphon.model import Channel, Float, Int, Observations, Small
 from edaphon.tables import FLAGS, Times
+from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.quality.judge import TESTS, Case, Context, Judged, Rows, judge
 from edaphon_calibration.quality.rules import RuleSet, usual_rules
@@ -141,12 +142,16 @@ _OF_TWO = {"replicate", "drift"}
 _LONG_S, _LEAST = 3600.0, 3  # what lasts for an hour, or comes three times, is no chance
 
 
-def doubt_of(report: QualityReport) -> Doubt | None:
-    """Whether so many rows fail that somebody should look; one odd value is no reason."""
+def doubt_of(report: QualityReport, known: Sequence[Mark] = ()) -> Doubt | None:
+    """Whether so many rows fail that somebody should look; one odd value is no reason.
+
+    What a person has marked already (`known`), a visit too, is nothing new.
+    """
     rows: dict[str, list[int]] = {}
     for row, reason in enumerate(report.reason):
-        for test in reason.split("; ") if reason else ():
-            rows.setdefault(test, []).append(row)
+        if reason and not any(mark.covers(int(report.time_ns[row])) for mark in known):
+            for test in reason.split("; "):
+                rows.setdefault(test, []).append(row)
     interval_s = _interval_s(report.time_ns / SECOND_NS)
     lasting = max(_LEAST, round(_LONG_S / interval_s))
     found = {
@@ -213,8 +218,11 @@ class _Evidence:
         if run is None or id is None:
             return None
         channel = self.channels[id]
-        to_canonical = conversion(channel.unit, quantity(channel.quantity).unit)
-        value = np.where(run.flag == _MISSING, np.nan, to_canonical.apply(run.value))
+        try:
+            value = conversion(channel.unit, quantity(channel.quantity).unit).apply(run.value)
+        except CalibrationError:  # no unit of that quantity: nothing can be tested
+            value = np.full(len(run), np.nan)
+        value = np.where(run.flag == _MISSING, np.nan, value)
         return Rows((run.time_ns - self.start_ns) / SECOND_NS, value)
 
     def sound_rows(self, id: str | None) -> Rows | None:

@@ -68,7 +68,8 @@ class DoubtfulChannels:
                 continue
             before_ns = min(BEFORE_NS, MOST_ROWS * DAY_NS // rows)
             span = now_ns - DAY_NS, now_ns
-            doubt = doubt_of(quality_of(knowledge, id, *span, read, before_ns=before_ns))
+            report = quality_of(knowledge, id, *span, read, before_ns=before_ns)
+            doubt = doubt_of(report, [mark for mark in knowledge.marks if id in mark.channels])
             # Of two probes that differ nobody knows which is right: one message names both.
             if doubt is not None and not (doubt.shared_with and doubt.shared_with in found):
                 found[id] = doubt.since_ns, doubt.text

@@ -12,6 +12,7 @@ from tests.daemon.commands.test_visit import FACTS
 from tests.stories.station import Station
 
 from edaphon.alerts.model import What
+from edaphon.facts import Mark
 from edaphon.quality import doubt_of
 from edaphon.service.process import running
 
@@ -38,6 +39,18 @@ def test_a_stuck_sensor_is_doubtful_since_it_is_stuck() -> None:
     assert doubt.tests[0] == "flat"
     assert doubt.since_ns == pytest.approx(200 * ROW_NS, abs=2 * ROW_NS)
     assert doubt.text.startswith("flat")
+
+
+def test_what_a_person_has_marked_is_nothing_new() -> None:
+    values = daily(432)
+    values[200:300] = values[200]
+    report = thermometer(values).report("t")
+    begin, end = (f"{np.datetime64(row * 600, 's')}Z" for row in (199, 301))
+    mark = {"id": "m", "channels": ["t"], "cause": "logger hung", "flag": 4, "who": "K. Berg"}
+    whole = Mark.model_validate({**mark, "from": begin, "to": end})
+    assert doubt_of(report, [whole]) is None
+    part = Mark.model_validate({**mark, "from": begin, "to": f"{np.datetime64(250 * 600, 's')}Z"})
+    assert doubt_of(report, [part]) is not None
 
 
 @pytest.mark.parametrize(("spikes", "doubtful"), [(1, False), (2, False), (3, True)])
