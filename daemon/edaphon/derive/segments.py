@@ -1,4 +1,4 @@
-"""Segments: stretches of one deployment in which one derivation holds, named by what decides."""
+"""Segments: which calibration, curve and checks hold for one deployment, from when to when."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
