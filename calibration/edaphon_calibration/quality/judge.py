@@ -216,7 +216,7 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judged:
 
 
 def _worse(flag: Small, effect: Small) -> Small:
-    """The worse of two; NOT_EVALUATED and 0 (no effect) are worse than nothing."""
+    """The worse of `flag` and `effect`; no effect (0) or a missing value changes nothing."""
     return np.where((effect == 0) | (flag == Flag.MISSING), flag, np.maximum(flag, effect))
 
 
@@ -421,14 +421,19 @@ def _offset(case: Case, p: Parameters) -> tuple[Small, Small]:
     return result, _all(case, Flag.SUSPECT)
 
 
-def _replicate(case: Case, p: Parameters) -> tuple[Small, Small]:
-    other = case.context.replicate
-    if other is None:
-        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
+def _daily_pair(case: Case, other: Rows) -> tuple[Float, Float, Float]:
+    """Days, and daily medians of both channels, of rows where both measure, unfrozen."""
     warm = np.where(case.frozen == FAILS, np.nan, case.good)
     both = np.where(np.isfinite(warm), other.at(case.time_s), np.nan)
     day, own, _, _ = case.daily(np.where(np.isfinite(both), warm, np.nan))
     _, there, _, _ = case.daily(both)
+    return day, own, there
+
+
+def _replicate(case: Case, p: Parameters) -> tuple[Small, Small]:
+    if case.context.replicate is None:
+        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
+    day, own, there = _daily_pair(case, case.context.replicate)
     return case.of_days(day, days.replicate(own, there, _number(p, "least"))), _all(
         case, Flag.SUSPECT
     )
@@ -458,13 +463,9 @@ def _in_curtain(low: Float, high: Float) -> Bools:
 
 
 def _drift(case: Case, p: Parameters) -> tuple[Small, Small]:
-    other = case.context.replicate
-    if other is None:
+    if case.context.replicate is None:
         return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
-    warm = np.where(case.frozen == FAILS, np.nan, case.good)
-    both = np.where(np.isfinite(warm), other.at(case.time_s), np.nan)
-    day, own, _, _ = case.daily(np.where(np.isfinite(both), warm, np.nan))
-    _, there, _, _ = case.daily(both)
+    day, own, there = _daily_pair(case, case.context.replicate)
     return case.of_days(day, days.drift(own - there, _number(p, "limit_per_day"))), _all(
         case, Flag.SUSPECT
     )
