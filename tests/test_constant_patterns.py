@@ -36,7 +36,6 @@ MADE = {
     "edaphon_drivers/ascii/lines.py": "a sheet's order of date and time, its other signs escaped",
     "edaphon_drivers/files/clock.py": "a sheet's format of time, its other signs escaped",
     "edaphon_drivers/sdi12/engine.py": "the letters of a kind of command, a table of constants",
-    "edaphon_drivers/simulators/modem.py": "the commands of a simulated modem",
 }
 
 

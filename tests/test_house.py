@@ -20,12 +20,12 @@ from tests.house import (
 )
 
 # What was measured last: whoever makes a number smaller lowers it here.
-FILES = 280  # the aim
-LINES = 72_510  # 70,230 without quality tests and means; the aim was 67,178
+FILES = 278
+LINES = 72_400  # 70,230 without quality tests and means; the aim was 67,178
 LONGEST_FILE = 550
-IMPORTS = {"edaphon": 2584, "edaphon_drivers": 525, "edaphon_calibration": 200}  # statements
+IMPORTS = {"edaphon": 2584, "edaphon_drivers": 510, "edaphon_calibration": 200}  # statements
 # A file that takes another one in has more of them, while there are fewer in all: decision 0035.
-IMPORTS_PER_FILE = {"edaphon": 14.6, "edaphon_drivers": 7.5, "edaphon_calibration": 6.0}  # aim: 7.0
+IMPORTS_PER_FILE = {"edaphon": 14.6, "edaphon_drivers": 7.6, "edaphon_calibration": 6.0}  # aim: 7.0
 
 FUNCTION_MEDIAN, FUNCTION_P95, LONGEST_FUNCTION = 6, 24, 60
 DOUBLE_CLASSES = 0

@@ -4,16 +4,17 @@ Context channels are found by facts: the same depth of the same profile, else of
 of the plot, else of the site. Nothing is written: the answer is made of the rows that are there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edaphon.clock import DAY_NS, SECOND_NS, instant_text
-from edaphon.facts import Horizon, Knowledge
+from edaphon.facts import Horizon, Knowledge, Mark
 from edaphon.model import Channel, Float, Int, Observations, Small
-from edaphon.tables import Times
+from edaphon.tables import FLAGS, Times
+from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.quality.judge import TESTS, Case, Context, Judged, Rows, judge
 from edaphon_calibration.quality.rules import RuleSet, usual_rules
@@ -22,6 +23,7 @@ from edaphon_calibration.units import conversion
 if TYPE_CHECKING:
     import pandas
 
+MOST_OF_CONTEXT = 500_000  # rows: a channel that is faster is no context
 BEFORE_NS, AFTER_NS = 30 * DAY_NS, DAY_NS  # rows around the asked ones that the tests may need
 _UNSET, _SUSPECT, _MISSING = 2, 3, 9  # flags
 _SHALLOW_CM = 30.0  # down to it others move when one should
@@ -91,16 +93,20 @@ class QualityReport:
                     }
                 start = row
 
+    def flags(self) -> dict[int, int]:
+        """How many rows have each flag."""
+        counts = np.bincount(self.flag, minlength=10)
+        return {flag: int(counts[flag]) for flag in FLAGS}
+
     def as_json(self) -> dict[str, Any]:
         """Counts and spans, for a program."""
-        flags = np.bincount(self.flag, minlength=10)
         return {
             "channel": self.channel.id,
             "rules": self.rules,
             "context": self.context.named(),
             "horizon": self.horizon.id if self.horizon else None,
             "rows": len(self.time_ns),
-            "flags": {str(flag): int(flags[flag]) for flag in (1, 2, 3, 4, 9)},
+            "flags": {str(flag): n for flag, n in self.flags().items()},
             "evaluated": dict(self.evaluated),
             "failed": dict(self.failed),
             "spans": list(self.spans()),
@@ -115,6 +121,52 @@ class QualityReport:
         return pandas.DataFrame({**own, "reason": list(self.reason)}, index=index)
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why values of a channel are doubtful: the tests, and since when [UTC ns]."""
+
+    since_ns: int
+    tests: tuple[str, ...]
+    shared_with: str | None = None  # the second probe, where only a comparison with it failed
+
+    @property
+    def text(self) -> str:
+        names = ", ".join(self.tests)
+        return names if self.shared_with is None else f"{names}, against {self.shared_with}"
+
+
+_LASTING = {"flat", "noise", "rail", "offset", "range", "temperature_sensitivity"}
+_LASTING |= {"replicate", "drift", "amplitude", "rise_without_water"}
+_SHORT = {"spike_single", "spike_mad", "sentinel"}
+_OF_TWO = {"replicate", "drift"}
+_LONG_S, _LEAST = 3600.0, 3  # what lasts for an hour, or comes three times, is no chance
+
+
+def doubt_of(report: QualityReport, known: Sequence[Mark] = ()) -> Doubt | None:
+    """Whether so many rows fail that somebody should look; one odd value is no reason.
+
+    What a person has marked already (`known`), a visit too, is nothing new.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, reason in enumerate(report.reason):
+        if reason and not any(mark.covers(int(report.time_ns[row])) for mark in known):
+            for test in reason.split("; "):
+                rows.setdefault(test, []).append(row)
+    interval_s = _interval_s(report.time_ns / SECOND_NS)
+    lasting = max(_LEAST, round(_LONG_S / interval_s))
+    found = {
+        test: own
+        for test, own in rows.items()
+        if (test in _LASTING and len(own) >= lasting) or (test in _SHORT and len(own) >= _LEAST)
+    }
+    if not found:
+        return None
+    tests = tuple(sorted(found, key=lambda test: (-len(found[test]), test)))
+    first = min(own[0] for own in found.values())
+    of_two = set(tests) <= _OF_TWO
+    return Doubt(int(report.time_ns[first]), tests, report.context.replicate if of_two else None)
+
+
 def quality_of(
     knowledge: Knowledge,
     id: str,
@@ -122,10 +174,14 @@ def quality_of(
     end_ns: int,
     read: ReadRows,
     rules: RuleSet | None = None,
+    before_ns: int = BEFORE_NS,
 ) -> QualityReport:
-    """The tests of the rows from `start_ns` until before `end_ns` [UTC ns]; raises KeyError."""
+    """The tests of the rows from `start_ns` until before `end_ns` [UTC ns]; raises KeyError.
+
+    `before_ns` is how far tests with memory look back.
+    """
     channels = {one: knowledge.channel(one, "") for one in knowledge.channels}
-    own = _joined(read(id, start_ns - BEFORE_NS, end_ns + AFTER_NS)) or _nothing(id)
+    own = _joined(read(id, start_ns - before_ns, end_ns + AFTER_NS)) or _nothing(id)
     first, last = (int(own.time_ns[at]) if len(own) else 0 for at in (0, -1))
     rules = rules or usual_rules()
     evidence = _Evidence(knowledge, channels, read, first - DAY_NS, last + DAY_NS, rules)
@@ -153,7 +209,7 @@ class _Evidence:
 
     def run(self, id: str) -> Observations | None:
         if id not in self.found:
-            self.found[id] = _joined(self.read(id, self.start_ns, self.end_ns))
+            self.found[id] = _joined(self.read(id, self.start_ns, self.end_ns), MOST_OF_CONTEXT)
         return self.found[id]
 
     def rows(self, id: str | None) -> Rows | None:
@@ -162,8 +218,11 @@ class _Evidence:
         if run is None or id is None:
             return None
         channel = self.channels[id]
-        to_canonical = conversion(channel.unit, quantity(channel.quantity).unit)
-        value = np.where(run.flag == _MISSING, np.nan, to_canonical.apply(run.value))
+        try:
+            value = conversion(channel.unit, quantity(channel.quantity).unit).apply(run.value)
+        except CalibrationError:  # no unit of that quantity: nothing can be tested
+            value = np.full(len(run), np.nan)
+        value = np.where(run.flag == _MISSING, np.nan, value)
         return Rows((run.time_ns - self.start_ns) / SECOND_NS, value)
 
     def sound_rows(self, id: str | None) -> Rows | None:
@@ -283,9 +342,14 @@ def _depth(channel: Channel) -> float:
     return float(channel.depth_cm) if channel.depth_cm else 0.0
 
 
-def _joined(runs: Iterable[Observations]) -> Observations | None:
-    """One run of all, whatever their derivations; None without a row."""
-    found = [replace(run, derivation="") for run in runs if len(run)]
+def _joined(runs: Iterable[Observations], most: int | None = None) -> Observations | None:
+    """One run of all, whatever their derivations; None without a row, or with more than `most`."""
+    found: list[Observations] = []
+    for run in runs:
+        if len(run):
+            found.append(replace(run, derivation=""))
+        if most is not None and sum(map(len, found)) > most:
+            return None
     return Observations.concat(found) if found else None
 
 

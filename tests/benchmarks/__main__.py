@@ -14,7 +14,7 @@ from tests.benchmarks.figures import Figure, table
 
 NAMES = (
     "line", "latency", "start", "share", "disk", "catch_up", "rebuild", "recalibrate", "calibrate",
-    "decode", "scan_time", "query", "slow_server", "watching",
+    "decode", "scan_time", "query", "slow_server", "watching", "judging",
 )  # fmt: skip
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from tests.conformance.zoo_files import Play
 
+from edaphon.clock import DAY_NS
 from edaphon.facts import ChannelFact, Fact, Horizon, Knowledge, Pause, Profile, Visit
 from edaphon.facts import Plot as PlotFact
 from edaphon.model import EntryId, Int, Observations
-from edaphon.quality import QualityReport, quality_of
+from edaphon.quality import Doubt, QualityReport, ReadRows, doubt_of, quality_of
 from edaphon_calibration.quality.rules import usual_rules, usual_rules_with
 
 _SECOND_NS = 1_000_000_000
@@ -33,12 +34,29 @@ class Plot:
         self._facts.append(ChannelFact.model_validate(fact))
         self.columns[id] = np.array([float(cell) if cell else np.nan for cell in cells])
 
+    def doubts(self, end_ns: int) -> dict[str, Doubt]:
+        """The channels whose values of the day before are doubtful, by the rows until then."""
+        found = {}
+        for id in self.columns:
+            doubt = doubt_of(
+                quality_of(self._knowledge(), id, end_ns - DAY_NS, end_ns, self._until(end_ns))
+            )
+            if doubt is not None:
+                found[id] = doubt
+        return found
+
     def report(self, id: str, rules: str = "") -> QualityReport:
+        chosen = usual_rules_with(rules) if rules else usual_rules()
+        return quality_of(self._knowledge(), id, -(2**62), 2**62, self._read, chosen)
+
+    def _knowledge(self) -> Knowledge:
         knowledge = Knowledge()
         for n, fact in enumerate(self._facts, 1):
             knowledge = knowledge.learn(EntryId(1, n), fact)
-        chosen = usual_rules_with(rules) if rules else usual_rules()
-        return quality_of(knowledge, id, -(2**62), 2**62, self._read, chosen)
+        return knowledge
+
+    def _until(self, end_ns: int) -> ReadRows:
+        return lambda id, start, end: self._read(id, start, min(end, end_ns))
 
     def _read(self, id: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
         inside = (self.time_ns >= start_ns) & (self.time_ns < end_ns)

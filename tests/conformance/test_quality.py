@@ -13,6 +13,8 @@ from tests.conformance.quality_cases import Case, found
 from tests.conformance.quality_plots import Plot, plot_of_zoo
 from tests.conformance.zoo_files import plays_of, read_play
 
+from edaphon.clock import DAY_NS
+
 HERE = Path(__file__).parent
 HOUR_NS = 3_600_000_000_000
 COLUMNS = {
@@ -114,3 +116,23 @@ def test_rows_of_a_fault_are_found_and_good_ones_are_left_alone(
         assert wrong <= 0.005 * good
     elif play.fault.number in FOUND_BY_ROWS:
         assert hits >= 0.9 * bad
+
+
+# Faults that a look at each day finds, and within how many days.
+FOUND_BY_DAYS = {"F03": 2, "F04": 2, "F05": 3, "F06": 2, "F09": 2, "F11": 2, "F18": 1, "F19": 1}
+
+
+@pytest.mark.parametrize(("site", "season", "scenario"), zoo())
+def test_a_look_at_each_day_finds_the_fault_and_reports_nothing_of_a_good_plot(
+    site: str, season: str, scenario: str
+) -> None:
+    play = read_play(HERE / "zoo_data", site, season, scenario)
+    plot, _ = plot_of_zoo(play)
+    if play.fault is None:
+        days = range(3, 29)
+        assert {day: found for day in days if (found := plot.doubts(day * DAY_NS))} == {}
+    elif play.fault.number in FOUND_BY_DAYS:
+        first = play.fault.first * play.site.interval_ns // DAY_NS + 1
+        days = range(first, first + FOUND_BY_DAYS[play.fault.number] + 1)
+        found = {id for day in days for id in plot.doubts(day * DAY_NS)}
+        assert found & set(play.fault.columns)

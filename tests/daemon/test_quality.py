@@ -42,6 +42,17 @@ def test_what_fails_is_listed_with_its_tests_and_nothing_is_written(station: Sta
     assert (station.storage / "series.sqlite").read_bytes() == before
 
 
+def test_all_channels_are_listed_with_what_failed_in_them(station: Station) -> None:
+    printed, _ = call(station, "quality", "--start", "2026-04-01")
+    lines = printed.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["ec25", "p-temp", "p-vwc"]
+    assert lines[1].startswith("p-temp: 5 rows: ")
+    assert {len(call_json(station, "quality", "--start", "2026-04-01"))} == {3}
+    two = call(station, "quality", "p-temp", "p-vwc")[0].splitlines()
+    assert len(two) == 2
+    assert "0 rows" in call(station, "quality")[0]  # of the last seven days
+
+
 def test_own_rules_stand_in_place_of_the_usual_ones(station: Station, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text(

@@ -26,6 +26,7 @@ from tests.conformance.labels import (
     mqtt_messages,
 )
 from tests.drivers.mutations import Decode, Sample, random_of
+from tests.simulated_files import SimulatedLogger, SimulatedRespirometer
 
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
@@ -40,7 +41,6 @@ from edaphon_drivers.registry import completed, engine
 from edaphon_drivers.sdi12.parse import measurement, spelled
 from edaphon_drivers.sheets import Command, Output, Sheet, load_sheet, model_names
 from edaphon_drivers.simulators import lorawan as simulated
-from edaphon_drivers.simulators.files import SimulatedLogger, SimulatedRespirometer
 from edaphon_drivers.simulators.plugged import SimulatedThermometers
 from edaphon_drivers.smart_home import decode_message
 from edaphon_drivers.talk import read_transcript

@@ -9,8 +9,7 @@ from datetime import datetime
 import pytest
 from tests.machine.debian import PERSON, Debian, bare_debian
 from tests.machine.guide import PAGES, Block, blocks, shells
-
-from edaphon_drivers.simulators.files import SimulatedRespirometer
+from tests.simulated_files import SimulatedRespirometer
 
 HOME = f"/home/{PERSON}"
 CODE = f"{HOME}/edaphon"

@@ -22,13 +22,13 @@ from tests.daemon.alerts.receivers.servers import Asked, FakeServer, fake_server
 from tests.daemon.commands.calling import call, call_plain, until
 from tests.daemon.web.served import served
 from tests.own_sheets import OWN_SHEETS
+from tests.simulated_files import SimulatedLogger
 from tests.stories.station import Station
 
 from edaphon.journal import read_only
 from edaphon.service.process import running
 from edaphon.storage.client import ask
 from edaphon.web import ControlView
-from edaphon_drivers.simulators.files import SimulatedLogger
 
 RUN = 6  # characters of a secret in a row that show it
 NAMES = (

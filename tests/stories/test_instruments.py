@@ -16,12 +16,12 @@ import paho.mqtt.client as mqtt
 import pytest
 from tests.own_sheets import OWN_SHEETS
 from tests.programs import Mosquitto, wait_until
+from tests.simulated_files import SimulatedLogger
 from tests.stories.sending import broker_table
 from tests.stories.station import Station
 from tests.switch import SwitchDevice
 
 from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
-from edaphon_drivers.simulators.files import SimulatedLogger
 from edaphon_drivers.simulators.modbus import SimulatedLine, SimulatedServer, Unit
 from edaphon_drivers.simulators.plugged import SimulatedThermometers
 

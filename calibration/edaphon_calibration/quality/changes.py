@@ -8,6 +8,7 @@ from edaphon_calibration.quality.results import MAX_GAP_S, UNKNOWN, beyond, last
 
 MAD_TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 _HOUR_S = 3600.0
+_AT_ONCE = 200_000  # numbers of windows in memory
 
 
 def rate(
@@ -56,7 +57,7 @@ def noise_of(value: Float, window: int = 36, need: int = 12) -> Float:
     spans = np.lib.stride_tricks.sliding_window_view(padded, window - 1)
     enough = np.flatnonzero(np.isfinite(spans).sum(axis=1) >= need)
     spread = np.full(len(value), np.nan)
-    for part in np.array_split(enough, len(enough) // 4096 + 1):
+    for part in np.array_split(enough, len(enough) * window // _AT_ONCE + 1):
         spread[part] = np.nanmedian(spans[part], axis=1) if len(part) else np.nan
     return np.asarray(MAD_TO_SIGMA * spread / np.sqrt(6))
 
@@ -159,7 +160,7 @@ def spike_mad(
     evaluated = np.isfinite(value) & has_after & (np.isfinite(spans[:, others]).sum(axis=1) >= need)
     at = np.flatnonzero(evaluated)
     least_of = np.broadcast_to(np.asarray(least, float), (size,))
-    for part in np.array_split(at, len(at) // 4096 + 1):
+    for part in np.array_split(at, len(at) * half // _AT_ONCE + 1):
         if len(part):
             around = spans[part][:, others]
             centre = np.nanmedian(around, axis=1)

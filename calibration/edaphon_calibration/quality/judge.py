@@ -28,6 +28,7 @@ from edaphon_calibration.quality.rules import Parameters, Rule
 _HOUR_S, _DAY_S = 3600.0, 86400.0
 _STALE_S = 3 * _HOUR_S  # context that is older says nothing
 _WATER_ACTS_S = 6 * _HOUR_S
+_MOST_TIMES = 10  # faster than a minute a window of rows stands for less time
 _ROW_S = 600.0  # what "a row" of a window of rows stands for
 _SEVERE_FLAT = 3  # windows
 _CURTAIN_SWING = 1.5  # degC in a day
@@ -168,8 +169,8 @@ class Case:
         return np.logical_or.reduce(held) if held else np.zeros(len(time), bool)
 
     def rows_of(self, rows: float) -> int:
-        """As many rows as stand for that many rows at 10 minutes."""
-        return int(rows * _ROW_S // self.interval_s)
+        """As many rows as stand for that many rows at 10 minutes; at most 10 times as many."""
+        return int(min(rows * _ROW_S // self.interval_s, rows * _MOST_TIMES))
 
     @cached_property
     def day(self) -> Float:
@@ -192,9 +193,8 @@ class Case:
         ).astype(np.int8)
 
 
-Evaluate = Callable[
-    [Case, Parameters], tuple[Small, Small]
-]  # the result, and the flag where it fails
+# The result of each row, and the flag that it gets where it fails.
+Evaluate = Callable[[Case, Parameters], tuple[Small, Small]]
 
 
 def judge(case: Case, rules: Mapping[str, Rule]) -> Judged:
@@ -216,12 +216,12 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judged:
 
 
 def _worse(flag: Small, effect: Small) -> Small:
-    """The worse of two; NOT_EVALUATED and 0 (no effect) are worse than nothing."""
+    """The worse of `flag` and `effect`; no effect (0) or a missing value changes nothing."""
     return np.where((effect == 0) | (flag == Flag.MISSING), flag, np.maximum(flag, effect))
 
 
-def _all(case: Case, flag: Flag) -> Small:
-    return np.full(len(case.time_s), flag, np.int8)
+def _all(case: Case, number: int) -> Small:
+    return np.full(len(case.time_s), number, np.int8)
 
 
 def _number(parameters: Parameters, name: str, default: float = np.nan) -> float:
@@ -298,7 +298,7 @@ def _spike_mad(case: Case, p: Parameters) -> tuple[Small, Small]:
         least = _number(p, "least_share") * np.abs(np.nan_to_num(case.number))
     need = max(int(_number(p, "need", 6)), 1)
     if half < 1:
-        return _all(case, cast(Flag, UNKNOWN)), _all(case, Flag.FAIL)
+        return _all(case, UNKNOWN), _all(case, Flag.FAIL)
     result = changes.spike_mad(case.number, half, _number(p, "k", 9.0), least, need)
     if case.context.rain is not None or case.context.temperature is not None:
         moved = (case.wet(_WATER_ACTS_S) == 1) | _thawed(case)
@@ -329,7 +329,7 @@ def _excused(case: Case, p: Parameters) -> Bools:
     if _number(p, "zero_curtain", 0.0) > 0:
         out = out | (np.abs(np.nan_to_num(case.good, nan=np.inf)) < _ZERO_CURTAIN)
     if np.isfinite(case.context.porosity):
-        out = out | (case.found.get("saturated", _all(case, cast(Flag, 0))) == FAILS)
+        out = out | (case.found.get("saturated", _all(case, PASSES)) == FAILS)
     return np.asarray(out)
 
 
@@ -352,7 +352,7 @@ def _moves(other: Rows, start_s: float, end_s: float) -> bool:
 def _noise(case: Case, p: Parameters) -> tuple[Small, Small]:
     window, need = case.rows_of(_number(p, "window", 36)), int(_number(p, "need", 12))
     if window < need:
-        return _all(case, cast(Flag, UNKNOWN)), _all(case, Flag.SUSPECT)
+        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
     limit: Float | float = _number(p, "limit")
     if "limit_share" in p:
         limit = _number(p, "limit_share") * np.abs(np.nan_to_num(case.good))
@@ -370,7 +370,7 @@ def _saturated(case: Case, p: Parameters) -> tuple[Small, Small]:
 
 
 def _no_response(case: Case, p: Parameters) -> tuple[Small, Small]:
-    out = _all(case, cast(Flag, UNKNOWN))
+    out = _all(case, UNKNOWN)
     if case.context.rain is not None and len(out):
         events = water.no_response(
             case.time_s, case.good, case.rain, case.temperature, case.context.porosity
@@ -421,14 +421,19 @@ def _offset(case: Case, p: Parameters) -> tuple[Small, Small]:
     return result, _all(case, Flag.SUSPECT)
 
 
-def _replicate(case: Case, p: Parameters) -> tuple[Small, Small]:
-    other = case.context.replicate
-    if other is None:
-        return _all(case, cast(Flag, UNKNOWN)), _all(case, Flag.SUSPECT)
+def _daily_pair(case: Case, other: Rows) -> tuple[Float, Float, Float]:
+    """Days, and daily medians of both channels, of rows where both measure, unfrozen."""
     warm = np.where(case.frozen == FAILS, np.nan, case.good)
     both = np.where(np.isfinite(warm), other.at(case.time_s), np.nan)
     day, own, _, _ = case.daily(np.where(np.isfinite(both), warm, np.nan))
     _, there, _, _ = case.daily(both)
+    return day, own, there
+
+
+def _replicate(case: Case, p: Parameters) -> tuple[Small, Small]:
+    if case.context.replicate is None:
+        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
+    day, own, there = _daily_pair(case, case.context.replicate)
     return case.of_days(day, days.replicate(own, there, _number(p, "least"))), _all(
         case, Flag.SUSPECT
     )
@@ -437,7 +442,7 @@ def _replicate(case: Case, p: Parameters) -> tuple[Small, Small]:
 def _amplitude(case: Case, p: Parameters) -> tuple[Small, Small]:
     above = case.context.above
     if above is None:
-        return _all(case, cast(Flag, UNKNOWN)), _all(case, Flag.SUSPECT)
+        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
     both = np.where(np.isfinite(case.good), above.at(case.time_s), np.nan)
     day, _, low, high = case.daily(np.where(np.isfinite(both), case.good, np.nan))
     _, _, low_above, high_above = case.daily(both)
@@ -458,13 +463,9 @@ def _in_curtain(low: Float, high: Float) -> Bools:
 
 
 def _drift(case: Case, p: Parameters) -> tuple[Small, Small]:
-    other = case.context.replicate
-    if other is None:
-        return _all(case, cast(Flag, UNKNOWN)), _all(case, Flag.SUSPECT)
-    warm = np.where(case.frozen == FAILS, np.nan, case.good)
-    both = np.where(np.isfinite(warm), other.at(case.time_s), np.nan)
-    day, own, _, _ = case.daily(np.where(np.isfinite(both), warm, np.nan))
-    _, there, _, _ = case.daily(both)
+    if case.context.replicate is None:
+        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
+    day, own, there = _daily_pair(case, case.context.replicate)
     return case.of_days(day, days.drift(own - there, _number(p, "limit_per_day"))), _all(
         case, Flag.SUSPECT
     )

@@ -1,4 +1,4 @@
-"""The one owner of a link: holds many talks on it, one for each address, and never mixes them.
+"""The one owner of a line: holds many talks on it, mixes none, and opens a lost port again.
 
 A talk keeps the line from what it asks until it ends or pauses without holding the bus; then the
 others may talk. Bytes that nobody asked for are thrown away before the next question and counted.

@@ -89,6 +89,7 @@ class Situation:
 
     `down` are ports and brokers that can't be used: node -> (since UTC ns, why). `failing` are
     parts of the service: name -> why. `losses` are journal losses that nobody has noted yet.
+    `doubtful` are channels whose values fail tests: node -> (since UTC ns, the tests).
     `floods` go on: node of the source or broker -> (since UTC ns, items) that were not kept.
     """
 
@@ -111,6 +112,7 @@ class Situation:
     disk_days: float | None = None
     journal_fails: str = ""
     losses: tuple[str, ...] = ()
+    doubtful: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     floods: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 

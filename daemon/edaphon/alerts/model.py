@@ -95,6 +95,7 @@ class What(StrEnum):
     CALIBRATION_ENDS = "calibration ends"
     PART_FAILS = "part fails"  # of the service itself
     RECEIVER_REFUSES = "receiver refuses"
+    DOUBTFUL_VALUES = "doubtful values"  # a channel's values fail tests with their context
     FLOOD = "flood"  # more comes than is kept of a source, or of strangers at a broker
 
 
@@ -266,5 +267,6 @@ HOLDS: Mapping[What, Hold] = {
     What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS, absent=True),
     What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS, absent=True),
     What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS, absent=True),
+    What.DOUBTFUL_VALUES: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
     What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
 }

@@ -292,6 +292,13 @@ def receivers(look: Look) -> Iterator[Verdict]:
         yield look.verdict(node, What.RECEIVER_REFUSES, True, {"why": why})
 
 
+def doubtful_values(look: Look) -> Iterator[Verdict]:
+    """The values of a channel fail tests that know its context."""
+    for node, (since_ns, tests) in look.situation.doubtful.items():
+        if node in look.situation.nodes:
+            yield look.verdict(node, What.DOUBTFUL_VALUES, True, {"why": tests}, since_ns=since_ns)
+
+
 def floods(look: Look) -> Iterator[Verdict]:
     """More comes of a source, or of strangers at a broker, than is kept."""
     for node, (since_ns, items) in look.situation.floods.items():
@@ -315,5 +322,6 @@ RULES: tuple[Callable[[Look], Iterator[Verdict]], ...] = (
     calibrations,
     parts,
     receivers,
+    doubtful_values,
     floods,
 )

@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -180,8 +180,8 @@ def say(text: str) -> None:
 
 def settle(layout: Layout, _: Callable[[str], None]) -> None:
     """While no daemon answers: derive what a kill left underived."""
-    from edaphon.people import set_umask
     from edaphon.storage.access import Storage
+    from edaphon.storage.client import set_umask
     from edaphon.storage.offline import derive_the_rest
 
     set_umask()
@@ -339,11 +339,14 @@ def channels(
 
 
 USAGE = 2  # exit code
+WEEK_DAYS = 7
 MOST_SPANS = 200  # on a terminal
 
 
 def quality(
-    channel: Annotated[str, typer.Argument(help="id of a channel")],
+    channels: Annotated[
+        list[str] | None, typer.Argument(help="ids of channels; default: all, the last 7 days")
+    ] = None,
     start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
     end: Annotated[str, typer.Option(help="until just before this time")] = "",
     rules: Annotated[
@@ -353,33 +356,48 @@ def quality(
     folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Test the values of a channel with their context, and list what fails and why.
+    """Test values with their context, and list what fails and why.
 
-    Context is what other channels say: temperature at the same depth, rain, a replicate. Stored
-    values and flags stay as they are.
+    Context is what other channels say: temperature at the same depth, rain, a replicate. Of one
+    channel each run of values that fails is listed, of several the number of them. Stored values
+    and flags stay as they are.
     """
     from edaphon_calibration.quality.rules import RulesError
 
     site = open_site(find_folder(file, folder), say, settle)
     try:
         text = rules.read_text("utf-8") if rules else ""
-        found = site.quality(channel, start or None, end or None, rules=text)
+        ids = channels or site.channels().ids
+        begin = start or (None if channels else datetime.now(UTC) - timedelta(days=WEEK_DAYS))
+        found = [site.quality(id, begin, end or None, rules=text) for id in ids]
     except (RulesError, UnicodeDecodeError) as error:
         show_error(f"{rules}: {error}")
         raise typer.Exit(USAGE) from None
     if json:
-        show_json(found.as_json())
+        shown = [report.as_json() for report in found]
+        show_json(shown[0] if channels and len(shown) == 1 else shown)
+    elif channels and len(found) == 1:
+        show_lines(_quality_lines(found[0]))
     else:
-        show_lines(_quality_lines(found))
+        show_lines(f"{_counts(report)}: {_failed(report)}" for report in found)
+
+
+def _counts(report: "QualityReport") -> str:
+    flags = report.flags()
+    return (
+        f"{report.channel.id}: {len(report.time_ns)} rows: {flags[1]} passed, {flags[2]} not"
+        f" evaluated, {flags[3]} suspect, {flags[4]} fail, {flags[9]} missing"
+    )
+
+
+def _failed(report: "QualityReport") -> str:
+    """The tests that failed, the most frequent first."""
+    tests = sorted(report.failed.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{test} {n}" for test, n in tests) or "no test failed"
 
 
 def _quality_lines(found: "QualityReport") -> Iterator[str]:
-    flags = found.as_json()["flags"]
-    yield (
-        f"{found.channel.id}: {len(found.time_ns)} rows: {flags['1']} passed, {flags['2']} not"
-        f" evaluated, {flags['3']} suspect, {flags['4']} fail, {flags['9']} missing"
-        f" (rules {found.rules})"
-    )
+    yield f"{_counts(found)} (rules {found.rules})"
     for role, id in found.context.named().items():
         yield f"{role}: {id}"
     yield f"horizon: {found.horizon.id if found.horizon else 'none; see [[horizon]]'}"

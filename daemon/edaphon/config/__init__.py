@@ -20,7 +20,6 @@ from edaphon.config.sources import (
     SupplyTable,
     json_fields,
 )
-from edaphon.derive.calibrate import possible, why_impossible, within_physics
 from edaphon.toml_input.values import Secret
 
 __all__ = [
@@ -41,11 +40,8 @@ __all__ = [
     "SupplyTable",
     "Web",
     "file_errors",
-    "possible",
     "read_config",
     "read_draft",
     "things_lacking",
     "json_fields",
-    "why_impossible",
-    "within_physics",
 ]

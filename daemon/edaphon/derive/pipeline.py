@@ -12,8 +12,7 @@ import numpy as np
 import orjson
 
 from edaphon.clock import DAY_NS
-from edaphon.config import within_physics
-from edaphon.derive.calibrate import SecondInputValues, Segment, evaluate, filled
+from edaphon.derive.calibrate import SecondInputValues, Segment, evaluate, filled, within_physics
 from edaphon.derive.decode import Decoded, Note, Sources, sources_of
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.plan import Plan

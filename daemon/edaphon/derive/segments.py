@@ -1,4 +1,4 @@
-"""Segments: stretches of one deployment in which one derivation holds, named by what decides."""
+"""Segments: which calibration, curve and checks hold for one deployment, from when to when."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.config import possible
-from edaphon.derive.calibrate import Chain, SecondInputSource, Segment, bounds_of
+from edaphon.derive.calibrate import Chain, SecondInputSource, Segment, bounds_of, possible
 from edaphon.derive.decode import Outputs
 from edaphon.facts import (
     Calibration,

@@ -11,7 +11,7 @@ import orjson
 
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
 from edaphon.clock import DAY_NS, FAR_NS, instant_text
-from edaphon.config import why_impossible, within_physics
+from edaphon.derive.calibrate import why_impossible, within_physics
 from edaphon.explain.explanation import (
     CheckResult,
     Explanation,

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from edaphon.config import ScheduledSource, why_impossible
+from edaphon.config import ScheduledSource
 from edaphon.config.reading import accepted_config
-from edaphon.derive.calibrate import Chain, Segment
+from edaphon.derive.calibrate import Chain, Segment, why_impossible
 from edaphon.derive.decode import Decoded, Sources, last_sources, sources_of
 from edaphon.derive.deriver import BATCH
 from edaphon.derive.files import SourceFiles

@@ -9,7 +9,8 @@ import numpy as np
 
 from edaphon.alerts.look import Week
 from edaphon.clock import DAY_NS
-from edaphon.config import LorawanSource, within_physics
+from edaphon.config import LorawanSource
+from edaphon.derive.calibrate import within_physics
 from edaphon.facts.model import Deployment
 from edaphon.journal import DamagedRow
 from edaphon.model import EntryId, Float, Observations

@@ -33,7 +33,6 @@ from edaphon.facts import (
     read_facts,
     written_ids,
 )
-from edaphon.people import become_owner, set_umask
 from edaphon.printer import show_error
 from edaphon.service.prerequisites import (
     SERVICE_FOLDER,
@@ -51,6 +50,7 @@ from edaphon.service.prerequisites import (
 )
 from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
+from edaphon.storage.client import become_owner, set_umask
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.lines import (
     FACT_TABLES,

@@ -13,9 +13,8 @@ from edaphon.clock import SystemClock, boot_id
 from edaphon.derive.plan import known_facts
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
-from edaphon.people import as_owner
 from edaphon.storage.access import Storage, fail
-from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
+from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, as_owner, ask
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.clock import HOUR_NS
+from edaphon.clock import DAY_NS, HOUR_NS
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
 from edaphon.derive.plan import lost_facts_text
@@ -44,6 +44,38 @@ HOURS = 24
 GATEWAYS_EVERY_S = 3600.0
 FLOOD_GOES_ON_NS = 600 * 10**9  # after the last item that was not kept
 MOST_MARKS = 512  # of a sink that is behind
+MOST_A_DAY, MOST_ROWS = 20_000, 60_000  # rows of a channel that is tested each day, and looked at
+REST = 9  # times as long as a channel took: at most a tenth of one core
+
+
+class DoubtfulChannels:
+    """A job that tests the values of a day with their context; `found` is what it last found."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+        self.found: Mapping[str, tuple[int, str]] = {}  # node -> (since UTC ns, tests)
+
+    def run(self) -> None:
+        """Channel by channel, with a rest after each; one that is faster than 5 s is left out."""
+        from edaphon.quality import BEFORE_NS, doubt_of, quality_of
+
+        service, found = self._service, {}
+        knowledge, now_ns = service.deriver.knowledge, utc_now_ns(service)
+        for id in knowledge.channels:
+            begun_s, read = time.monotonic(), service.series.read
+            rows = sum(map(len, read(id, now_ns - DAY_NS, now_ns)))
+            if not 0 < rows < MOST_A_DAY:
+                continue
+            before_ns = min(BEFORE_NS, MOST_ROWS * DAY_NS // rows)
+            span = now_ns - DAY_NS, now_ns
+            report = quality_of(knowledge, id, *span, read, before_ns=before_ns)
+            doubt = doubt_of(report, [mark for mark in knowledge.marks if id in mark.channels])
+            # Of two probes that differ nobody knows which is right: one message names both.
+            if doubt is not None and not (doubt.shared_with and doubt.shared_with in found):
+                found[id] = doubt.since_ns, doubt.text
+            if service.threads.stop.wait(REST * (time.monotonic() - begun_s)):
+                return
+        self.found = {node_id(NodeKind.CHANNEL, id): doubt for id, doubt in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +292,7 @@ class Watcher:
             disk_days=room.days,
             journal_fails=str(service.journal.fault or "") if service.journal.is_failing else "",
             losses=tuple(_losses(service)),
+            doubtful=service.doubtful.found,
             floods=dict(_floods(service, now_ns)),
         )
         self.situation = slowed(situation, knowledge)

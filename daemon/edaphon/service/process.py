@@ -19,7 +19,7 @@ from edaphon.config.model import is_secret, secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_errors, new_rows
 from edaphon.journal import JournalBusy
-from edaphon.people import become_owner, mend_modes, own_account
+from edaphon.people import own_account
 from edaphon.service.check import configured
 from edaphon.service.prerequisites import denied
 from edaphon.service.requests import Requests
@@ -28,6 +28,7 @@ from edaphon.service.socket import ControlServer, page_socket, page_verbs_only
 from edaphon.service.sources import Overrides
 from edaphon.service.submit import evidence_of
 from edaphon.storage.access import fail
+from edaphon.storage.client import become_owner, mend_modes
 from edaphon.storage.paths import Layout
 
 _log = logging.getLogger("edaphon")

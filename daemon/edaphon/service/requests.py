@@ -16,9 +16,9 @@ from pydantic_core import ErrorDetails
 from edaphon.acquire.bus import AlreadyTalking, LineRefuses
 from edaphon.acquire.sampler import not_asked
 from edaphon.clock import DAY_NS
-from edaphon.config import within_physics
 from edaphon.config.model import secret_files
 from edaphon.databases import StorageFault, fault_of
+from edaphon.derive.calibrate import within_physics
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
 from edaphon.model import ALWAYS, Observations, Range

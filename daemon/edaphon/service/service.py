@@ -41,6 +41,7 @@ from edaphon.service.audit import (
 from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Jobs
+from edaphon.service.look import DoubtfulChannels
 from edaphon.service.prerequisites import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
@@ -54,6 +55,7 @@ FLUSH_EVERY_S = 3600
 IDENTIFY_EVERY_S = 86_400
 MESSAGES_EVERY_S = 60  # repeated messages and the weekly report have their times
 SAMPLE_EVERY_S = 3600  # of free space
+QUALITY_EVERY_S, QUALITY_FIRST_S = 21_600, 1800  # tests of the values of a day
 TURN_WITHIN_NS, REWORK_WITHIN_NS = 30 * 10**9, 600 * 10**9  # for the machine's watchdog
 STOP_THREADS_S, STOP_JOBS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 0.5, 1.0, 3.0
 HUNG = (
@@ -107,6 +109,7 @@ class Service:
         self.is_over = False  # whether all threads have ended at the stop
         self._applying = threading.Lock()
         self.jobs = Jobs(self.report)
+        self.doubtful = DoubtfulChannels(self)
         self._open_storage()
         self._open_parts()
 
@@ -244,6 +247,7 @@ class Service:
         jobs.add("identification", self.sources.identify_again, IDENTIFY_EVERY_S)
         jobs.add("messages due", self.alerts.wake_senders, MESSAGES_EVERY_S)
         jobs.add("free space", self._sample_disk, SAMPLE_EVERY_S, first_s=0.0)
+        jobs.add("quality tests", self.doubtful.run, QUALITY_EVERY_S, QUALITY_FIRST_S)
         jobs.start()
 
     def _flush_or_words(self) -> str | None:

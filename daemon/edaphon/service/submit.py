@@ -31,11 +31,11 @@ from edaphon.facts import (
 )
 from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.model import Int
-from edaphon.people import as_owner, own_account
+from edaphon.people import own_account
 from edaphon.printer import overwrite
 from edaphon.series import Series
 from edaphon.storage.access import Storage, fail
-from edaphon.storage.client import DaemonOff
+from edaphon.storage.client import DaemonOff, as_owner
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input import Document
 from edaphon_drivers.faults import Garbled

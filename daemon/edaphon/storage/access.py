@@ -14,10 +14,18 @@ from edaphon.databases import StorageFault
 from edaphon.errors import FolderUnknown, StaleError, TimeError
 from edaphon.journal import read_only
 from edaphon.journal.fact_log import CHECKPOINT, configuration_entry, lost_facts, trusted
-from edaphon.people import become_owner, set_umask
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series, SeriesReader, WrongFile
-from edaphon.storage.client import ANSWER_S, DaemonOff, DaemonRefuses, DaemonSilent, ask, flush
+from edaphon.storage.client import (
+    ANSWER_S,
+    DaemonOff,
+    DaemonRefuses,
+    DaemonSilent,
+    ask,
+    become_owner,
+    flush,
+    set_umask,
+)
 from edaphon.storage.paths import Layout, find_folder
 
 if TYPE_CHECKING:

@@ -20,11 +20,10 @@ from edaphon.journal.fact_log import (
 from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared
 from edaphon.model import EntryId
-from edaphon.people import as_owner
 from edaphon.printer import show_error
 from edaphon.series import Series, SeriesReader, WrongFile
 from edaphon.storage.access import Storage
-from edaphon.storage.client import NOT_SHOWN, is_behind
+from edaphon.storage.client import NOT_SHOWN, as_owner, is_behind
 from edaphon.storage.paths import Layout
 
 if TYPE_CHECKING:

@@ -7,8 +7,17 @@ import threading
 import tty
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 _MOST_BYTES = 4096
+
+
+@runtime_checkable
+class Pluggable(Protocol):
+    """A simulated line whose adapter can be pulled out and plugged in again."""
+
+    def unplug(self) -> None: ...
+    def replug(self) -> object: ...
 
 
 class PluggedPort:

@@ -359,6 +359,13 @@ def sink(**changes: Any) -> Situation:
             10 * MINUTE,
         ),
         (
+            replace(healthy(), doubtful={CHANNEL: (START - HOUR, "flat")}),
+            CHANNEL,
+            What.DOUBTFUL_VALUES,
+            Severity.DOUBTFUL,
+            0,
+        ),
+        (
             replace(healthy(), calibrations_end={CHANNEL: START + 29 * DAY}),
             CHANNEL,
             What.CALIBRATION_ENDS,

@@ -579,6 +579,7 @@ def everything_wrong() -> Situation:
         disk_days=5.0,
         journal_fails="read-only",
         losses=("journal-000003.sqlite",),
+        doubtful={now.channels[-2].node: (START - HOUR_NS, "flat, noise")},
         floods={"broker c": (START - HOUR_NS, 3000)},
     )
 

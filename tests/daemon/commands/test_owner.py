@@ -15,9 +15,8 @@ from tests.daemon.commands.test_cal_preview import station_in
 from tests.machine.debian import cannot
 
 from edaphon import commands
-from edaphon.people import mend_modes
 from edaphon.service.process import running
-from edaphon.storage.client import ask
+from edaphon.storage.client import ask, mend_modes
 from edaphon.storage.paths import Layout
 
 OTHER = 64_321  # an account without a name, such as a service's is elsewhere

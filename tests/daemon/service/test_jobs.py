@@ -200,6 +200,7 @@ def test_status_lists_the_jobs_of_a_service(tmp_path: Path) -> None:
         "identification",
         "messages due",
         "free space",
+        "quality tests",
     }
     assert "job identification: last not yet, next 2" in text
     assert " (ok), next " in text

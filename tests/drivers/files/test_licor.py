@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 from tests.drivers.files.following import Follower, follow
+from tests.simulated_files import SimulatedRespirometer
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.cutting import Rest
@@ -12,7 +13,6 @@ from edaphon_drivers.files.engine import cut, decode_piece
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.readings import Origin, Piece, Status
 from edaphon_drivers.sheets import load_sheet
-from edaphon_drivers.simulators.files import SimulatedRespirometer
 from edaphon_drivers.text_values import rfc3339_ns
 
 LI8100 = completed(load_sheet("licor.li-8100a"), {"utc_offset": "-05:00"})

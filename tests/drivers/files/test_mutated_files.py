@@ -12,13 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.drivers.files.accounts import sums
 from tests.drivers.files.test_sheets import OWNER
+from tests.simulated_files import SimulatedLogger, SimulatedRespirometer
 
 from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.files.lines import FIRST, lines_of_piece
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.simulators.files import SimulatedLogger, SimulatedRespirometer
 
 MODELS = [name for name in model_names() if load_sheet(name).engine == "file"]
 LINES = [name for name in MODELS if load_sheet(name).frame["form"] != "li8200"]

@@ -16,8 +16,9 @@ from edaphon.commands.decode.payload import (
     plain_bytes,
     readings_of,
 )
-from edaphon.config import Configuration, LorawanSource, Source, why_impossible, within_physics
+from edaphon.config import Configuration, LorawanSource, Source
 from edaphon.config.reading import read_codec
+from edaphon.derive.calibrate import why_impossible, within_physics
 from edaphon.derive.decode import Sources
 from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
 from edaphon.service import check

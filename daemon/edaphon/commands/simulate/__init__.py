@@ -34,6 +34,7 @@ from edaphon.service.check import Configured, configured
 from edaphon.storage.access import fail
 from edaphon.toml_input.lines import toml_key, toml_keys
 from edaphon_drivers.outside import leaves
+from edaphon_drivers.simulators.plugged import Pluggable
 
 NO_PARITY = "8N1"  # a pseudo-terminal has none, and can be opened with one only once
 NO_SWITCH = "/dev/null"  # takes what would switch a relay, so that no real one moves
@@ -334,10 +335,13 @@ def order(line: str, plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -
 
 
 def _plugged(name: str, words: str, plot: SimulatedPlot) -> str:
-    change = getattr(plot.lines[name], words, None)
-    if change is None:
+    line = plot.lines[name]
+    if not isinstance(line, Pluggable):
         raise BadOrder(f"{name} has no adapter that could be pulled out")
-    change()
+    if words == "unplug":
+        line.unplug()
+    else:
+        line.replug()
     return f"{name}: {words}ged"
 
 

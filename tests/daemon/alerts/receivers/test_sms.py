@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from tests.daemon.alerts.receivers.samples import assert_hidden, message, receiver, secret
+from tests.simulated_modem import Modem, SentText
 
 from edaphon.alerts.model import SendLater, SendRefused
 from edaphon.alerts.receivers import sms
 from edaphon.network.requests import Deadline
 from edaphon_drivers import gsm as talk
-from edaphon_drivers.simulators.modem import Modem, SentText
 from edaphon_drivers.talk import Ask, Pause
 
 NUMBER = "+491711234567"
