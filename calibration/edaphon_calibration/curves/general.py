@@ -1,6 +1,7 @@
 """General shapes with the numbers of a certificate or of a person's own fit."""
 
 from math import nan
+from pathlib import Path
 
 import numpy as np
 
@@ -15,8 +16,7 @@ from edaphon_calibration.arrays import (
     powers,
     reciprocal,
 )
-from edaphon_calibration.curves.definition import Curve, Example, Second
-from edaphon_calibration.curves.shapes import POLYNOMIAL, ROOT_LINE, no_parameters
+from edaphon_calibration.curves.shapes import Functions, curves_of, no_parameters
 
 
 def _offset(x: Float, p: Float) -> Float:
@@ -162,258 +162,18 @@ def _drift_line(x: Float, p: Float, z: Float) -> tuple[Float, Float, float]:
     return (finite(x) - zero) * inverse, inverse, float(p[5] - p[4])
 
 
-CURVES: tuple[Curve, ...] = (
-    Curve(
-        name="identity",
-        title="The instrument's number as it is: for an output that needs no further calibration.",
-        value=lambda x, p: finite(x),
-        slope=lambda x, p: nan_like(1.0, x),
-        gradient=no_parameters,
-        parameters={},
-        reference="definition",
-        example=Example(12.25, 12.25),
+CURVES = curves_of(
+    Path(__file__).with_suffix(".toml"),
+    identity=Functions(lambda x, p: finite(x), lambda x, p: nan_like(1.0, x), no_parameters),
+    offset=Functions(_offset, lambda x, p: nan_like(1.0, x), _offset_gradient),
+    with_temperature=Functions(
+        _with_temperature,
+        _with_temperature_slope,
+        _with_temperature_gradient,
+        _with_temperature_in_temperature,
     ),
-    Curve(
-        name="offset",
-        title=(
-            "One number added to what the instrument says: an ice bath, a comparison at one point."
-        ),
-        formula="y = x + offset [units stated by the calibration].",
-        value=_offset,
-        slope=lambda x, p: nan_like(1.0, x),
-        gradient=_offset_gradient,
-        parameters={"offset": None},
-        reference="definition",
-        example=Example(12.34, 12.224, parameters={"offset": -0.116}),
-        notes="""References: definition. The ice point is 0.00 °C, in practice known to about 0.01
-        °C.
-        Notes: an offset found at one point says nothing of the slope; away from that point the
-        uncertainty is larger than that of the offset. `fit_curve` makes offset and uncertainty from
-        the readings.""",
-    ),
-    Curve(
-        name="linear",
-        title="A straight line with the two numbers of a certificate or of a person's own fit.",
-        formula="y = offset + slope x [units stated by the calibration].",
-        **POLYNOMIAL,
-        parameters={"offset": 0.0, "slope": None},
-        aliases={"c0": "offset", "c1": "slope"},
-        reference="definition",
-        example=Example(20.0, 19.96, parameters={"offset": -0.12, "slope": 1.004}),
-    ),
-    Curve(
-        name="polynomial",
-        title=(
-            "A polynomial up to degree 6 with the coefficients of a certificate or of a "
-            "person's own fit."
-        ),
-        formula=(
-            "y = c0 + c1 x + … + c6 x⁶ [units stated by the calibration]; c1 must be given (1 "
-            "for an offset\n"
-            "alone), any other coefficient that is not given is 0. The curve has no domain of "
-            "its own: the range\n"
-            "in which a fit holds belongs to the calibration."
-        ),
-        **POLYNOMIAL,
-        parameters={"c0": 0.0, "c1": None, "c2": 0.0, "c3": 0.0, "c4": 0.0, "c5": 0.0, "c6": 0.0},
-        reference="definition",
-        example=Example(20.0, 19.96, parameters={"c0": -0.12, "c1": 1.004}),
-    ),
-    Curve(
-        name="polynomial_temperature",
-        title=(
-            "A line or parabola that shifts and turns with temperature: a person's own "
-            "temperature correction."
-        ),
-        formula=(
-            "y = c0 + c1 x + c2 x² + (t0 + t1 x) (T - T0) + s0 (T - T0)² [units stated by the "
-            "calibration], T the\n"
-            "second input, a temperature [°C]. c1 must be given (1 to correct a number that is "
-            "right at T0), T0 is 20\n"
-            "and any other coefficient 0 unless given."
-        ),
-        value=_with_temperature,
-        slope=_with_temperature_slope,
-        gradient=_with_temperature_gradient,
-        parameters={
-            "c0": 0.0,
-            "c1": None,
-            "c2": 0.0,
-            "t0": 0.0,
-            "t1": 0.0,
-            "s0": 0.0,
-            "temperature_0": 20.0,
-        },
-        compensates=("temperature",),
-        second=Second("soil_temperature", "degC", _with_temperature_in_temperature),
-        reference="definition",
-        example=Example(0.25, 0.245, 30.0, {"c1": 1.0, "t0": -0.001, "t1": 0.002}),
-        notes="""References: definition. Such corrections are fitted for dielectric probes and
-        ISFETs in most soils laboratories; none is general, so none is given here.
-        Notes: the curve has no domain of its own: the range of a fit belongs to the
-        calibration.""",
-    ),
-    Curve(
-        name="rational",
-        title=(
-            "A quotient of two polynomials with the coefficients of a certificate or of an own fit."
-        ),
-        formula=(
-            "y = (a0 + a1 x + a2 x²) / (1 + b1 x + b2 x²) [units stated by the calibration]; a1 "
-            "must be\n"
-            "given, any other coefficient that is not given is 0."
-        ),
-        value=_rational,
-        slope=_rational_slope,
-        gradient=_rational_gradient,
-        parameters={"a0": 0.0, "a1": None, "a2": 0.0, "b1": 0.0, "b2": 0.0},
-        reference="definition",
-        example=Example(2.0, 2.5, parameters={"a0": 1.0, "a1": 2.0, "b1": 0.5}),
-        notes="""Notes: the branch that holds is the one around x = 0, where the denominator is 1;
-        where it is not above 0 there is no value. The range in which a fit holds belongs to the
-        calibration.""",
-    ),
-    Curve(
-        name="square_root",
-        title=(
-            "A line in the square root: water content of the own soil from permittivity, as for "
-            "a CS650."
-        ),
-        formula="θ = c0 + c1 √ε [m³/m³].",
-        **ROOT_LINE,
-        parameters={"c0": None, "c1": None},
-        from_unit="dimensionless",
-        to_unit="m**3/m**3",
-        quantity="volumetric_water_content",
-        domain=(1.0, 81.0),
-        reference="Campbell Scientific CS650 manual, section 8.4",
-        example=Example(16.0, 0.2794, parameters={"c0": -0.1758, "c1": 0.1138}),
-        notes="""References: Campbell Scientific CS650 manual, section 8.4: soil-specific
-        calibration, linear in √ε from three points on.
-        Notes: the same line as `refractive_index`, with the coefficients that a regression gives.
-        The domain is from air to water: the range in which a fit holds belongs to the
-        calibration.""",
-    ),
-    Curve(
-        name="table",
-        title="A table of up to twelve points with straight lines between them.",
-        formula=(
-            "y is interpolated between (x1, y1), (x2, y2), … [units stated by the calibration]; "
-            "`points` says how\n"
-            "many of them hold, and x must rise. The first and the last line go on beyond the "
-            "table: the range\n"
-            "in which it holds belongs to the calibration."
-        ),
-        value=_table,
-        slope=_table_slope,
-        gradient=_table_gradient,
-        parameters={
-            "points": None,
-            **{
-                f"{axis}{k}": None if k <= 2 else 0.0
-                for k in range(1, _TABLE_MOST + 1)
-                for axis in "xy"
-            },
-        },
-        reference="definition",
-        example=Example(
-            3.0, 5.5, parameters={"points": 3, "x1": 0, "y1": 1, "x2": 2, "y2": 5, "x3": 4, "y3": 6}
-        ),
-    ),
-    Curve(
-        name="two_point",
-        title=(
-            "A straight line through two comparisons: ice and warm bath, dry and wet, two buffers."
-        ),
-        formula=(
-            "y = true_low + (x - reading_low) (true_high - true_low) / (reading_high - "
-            "reading_low)\n"
-            "[units stated by the calibration]."
-        ),
-        value=_two_point,
-        slope=_two_point_slope,
-        gradient=_two_point_gradient,
-        parameters={"reading_low": None, "reading_high": None, "true_low": None, "true_high": None},
-        reference="definition",
-        example=Example(
-            20.32,
-            20.0,
-            parameters={
-                "reading_low": 0.12,
-                "reading_high": 40.52,
-                "true_low": 0.0,
-                "true_high": 40.0,
-            },
-        ),
-        notes="""References: definition.
-        Notes: the parameters are what a certificate prints, so their covariance is what it states:
-        usually the squares of four uncertainties. Beyond the two points the uncertainty grows with
-        the distance. Two equal readings give no number.""",
-    ),
-    Curve(
-        name="zero_span",
-        title="A gas analyser checked with zero and span gas, once: the line through the two.",
-        formula=(
-            "C = zero_gas + (x - raw_zero) (span_gas - zero_gas) / (raw_span - raw_zero)\n"
-            "[units stated by the calibration]."
-        ),
-        value=_two_point,
-        slope=_two_point_slope,
-        gradient=_two_point_gradient,
-        parameters={"raw_zero": None, "raw_span": None, "zero_gas": 0.0, "span_gas": None},
-        reference="definition",
-        example=Example(
-            412.7,
-            408.028155,
-            parameters={"raw_zero": 3.2, "raw_span": 1004.8, "zero_gas": 0.0, "span_gas": 998.0},
-        ),
-        notes="""References: definition (two points).
-        Notes: the line holds from the day of the check on; the analyser drifts away from it. When
-        the next check is known, `zero_span_drift` for the time between both replaces this:
-        recompute from raw.""",
-    ),
-    Curve(
-        name="zero_span_drift",
-        title=(
-            "An instrument checked at two points before and after: both points drift evenly in "
-            "between."
-        ),
-        formula=(
-            "With z from 0 (first check) to 1 (second check), raw_zero(z) and raw_span(z) go in "
-            "a straight line\n"
-            "from the first to the second pair, and C is that of `zero_span` with them\n"
-            "[units stated by the calibration]."
-        ),
-        value=_drift,
-        slope=_drift_slope,
-        gradient=_drift_gradient,
-        parameters={
-            "raw_zero": None,
-            "raw_span": None,
-            "raw_zero_2": None,
-            "raw_span_2": None,
-            "zero_gas": 0.0,
-            "span_gas": None,
-        },
-        second=Second("calibration_progress", "dimensionless", _drift_slope_second, (0.0, 1.0)),
-        reference="definition",
-        example=Example(
-            412.7,
-            405.800976,
-            0.5,
-            {
-                "raw_zero": 3.2,
-                "raw_span": 1004.8,
-                "raw_zero_2": 5.8,
-                "raw_span_2": 1012.0,
-                "span_gas": 998.0,
-            },
-        ),
-        notes="""References: definition. Zero and span are interpolated before they are applied; to
-        interpolate between two calibrated values instead is not the same where the span drifts.
-        Notes: z is how much of the calibration's validity has passed, from its first day to its
-        last: the calendar is the deriver's business, and a fraction has no unit to get wrong.
-        Beyond 0 to 1 the drift is extrapolated, which is marked as outside. Good for gases,
-        thermometers (baths before burial and after recovery) and moisture probes alike.""",
-    ),
+    rational=Functions(_rational, _rational_slope, _rational_gradient),
+    table=Functions(_table, _table_slope, _table_gradient),
+    two_point=Functions(_two_point, _two_point_slope, _two_point_gradient),
+    drift=Functions(_drift, _drift_slope, _drift_gradient, _drift_slope_second),
 )

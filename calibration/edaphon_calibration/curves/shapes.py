@@ -1,8 +1,11 @@
-"""Shapes that several curves share, each with its exact derivatives."""
+"""Shapes that several curves share, with exact derivatives, and the reader of a family's file."""
 
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from math import inf
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,14 +18,17 @@ from edaphon_calibration.arrays import (
     positive,
     powers,
 )
+from edaphon_calibration.curves.definition import Curve, Example, Second
+from edaphon_calibration.uncertainty import from_limits
 
 
-class Shape(TypedDict):
-    """The three functions of a curve, to be passed on as keywords."""
+class Functions(NamedTuple):
+    """A curve's y, dy/dx and dy/dp, and dy/dz where it takes a second input z."""
 
     value: Callable[..., Float]
     slope: Callable[..., Float]
     gradient: Callable[..., Float]
+    slope_second: Callable[..., Float] | None = None
 
 
 def coefficients(*c: float) -> dict[str, float]:
@@ -97,10 +103,6 @@ class RootOfSoil:
     offset: tuple[float, ...]
     divisor: tuple[float, ...] = (1.0,)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape(value=self.value, slope=self.slope, gradient=self.gradient)
-
     def value(self, x: Float, p: Float) -> Float:
         s = float(p[0])
         return (_at(self.root, s) * np.sqrt(positive(x)) + _at(self.offset, s)) / self._below(s)
@@ -128,7 +130,45 @@ def _slope_at(c: tuple[float, ...], s: float) -> float:
     return float(horner_slope(np.array([s]), np.array(c))[0])
 
 
-POLYNOMIAL = Shape(value=horner, slope=horner_slope, gradient=horner_gradient)
-ROOT_LINE = Shape(value=root_line, slope=root_line_slope, gradient=root_line_gradient)
-REFRACTIVE = Shape(value=refractive, slope=refractive_slope, gradient=refractive_gradient)
-SQUARE = Shape(value=square, slope=square_slope, gradient=square_gradient)
+SHAPES = {
+    "polynomial": Functions(horner, horner_slope, horner_gradient),
+    "root_line": Functions(root_line, root_line_slope, root_line_gradient),
+    "refractive": Functions(refractive, refractive_slope, refractive_gradient),
+    "square": Functions(square, square_slope, square_gradient),
+}
+
+
+def curves_of(path: Path, **functions: Functions) -> tuple[Curve, ...]:
+    """The curves of a TOML file, a table [[curve]] for each.
+
+    `function` names one of `functions` or `SHAPES`, or is a table: the numbers of a `RootOfSoil`.
+    `parameters` maps names to defaults, "given" where there is none; `coefficients` are c0, c1 …
+    `limits` is the curve's uncertainty as the half width of a rectangular distribution. All other
+    keys are fields of `Curve`.
+    """
+    known = SHAPES | functions
+    return tuple(_curve(row, known) for row in tomllib.loads(path.read_text("utf-8"))["curve"])
+
+
+def _curve(row: dict[str, Any], known: Mapping[str, Functions]) -> Curve:
+    named, second = row.pop("function"), row.pop("second", None)
+    of = known[named] if isinstance(named, str) else _of_root(named)
+    parameters = row.pop("parameters", {}) | coefficients(*row.pop("coefficients", ()))
+    if "limits" in row:
+        row["uncertainty"] = from_limits(row.pop("limits"))
+    if second is not None:
+        row["second"] = Second(**second | {"slope": of.slope_second, "domain": _domain(second)})
+    row |= {"domain": _domain(row), "compensates": tuple(row.get("compensates", ()))}
+    row |= {"parameters": {name: None if x == "given" else x for name, x in parameters.items()}}
+    row["example"] = Example(**row["example"])
+    return Curve(value=of.value, slope=of.slope, gradient=of.gradient, **row)
+
+
+def _of_root(numbers: Mapping[str, list[float]]) -> Functions:
+    root = RootOfSoil(**{name: tuple(part) for name, part in numbers.items()})
+    return Functions(root.value, root.slope, root.gradient)
+
+
+def _domain(row: Mapping[str, Any]) -> tuple[float, float]:
+    lowest, highest = row.get("domain", (-inf, inf))
+    return lowest, highest
