@@ -21,8 +21,8 @@ from edaphon_calibration.errors import (
     suggestion,
     unknown,
 )
-from edaphon_calibration.nomenclature import quantity
-from edaphon_calibration.physics import PHYSICS, Physics
+from edaphon_calibration.nomenclature import Physics, quantity
+from edaphon_calibration.physics import PHYSICS
 from edaphon_calibration.units import Conversion, conversion
 
 

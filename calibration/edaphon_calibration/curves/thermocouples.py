@@ -131,7 +131,7 @@ def _thermocouple(kind: str, row: Mapping[str, Any]) -> Curve:
 
     return Curve(
         name=f"thermocouple_{kind.lower()}",
-        title=f"Thermocouple type {kind} ({row['metals']}): temperature from mV and cold junction.",
+        title=f"Thermocouple type {kind} ({metals}): temperature from mV and cold junction.",
         formula=(
             "E(t) = x + E(z) [mV], with x as measured, z the cold junction [°C] and E the ITS-90 "
             "reference\nfunction, which is solved for t by Newton's method."
