@@ -21,7 +21,7 @@ from edaphon_calibration.errors import (
     suggestion,
     unknown,
 )
-from edaphon_calibration.nomenclature import Physics, quantity
+from edaphon_calibration.nomenclature import Physics, quantity, table
 from edaphon_calibration.physics import PHYSICS
 from edaphon_calibration.units import Conversion, conversion
 
@@ -59,8 +59,6 @@ def worst_flag(flags: list[npt.NDArray[np.int8]], n: int) -> npt.NDArray[np.int8
 
 
 _HOUR_NS = 3.6e12
-_NO_SOURCE = "usual practice, no single source"
-_USUAL = "usual practice, no single source; set the site's own"
 Limits = Mapping[str, float]
 Evaluate = Callable[[Int, Float, Limits], Small]
 
@@ -326,19 +324,15 @@ def _changes(time_ns: Int, value: Float, limits: Limits) -> tuple[Float, Float, 
     return hours, change, (hours > 0) & (hours <= limits["max_gap_hours"]) & ~np.isnan(change)
 
 
-def _range(fail: tuple[float, float], suspect: dict[str, float], source: str) -> UsualRow:
-    limits = {"fail_lowest": fail[0], "fail_highest": fail[1]}
-    return UsualRow(limits | {f"suspect_{name}": x for name, x in suspect.items()}, source)
-
-
-def _rate(rise: float, fall: float, least: float, from_depth_cm: float = 0.0) -> UsualRow:
-    limits = {"rise_per_hour": rise, "fall_per_hour": fall, "least_change": least}
-    return UsualRow(limits, _NO_SOURCE, from_depth_cm)
-
-
-def _spike(suspect: float, fail: float) -> tuple[UsualRow, ...]:
-    limits = {"suspect_difference": suspect, "fail_difference": fail}
-    return (UsualRow(limits, _NO_SOURCE),)
+def _usual(check: str) -> UsualLimits:
+    """The rows of that check in `usual_limits.csv`."""
+    found: dict[str, tuple[UsualRow, ...]] = {}
+    for row in table("usual_limits"):
+        if row.pop("check") == check:
+            name, depth, source = row.pop("quantity"), row.pop("from_depth_cm"), row.pop("source")
+            limits = {limit: float(number) for limit, number in row.items() if number}
+            found[name] = (*found.get(name, ()), UsualRow(limits, source, float(depth)))
+    return found
 
 
 def _physics(known: Physics) -> UsualRow:
@@ -358,27 +352,7 @@ CHECKS: tuple[Check, ...] = (
         defaults={},
         ordered=("lowest", "highest"),
         evaluate=outside_range,
-        usual={
-            # ISMN (Dorigo et al. 2013, doi:10.2136/vzj2012.0097): -60 to 60 degC, 0 to 60 % water
-            "soil_temperature": (
-                _range((-40.0, 60.0), {"lowest": -25.0, "highest": 45.0}, _USUAL),
-            ),
-            "volumetric_water_content": (
-                _range(
-                    (0.0, 0.60), {"lowest": 0.01}, "ISMN flags C01, C02; organic soils reach 0.95"
-                ),
-            ),
-            "bulk_electrical_conductivity": (
-                _range((0.0, 20.0), {"highest": 8.0}, "usual probe range"),
-            ),
-            "matric_potential": (
-                _range((-1e6, 0.0), {}, "physical; a tensiometer has -95 to 5 kPa"),
-            ),
-            "co2_mole_fraction": (
-                _range((200.0, 60000.0), {"lowest": 350.0, "highest": 30000.0}, _USUAL),
-            ),
-            "soil_co2_efflux": (_range((-1.0, 60.0), {"lowest": 0.0, "highest": 25.0}, _USUAL),),
-        },
+        usual=_usual("range"),
     ),
     Check(
         name="rate",
@@ -394,17 +368,7 @@ CHECKS: tuple[Check, ...] = (
         reference="QARTOD rate of change test, doi:10.7289/V5V40SD4",
         defaults={"max_gap_hours": 6.0},
         evaluate=changed_too_fast,
-        usual={
-            "soil_temperature": (
-                _rate(3.0, 3.0, 0.5),
-                _rate(1.0, 1.0, 0.5, 20.0),
-                _rate(0.3, 0.3, 0.5, 50.0),
-            ),
-            "volumetric_water_content": (_rate(0.10, 0.03, 0.01),),
-            "bulk_electrical_conductivity": (_rate(0.5, 0.5, 0.05),),
-            "matric_potential": (_rate(200.0, 200.0, 2.0),),
-            "co2_mole_fraction": (_rate(3000.0, 3000.0, 50.0),),
-        },
+        usual=_usual("rate"),
     ),
     Check(
         name="spike",
@@ -415,12 +379,7 @@ CHECKS: tuple[Check, ...] = (
         reference="QARTOD spike test, differential form, doi:10.7289/V5V40SD4",
         defaults={"max_gap_hours": 6.0},
         evaluate=single_spike,
-        usual={
-            "soil_temperature": _spike(2.0, 5.0),
-            "volumetric_water_content": _spike(0.03, 0.06),
-            "bulk_electrical_conductivity": _spike(0.2, 1.0),
-            "co2_mole_fraction": _spike(1500.0, 5000.0),
-        },
+        usual=_usual("spike"),
     ),
     Check(
         name="physics",

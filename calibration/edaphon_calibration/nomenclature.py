@@ -43,10 +43,14 @@ class Quantity(NamedTuple):
     physics: Physics
 
 
+def table(name: str) -> Iterator[dict[str, str]]:
+    """The rows of one of this package's CSV files; a line with # at its begin is a comment."""
+    text = Path(__file__).with_name(f"{name}.csv").read_text("utf-8")
+    return csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+
+
 def _read() -> Iterator[Quantity]:
-    text = Path(__file__).with_name("quantities.csv").read_text("utf-8")
-    lines = (line for line in text.splitlines() if not line.startswith("#"))
-    for row in csv.DictReader(lines):
+    for row in table("quantities"):
         low, high = _ends(row, "lowest", "highest")
         physics = Physics(low, high, row["why"], *_ends(row, "least", "most"))
         yield Quantity(row["name"], row["unit"], row["meaning"], row["cf_name"] or None, physics)
