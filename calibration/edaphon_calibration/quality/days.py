@@ -82,22 +82,6 @@ def _trend(day: Float, value: Float) -> tuple[float, float]:
     return slope, max(abs(score) - 1, 0.0) / float(spread)
 
 
-def supply(daily_minimum: Float, cutoff: float, days: float = 7, need: int = 3) -> str | None:
-    """Of a supply: "lost" at the cut-off [V], "will be lost" within `days`, or "fine".
-
-    A line through the last `need` daily minima [V]; None where one of them is missing.
-    Source: Campbell manuals, battery minimum of the status table.
-    """
-    last = np.asarray(daily_minimum, float)[-need:]
-    if len(last) < need or not np.isfinite(last).all():
-        return None
-    if last[-1] <= cutoff:
-        return "lost"
-    falls = -float(np.polyfit(np.arange(need), last, 1)[0])
-    left = float(last[-1]) - cutoff
-    return "fine" if falls <= 0 or beyond(left, falls * days) else "will be lost"
-
-
 def daily(day: Float, value: Float, due: int) -> tuple[Float, Float, Float, Float]:
     """Days, medians, minima and maxima of the days that `day` (whole numbers) puts the rows into.
 
