@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
+from edaphon_calibration.chain import Conversion
 from edaphon_calibration.errors import (
     Known,
     LimitError,
@@ -23,7 +24,7 @@ from edaphon_calibration.errors import (
 )
 from edaphon_calibration.nomenclature import Physics, quantity, table
 from edaphon_calibration.physics import PHYSICS
-from edaphon_calibration.units import Conversion, conversion
+from edaphon_calibration.units import conversion
 
 
 class Flag(IntEnum):

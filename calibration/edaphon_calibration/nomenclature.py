@@ -75,3 +75,15 @@ def quantity(name: str) -> Quantity:
             + suggestion(name, QUANTITIES)
         )
     return QUANTITIES[name]
+
+
+_LEVELS = frozenset({"instant", "mean", "min", "max"})
+
+
+def holds_for(statistic: str) -> bool:
+    """A sum, a count or a standard deviation of a quantity is no value of it and may be anywhere.
+
+    >>> holds_for("mean"), holds_for("sum")
+    (True, False)
+    """
+    return statistic in _LEVELS

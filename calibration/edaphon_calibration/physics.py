@@ -6,16 +6,6 @@ from edaphon_calibration.nomenclature import QUANTITIES, Physics, quantity
 from edaphon_calibration.units import conversion
 
 PHYSICS = {name: line.physics for name, line in QUANTITIES.items()}
-_LEVELS = frozenset({"instant", "mean", "min", "max"})
-
-
-def holds_for(statistic: str) -> bool:
-    """A sum, a count or a standard deviation of a quantity is no value of it and may be anywhere.
-
-    >>> holds_for("mean"), holds_for("sum")
-    (True, False)
-    """
-    return statistic in _LEVELS
 
 
 def physical_limits(name: str, unit: str | None = None) -> Physics:

@@ -1,4 +1,4 @@
-"""Unit texts to conversions: y = x * scale + offset, made once with pint, applied without it.
+"""Unit texts to conversions, made once with pint; the chain applies them without it.
 
 A unit text passes a grammar small enough that nothing hostile passes it, and gets one spelling:
 
@@ -11,12 +11,11 @@ other than one exponent of 1 to 9 for each symbol are refused before pint sees t
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from edaphon_calibration.arrays import Float
+from edaphon_calibration.chain import SAME, Conversion
 from edaphon_calibration.errors import UnitError, suggestion
 from edaphon_calibration.nomenclature import QUANTITIES, quantity
 
@@ -97,23 +96,6 @@ _WHOLE = {
     "%vol": "%",
     "%r.h.": "%",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """y [to] = x [from] * scale + offset."""
-
-    scale: float
-    offset: float
-
-    def apply(self, x: Float) -> Float:
-        """Elementwise; x itself where there is nothing to do."""
-        if self.offset:
-            return x * self.scale + self.offset
-        return x if self.scale == 1.0 else x * self.scale
-
-
-SAME = Conversion(1.0, 0.0)
 
 
 @lru_cache(maxsize=1024)

@@ -7,8 +7,8 @@ import pytest
 from tests.drivers.good_frames import TRANSCRIPTS
 
 from edaphon_calibration.checks import default_limits, find_check, prepare_check
-from edaphon_calibration.nomenclature import QUANTITIES
-from edaphon_calibration.physics import PHYSICS, holds_for, physical_limits
+from edaphon_calibration.nomenclature import QUANTITIES, holds_for
+from edaphon_calibration.physics import PHYSICS, physical_limits
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.talk import read_transcript
 

@@ -29,8 +29,7 @@ from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
 from edaphon.series import Series
 from edaphon.toml_input import read_document
-from edaphon_calibration.chain import Calibrated
-from edaphon_calibration.units import SAME
+from edaphon_calibration.chain import SAME, Calibrated
 from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.readings import Reading, unpack_piece
 

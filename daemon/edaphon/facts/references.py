@@ -19,10 +19,10 @@ from edaphon.facts.model import (
 )
 from edaphon.toml_input.lines import ConfigError, refusal
 from edaphon.toml_input.values import is_hash, read_bytes
-from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.checks import find_check, prepare_check
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.prepare import prepare_step
 from edaphon_calibration.units import canonical, check_unit
 from edaphon_drivers.sheets import Output
 

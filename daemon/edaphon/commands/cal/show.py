@@ -24,9 +24,9 @@ from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, facts_entered
 from edaphon.toml_input.lines import toml_row
 from edaphon.toml_input.values import read_bytes
-from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve, known_curves
 from edaphon_calibration.errors import suggestion
+from edaphon_calibration.prepare import prepare_step
 from edaphon_drivers.sheets import Sheets
 
 if TYPE_CHECKING:  # it imports the drivers

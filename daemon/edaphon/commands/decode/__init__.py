@@ -24,10 +24,10 @@ from edaphon.printer import show_error, show_error_text, show_json, show_line, s
 from edaphon.service import check
 from edaphon.service.check import configured, usual_file
 from edaphon.storage.access import fail
-from edaphon_calibration.chain import apply_chain, prepare_step
+from edaphon_calibration.chain import SAME, apply_chain
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import suggestion
-from edaphon_calibration.units import SAME
+from edaphon_calibration.prepare import prepare_step
 from edaphon_drivers.faults import Fault, Incomplete, Refused
 from edaphon_drivers.files.lines import Slice
 from edaphon_drivers.lorawan import Uplink
