@@ -52,7 +52,7 @@ NOT_EVALUABLE = int(Result.NOT_EVALUABLE)
 
 def worst_flag(flags: list[npt.NDArray[np.int8]], n: int) -> npt.NDArray[np.int8]:
     """The worst of several flag arrays of shape (n,); NOT_EVALUATED yields to any other."""
-    found = np.array(flags, np.int8).reshape(-1, n)
+    found = np.array(flags, np.int8).reshape(len(flags), n)
     found[found == _UNSET] = 0  # below any other
     worst: npt.NDArray[np.int8] = found.max(axis=0, initial=0)
     worst[worst == 0] = _UNSET

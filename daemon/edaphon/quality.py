@@ -6,6 +6,7 @@ of the plot, else of the site. Nothing is written: the answer is made of the row
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from edaphon.clock import DAY_NS, SECOND_NS, instant_text
 from edaphon.facts import Horizon, Knowledge, Mark
 from edaphon.model import Channel, Float, Int, Observations, Small
 from edaphon.tables import FLAGS, Times
+from edaphon_calibration.checks import Flag, worst_flag
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.quality.judge import TESTS, Case, Context, Judged, Rows, judge
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 MOST_OF_CONTEXT = 500_000  # rows: a channel that is faster is no context
 BEFORE_NS, AFTER_NS = 30 * DAY_NS, DAY_NS  # rows around the asked ones that the tests may need
-_UNSET, _SUSPECT, _MISSING = 2, 3, 9  # flags
 _SHALLOW_CM = 30.0  # down to it others move when one should
 _MOVING = {"soil_temperature", "air_temperature", "volumetric_water_content"}
 
@@ -80,18 +81,16 @@ class QualityReport:
 
     def spans(self) -> Iterator[dict[str, Any]]:
         """The runs of rows with one reason: from, to (both rows), n, flag and reason."""
-        start = 0
-        for row in range(1, len(self.reason) + 1):
-            if row == len(self.reason) or self.reason[row] != self.reason[start]:
-                if self.reason[start]:
-                    yield {
-                        "from": instant_text(int(self.time_ns[start])),
-                        "to": instant_text(int(self.time_ns[row - 1])),
-                        "n": row - start,
-                        "flag": int(self.flag[start:row].max()),
-                        "reason": self.reason[start],
-                    }
-                start = row
+        for reason, group in groupby(range(len(self.reason)), self.reason.__getitem__):
+            rows = list(group)
+            if reason:
+                yield {
+                    "from": instant_text(int(self.time_ns[rows[0]])),
+                    "to": instant_text(int(self.time_ns[rows[-1]])),
+                    "n": len(rows),
+                    "flag": int(self.flag[rows].max()),
+                    "reason": reason,
+                }
 
     def flags(self) -> dict[int, int]:
         """How many rows have each flag."""
@@ -186,12 +185,26 @@ def quality_of(
     rules = rules or usual_rules()
     evidence = _Evidence(knowledge, channels, read, first - DAY_NS, last + DAY_NS, rules)
     evidence.found[id] = own
-    judged = evidence.judged(id)
     inside = np.flatnonzero((own.time_ns >= start_ns) & (own.time_ns < end_ns))
-    cut = Judged(judged.evaluated[inside], judged.failed[inside], judged.flag[inside])
-    horizon = evidence.horizon(channels[id])
-    context = context_of(channels, id)
-    return _report(channels[id], context, horizon, own.take(inside), cut, rules.name)
+    own, judged = own.take(inside), evidence.judged(id).take(inside)
+    return QualityReport(
+        channels[id],
+        context_of(channels, id),
+        evidence.horizon(channels[id]),
+        rules.name,
+        own.time_ns,
+        own.value,
+        own.flag,
+        worst_flag([own.flag, judged.flag], len(own)),
+        tuple("; ".join(sorted(judged.names(row))) for row in range(len(own))),
+        _counts(judged.evaluated),
+        _counts(judged.failed),
+    )
+
+
+def _counts(bits: Int) -> dict[str, int]:
+    """The tests of which some rows have the bit, with their number."""
+    return {name: n for bit, name in enumerate(TESTS) if (n := int((bits >> bit & 1).sum()))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +235,7 @@ class _Evidence:
             value = conversion(channel.unit, quantity(channel.quantity).unit).apply(run.value)
         except CalibrationError:  # no unit of that quantity: nothing can be tested
             value = np.full(len(run), np.nan)
-        value = np.where(run.flag == _MISSING, np.nan, value)
+        value = np.where(run.flag == Flag.MISSING, np.nan, value)
         return Rows((run.time_ns - self.start_ns) / SECOND_NS, value)
 
     def sound_rows(self, id: str | None) -> Rows | None:
@@ -232,7 +245,7 @@ class _Evidence:
             return None
         if id not in self.sound:
             flag = self.judged(id).flag
-            self.sound[id] = Rows(rows.time_s, np.where(flag >= _SUSPECT, np.nan, rows.value))
+            self.sound[id] = Rows(rows.time_s, np.where(flag >= Flag.SUSPECT, np.nan, rows.value))
         return self.sound[id]
 
     def judged(self, id: str) -> Judged:
@@ -273,37 +286,6 @@ def _nothing(id: str) -> Observations:
     times, numbers, flags = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int8)
     return Observations(
         id, "", times, times, numbers, numbers, numbers, numbers, flags, flags, times
-    )
-
-
-def _report(
-    channel: Channel,
-    context: ContextChannels,
-    horizon: Horizon | None,
-    own: Observations,
-    bits: Judged,
-    rules: str,
-) -> QualityReport:
-    counts = [
-        {name: int((column >> bit & 1).sum()) for bit, name in enumerate(TESTS)}
-        for column in (bits.evaluated, bits.failed)
-    ]
-    evaluated, failed = ({name: n for name, n in one.items() if n} for one in counts)
-    both = np.array([own.flag, bits.flag])
-    flag = np.where(both == _UNSET, 0, both).max(axis=0, initial=0)
-    reasons = tuple("; ".join(sorted(bits.names(row))) for row in range(len(own)))
-    return QualityReport(
-        channel,
-        context,
-        horizon,
-        rules,
-        own.time_ns,
-        own.value,
-        own.flag,
-        np.where(flag == 0, _UNSET, flag).astype(np.int8),
-        reasons,
-        evaluated,
-        failed,
     )
 
 

@@ -96,6 +96,9 @@ class Judged:
     failed: Int
     flag: Small
 
+    def take(self, rows: Int) -> "Judged":
+        return Judged(self.evaluated[rows], self.failed[rows], self.flag[rows])
+
     def names(self, row: int) -> tuple[str, ...]:
         """Of the tests that failed."""
         return tuple(name for bit, name in enumerate(TESTS) if self.failed[row] >> bit & 1)
