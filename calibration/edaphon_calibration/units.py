@@ -17,55 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edaphon_calibration.chain import SAME, Conversion
 from edaphon_calibration.errors import UnitError, suggestion
-from edaphon_calibration.nomenclature import QUANTITIES, quantity
+from edaphon_calibration.nomenclature import QUANTITIES, quantity, table
 
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-# Spellings that people and makers use, where pint's short name is not what the project writes.
-_SPELLINGS = {
-    "°C": "degC",
-    "℃": "degC",
-    "celsius": "degC",
-    "Celsius": "degC",
-    "degree_Celsius": "degC",
-    "degrees_Celsius": "degC",
-    "°F": "degF",
-    "degree_Fahrenheit": "degF",
-    "kelvin": "K",
-    "percent": "%",
-    "pct": "%",
-    "‰": "permille",
-    "micron": "um",
-    "%RH": "%",
-    "counts": "count",
-    "deg": "degree",
-    "°": "degree",
-    "degrees": "degree",
-    "Ω": "ohm",
-    "Ohm": "ohm",
-    "ohms": "ohm",
-    "kΩ": "kohm",
-    "kOhm": "kohm",
-    "MΩ": "Mohm",
-    "Δ°C": "delta_degC",
-    "lux": "lx",
-    "Torr": "torr",
-    "L": "l",
-    "mL": "ml",
-    "sec": "s",
-    "secs": "s",
-    "usecs": "us",
-    "hr": "h",
-}
-
-# Symbols that need no pint to be known; a service whose units are all alike never loads it.
-_USUAL_SYMBOLS = """
-    dimensionless % permille ppm ppb count pH degC degF K delta_degC m cm mm um km g kg mg ug l ml
-    mol mmol umol nmol s ms us min h d Pa hPa kPa MPa mbar bar V mV uV A mA uA W mW kW J kJ MJ
-    S dS mS uS ohm kohm Mohm Hz kHz MHz lx degree dB dBm
-"""
-_SYMBOLS = frozenset(_USUAL_SYMBOLS.split())
+_ROWS = tuple(table("units"))
+_SPELLINGS = {text: row["symbol"] for row in _ROWS for text in row["spellings"].split()}
+_SYMBOLS = frozenset(row["symbol"] for row in _ROWS if row["usual"])
+UCUM_CODES = {row["symbol"]: row["ucum"] for row in _ROWS if row["ucum"]}  # where they differ
 
 # pint reads pH as picohenry; units of turbidity agree on formazin and on nothing else
 _DEFINITIONS = ("pH = [acidity]", "ppb = 1e-9", "NTU = [ntu]", "FNU = [fnu]", "FAU = [fau]")
