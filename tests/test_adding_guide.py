@@ -300,7 +300,7 @@ def test_the_curve_of_the_guide_gives_its_worked_example(tmp_path: Path) -> None
     (text,) = re.findall(r"^<!-- part: curve -->\n```toml\n(.*?)^```$", PAGE, re.M | re.S)
     file = tmp_path / "soil_probes.toml"
     file.write_text(text, "utf-8")
-    (curve,) = known_of([Family[Curve]("", curves_of(file))]).by_name.values()
+    (curve,) = known_of([Family[Curve]("", curves_of(str(file)))]).by_name.values()
     assert curve.uncertainty == pytest.approx(0.03 / 3**0.5)
     assert curve.example is not None
     x, y, _, _ = curve.example

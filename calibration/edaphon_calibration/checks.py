@@ -22,8 +22,7 @@ from edaphon_calibration.errors import (
     suggestion,
     unknown,
 )
-from edaphon_calibration.nomenclature import Physics, quantity, table
-from edaphon_calibration.physics import PHYSICS
+from edaphon_calibration.nomenclature import QUANTITIES, Physics, quantity, table
 from edaphon_calibration.units import conversion
 
 
@@ -255,7 +254,7 @@ def outside_range(time_ns: Int, value: Float, limits: Limits) -> Small:
     As `range` it is QARTOD's gross range test: a value outside what sensor or soil can reach. As
     `physics` it finds a value that no soil, air or instrument can have, whatever calibration led
     to it; one outside the true domain, as noise around zero gives it, is suspect and does not
-    fail. Those limits are the quantity's (`edaphon_calibration.physics`) and no channel's own: a
+    fail. Those limits are the quantity's (`quantities.csv`) and no channel's own: a
     wider range that a person states does not make such a value possible. A value on a limit passes.
 
     >>> limits = {"lowest": -40.0, "highest": 60.0}
@@ -336,10 +335,16 @@ def _usual(check: str) -> UsualLimits:
     return found
 
 
-def _physics(known: Physics) -> UsualRow:
-    ends = {"lowest": known.lowest, "highest": known.highest}
-    ends |= {"suspect_lowest": known.least, "suspect_highest": known.most}
-    return UsualRow({name: x for name, x in ends.items() if abs(x) < inf}, known.why)
+def _possible() -> UsualLimits:
+    """The numbers that quantities can have, with the true domain within them."""
+    found: dict[str, tuple[UsualRow, ...]] = {}
+    for name, line in QUANTITIES.items():
+        ends = {"lowest": line.physics.lowest, "highest": line.physics.highest}
+        ends |= {"suspect_lowest": line.physics.least, "suspect_highest": line.physics.most}
+        if line.physics.limited:
+            limits = {limit: x for limit, x in ends.items() if abs(x) < inf}
+            found[name] = (UsualRow(limits, line.physics.why),)
+    return found
 
 
 CHECKS: tuple[Check, ...] = (
@@ -388,12 +393,12 @@ CHECKS: tuple[Check, ...] = (
         looks_back=0,
         looks_ahead=0,
         limits={"lowest": LimitKind.VALUE, "highest": LimitKind.VALUE},
-        reference="edaphon_calibration.physics: the reason of each limit",
+        reference="edaphon_calibration/quantities.csv: the reason of each limit",
         defaults={},
         ordered=("lowest", "highest"),
         of_person=False,
         evaluate=outside_range,
-        usual={name: (_physics(row),) for name, row in PHYSICS.items() if row.limited},
+        usual=_possible(),
     ),
 )
 
@@ -439,3 +444,23 @@ def default_limits(
         for name, check in known_checks().by_name.items()
     }
     return {name: limits for name, limits in found.items() if limits}
+
+
+def physical_limits(name: str, unit: str | None = None) -> Physics:
+    """The limits of a quantity in `unit` (the nomenclature's if None).
+
+    Raises UnknownQuantity and UnitError.
+
+    >>> physical_limits("volumetric_water_content", "%")[:2]
+    (-15.0, 110.0)
+    """
+    known = quantity(name).physics
+    line = conversion(quantity(name).unit, unit or quantity(name).unit)
+    ends = sorted(_rounded(x * line.scale + line.offset) for x in known[:2])
+    domain = sorted(_rounded(x * line.scale + line.offset) for x in known[3:])
+    return Physics(ends[0], ends[1], known.why, domain[0], domain[1])
+
+
+def _rounded(number: float) -> float:
+    """Without the last digits of a conversion, so that a limit reads as it was written."""
+    return number if abs(number) == inf else float(f"{number:.12g}")

@@ -1,7 +1,5 @@
 """Electrical conductivity of soil and of its water."""
 
-from pathlib import Path
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, finite, nan_like, positive, reciprocal
@@ -61,7 +59,7 @@ def _pore_water_in_permittivity(x: Float, p: Float, z: Float) -> Float:
 
 
 CURVES = curves_of(
-    Path(__file__).with_suffix(".toml"),
+    __file__,
     at_25=Functions(_at_25, _at_25_slope, _at_25_gradient, _at_25_in_temperature),
     pore_water=Functions(
         _pore_water, _pore_water_slope, _pore_water_gradient, _pore_water_in_permittivity

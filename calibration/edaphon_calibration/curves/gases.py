@@ -1,7 +1,5 @@
 """Infrared gas analysers: density of the gas they measured, and its water vapour."""
 
-from pathlib import Path
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, finite, nan_like, positive, reciprocal
@@ -92,7 +90,7 @@ def _dry_factor(z: Float) -> Float:
 
 
 CURVES = curves_of(
-    Path(__file__).with_suffix(".toml"),
+    __file__,
     ideal=Functions(_ideal, _ideal_slope, _ideal_gradient),
     ndir=Functions(_ndir, _ndir_slope, _ndir_gradient, _ndir_slope_second),
     gmp343=Functions(_gmp343, _gmp343_slope, _gmp343_gradient, _gmp343_slope_second),

@@ -1,7 +1,5 @@
 """Matric potential: the Watermark sensor, and the water retention of soil there and back."""
 
-from pathlib import Path
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, nan_like, positive, reciprocal
@@ -120,7 +118,7 @@ def _suction_gradient(x: Float, p: Float) -> Float:
 
 
 CURVES = curves_of(
-    Path(__file__).with_suffix(".toml"),
+    __file__,
     watermark=Functions(
         _watermark, _watermark_slope, _watermark_gradient, _watermark_in_temperature
     ),

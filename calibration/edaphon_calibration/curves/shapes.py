@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,37 +137,35 @@ SHAPES = {
 }
 
 
-def curves_of(path: Path, **functions: Functions) -> tuple[Curve, ...]:
-    """The curves of a TOML file, a table [[curve]] for each.
+def curves_of(module: str, **functions: Functions) -> tuple[Curve, ...]:
+    """The curves of the TOML file next to a module's file, a table [[curve]] for each.
 
     `function` names one of `functions` or `SHAPES`, or is a table: the numbers of a `RootOfSoil`.
     `parameters` maps names to defaults, "given" where there is none; `coefficients` are c0, c1 …
     `limits` is the curve's uncertainty as the half width of a rectangular distribution. All other
     keys are fields of `Curve`.
     """
-    known = SHAPES | functions
-    return tuple(_curve(row, known) for row in tomllib.loads(path.read_text("utf-8"))["curve"])
+    known, text = SHAPES | functions, Path(module).with_suffix(".toml").read_text("utf-8")
+    return tuple(_curve(row, known) for row in tomllib.loads(text)["curve"])
 
 
 def _curve(row: dict[str, Any], known: Mapping[str, Functions]) -> Curve:
     named, second = row.pop("function"), row.pop("second", None)
     of = known[named] if isinstance(named, str) else _of_root(named)
     parameters = row.pop("parameters", {}) | coefficients(*row.pop("coefficients", ()))
+    row["parameters"] = {name: None if x == "given" else x for name, x in parameters.items()}
     if "limits" in row:
         row["uncertainty"] = from_limits(row.pop("limits"))
     if second is not None:
-        row["second"] = Second(**second | {"slope": of.slope_second, "domain": _domain(second)})
-    row |= {"domain": _domain(row), "compensates": tuple(row.get("compensates", ()))}
-    row |= {"parameters": {name: None if x == "given" else x for name, x in parameters.items()}}
+        row["second"] = Second(**_with_tuples(second) | {"slope": of.slope_second})
     row["example"] = Example(**row["example"])
-    return Curve(value=of.value, slope=of.slope, gradient=of.gradient, **row)
+    return Curve(value=of.value, slope=of.slope, gradient=of.gradient, **_with_tuples(row))
+
+
+def _with_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(x) if type(x) is list else x for key, x in row.items()}
 
 
 def _of_root(numbers: Mapping[str, list[float]]) -> Functions:
-    root = RootOfSoil(**{name: tuple(part) for name, part in numbers.items()})
+    root = RootOfSoil(**_with_tuples(numbers))
     return Functions(root.value, root.slope, root.gradient)
-
-
-def _domain(row: Mapping[str, Any]) -> tuple[float, float]:
-    lowest, highest = row.get("domain", (-inf, inf))
-    return lowest, highest

@@ -1,7 +1,5 @@
 """Probes for soil moisture as their makers calibrate them: water content or permittivity."""
 
-from pathlib import Path
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, horner, horner_slope, nan_like, powers, reciprocal
@@ -90,7 +88,7 @@ def _tomst_in_temperature(x: Float, p: Float, z: Float) -> Float:
 
 
 CURVES = curves_of(
-    Path(__file__).with_suffix(".toml"),
+    __file__,
     cs616=Functions(_cs616, _cs616_slope, _cs616_gradient, _cs616_in_temperature),
     smt100=Functions(_smt100, _smt100_slope, _smt100_gradient),
     tomst=Functions(_tomst, _tomst_slope, _tomst_gradient, _tomst_in_temperature),

@@ -1,7 +1,5 @@
 """Water content of soil from permittivity, density and texture, and the permittivity of water."""
 
-from pathlib import Path
-
 import numpy as np
 
 from edaphon_calibration.arrays import (
@@ -179,7 +177,7 @@ def _gravimetric_gradient(x: Float, p: Float) -> Float:
 
 
 CURVES = curves_of(
-    Path(__file__).with_suffix(".toml"),
+    __file__,
     topp_inverse=Functions(_topp_inverse, _topp_inverse_slope, _topp_inverse_gradient),
     schaap=Functions(_schaap, _schaap_slope, _schaap_gradient),
     jacobsen=Functions(_jacobsen, _jacobsen_slope, _jacobsen_gradient),

@@ -6,8 +6,6 @@ r = Vs/Vx, the voltage across its fixed resistor against the excitation: R = top
 References: Steinhart and Hart 1968, Deep-Sea Research 15, doi:10.1016/0011-7471(68)90057-0.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, horner, horner_slope, nan_like, positive, powers
@@ -76,7 +74,7 @@ def _edlog_gradient(x: Float, p: Float) -> Float:
 
 
 CURVES = curves_of(
-    Path(__file__).with_suffix(".toml"),
+    __file__,
     steinhart_hart=Functions(_steinhart_hart, _steinhart_hart_slope, _steinhart_hart_gradient),
     half_bridge=Functions(_bridge, _bridge_slope, _bridge_gradient),
     edlog=Functions(_edlog, _edlog_slope, _edlog_gradient),

@@ -31,10 +31,9 @@ from edaphon.model import (
     demoted_rank,
 )
 from edaphon_calibration.chain import SAME, Calibrated, Conversion, SecondInput, Step, apply_chain
-from edaphon_calibration.checks import Flag, PreparedCheck, worst_flag
+from edaphon_calibration.checks import Flag, PreparedCheck, physical_limits, worst_flag
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import Physics
-from edaphon_calibration.physics import physical_limits
 from edaphon_calibration.uncertainty import FieldCheck, widened
 from edaphon_drivers.readings import Reading, Status
 
