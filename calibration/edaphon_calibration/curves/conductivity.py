@@ -3,7 +3,7 @@
 import numpy as np
 
 from edaphon_calibration.arrays import Float, finite, nan_like, positive, reciprocal
-from edaphon_calibration.curves.shapes import Functions, curves_of
+from edaphon_calibration.curves.shapes import Functions, curves_of, scaled
 
 _TO_C = 25.0
 
@@ -12,21 +12,14 @@ def _at_25_over(p: Float, z: Float) -> Float:
     return reciprocal(positive(1.0 + float(p[0]) * (z - _TO_C)))
 
 
-def _at_25(x: Float, p: Float, z: Float) -> Float:
-    return nan_like(x * _at_25_over(p, z), x)
-
-
-def _at_25_slope(x: Float, p: Float, z: Float) -> Float:
-    return nan_like(_at_25_over(p, z), x)
-
-
 def _at_25_gradient(x: Float, p: Float, z: Float) -> Float:
-    row = -_at_25(x, p, z) * (z - _TO_C) * _at_25_over(p, z)
-    return row[np.newaxis]
+    over = _at_25_over(p, z)
+    return (-(finite(x) * over) * (z - _TO_C) * over)[np.newaxis]
 
 
 def _at_25_in_temperature(x: Float, p: Float, z: Float) -> Float:
-    return -_at_25(x, p, z) * float(p[0]) * _at_25_over(p, z)
+    over = _at_25_over(p, z)
+    return -(finite(x) * over) * float(p[0]) * over
 
 
 _PORE_WATER_PER_DEGREE = -0.37
@@ -60,7 +53,7 @@ def _pore_water_in_permittivity(x: Float, p: Float, z: Float) -> Float:
 
 CURVES = curves_of(
     __file__,
-    at_25=Functions(_at_25, _at_25_slope, _at_25_gradient, _at_25_in_temperature),
+    at_25=scaled(_at_25_over, _at_25_gradient, _at_25_in_temperature),
     pore_water=Functions(
         _pore_water, _pore_water_slope, _pore_water_gradient, _pore_water_in_permittivity
     ),

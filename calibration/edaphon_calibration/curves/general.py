@@ -15,7 +15,7 @@ from edaphon_calibration.arrays import (
     powers,
     reciprocal,
 )
-from edaphon_calibration.curves.shapes import Functions, curves_of, no_parameters
+from edaphon_calibration.curves.shapes import Functions, curves_of, no_parameters, scaled
 
 
 def _offset(x: Float, p: Float) -> Float:
@@ -163,7 +163,7 @@ def _drift_line(x: Float, p: Float, z: Float) -> tuple[Float, Float, float]:
 
 CURVES = curves_of(
     __file__,
-    identity=Functions(lambda x, p: finite(x), lambda x, p: nan_like(1.0, x), no_parameters),
+    identity=scaled(lambda p: 1.0, no_parameters),
     offset=Functions(_offset, lambda x, p: nan_like(1.0, x), _offset_gradient),
     with_temperature=Functions(
         _with_temperature,

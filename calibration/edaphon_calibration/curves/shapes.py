@@ -10,6 +10,8 @@ import numpy as np
 
 from edaphon_calibration.arrays import (
     Float,
+    Number,
+    finite,
     horner,
     horner_gradient,
     horner_slope,
@@ -127,6 +129,22 @@ def _at(c: tuple[float, ...], s: float) -> float:
 
 def _slope_at(c: tuple[float, ...], s: float) -> float:
     return float(horner_slope(np.array([s]), np.array(c))[0])
+
+
+def scaled(
+    factor: Callable[..., Number],
+    gradient: Callable[..., Float],
+    slope_second: Callable[..., Float] | None = None,
+) -> Functions:
+    """y = x times a factor of p, or of p and z."""
+
+    def value(x: Float, p: Float, *z: Float) -> Float:
+        return finite(x) * factor(p, *z)
+
+    def slope(x: Float, p: Float, *z: Float) -> Float:
+        return nan_like(factor(p, *z), x)
+
+    return Functions(value, slope, gradient, slope_second)
 
 
 SHAPES = {

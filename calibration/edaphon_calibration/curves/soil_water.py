@@ -7,12 +7,11 @@ from edaphon_calibration.arrays import (
     finite,
     horner,
     horner_slope,
-    nan_like,
     positive,
     powers,
     reciprocal,
 )
-from edaphon_calibration.curves.shapes import Functions, curves_of
+from edaphon_calibration.curves.shapes import Functions, curves_of, scaled
 
 _TOPP_INVERSE_START = np.array([3.03, 9.3, 146.0, -76.7])
 
@@ -164,16 +163,13 @@ def _water_gradient(x: Float, p: Float) -> Float:
     return rows
 
 
-def _gravimetric(x: Float, p: Float) -> Float:
-    return finite(x) * float(p[0] / p[1])
-
-
-def _gravimetric_slope(x: Float, p: Float) -> Float:
-    return nan_like(float(p[0] / p[1]), x)
+def _per_mass(p: Float) -> float:
+    return float(p[0] / p[1])
 
 
 def _gravimetric_gradient(x: Float, p: Float) -> Float:
-    return np.stack([finite(x) / float(p[1]), -_gravimetric(x, p) / float(p[1])])
+    by_density = finite(x) / float(p[1])
+    return np.stack([by_density, -(finite(x) * _per_mass(p)) / float(p[1])])
 
 
 CURVES = curves_of(
@@ -184,5 +180,5 @@ CURVES = curves_of(
     zhao=Functions(_zhao, _zhao_slope, _zhao_gradient),
     crim=Functions(_crim, _crim_slope, _crim_gradient),
     water=Functions(_water, _water_slope, _water_gradient),
-    gravimetric=Functions(_gravimetric, _gravimetric_slope, _gravimetric_gradient),
+    gravimetric=scaled(_per_mass, _gravimetric_gradient),
 )

@@ -8,9 +8,9 @@ References: Steinhart and Hart 1968, Deep-Sea Research 15, doi:10.1016/0011-7471
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, horner, horner_slope, nan_like, positive, powers
+from edaphon_calibration.arrays import Float, horner, horner_slope, positive, powers
 from edaphon_calibration.curves.definition import ICE_K
-from edaphon_calibration.curves.shapes import Functions, curves_of, no_parameters
+from edaphon_calibration.curves.shapes import Functions, curves_of, no_parameters, scaled
 
 
 def _steinhart_hart(x: Float, p: Float) -> Float:
@@ -78,9 +78,5 @@ CURVES = curves_of(
     steinhart_hart=Functions(_steinhart_hart, _steinhart_hart_slope, _steinhart_hart_gradient),
     half_bridge=Functions(_bridge, _bridge_slope, _bridge_gradient),
     edlog=Functions(_edlog, _edlog_slope, _edlog_gradient),
-    ds18b20_counts=Functions(
-        lambda x, p: nan_like(x * (1.0 / 16.0), x),
-        lambda x, p: nan_like(1.0 / 16.0, x),
-        no_parameters,
-    ),
+    ds18b20_counts=scaled(lambda p: 1.0 / 16.0, no_parameters),
 )

@@ -3,9 +3,14 @@
 import numpy as np
 
 from edaphon_calibration.arrays import Float, Small
-from edaphon_calibration.quality.results import FAILS, PASSES, UNKNOWN, beyond, results
-
-_ENOUGH_OF_A_DAY = 0.8  # of the rows that were due
+from edaphon_calibration.quality.results import (
+    ENOUGH_OF_A_DAY,
+    FAILS,
+    PASSES,
+    UNKNOWN,
+    beyond,
+    results,
+)
 
 
 def replicate(
@@ -95,7 +100,7 @@ def daily(day: Float, value: Float, due: int) -> tuple[Float, Float, Float, Floa
     found = np.full((3, len(days)), np.nan)
     edges = np.searchsorted(day[use], np.append(days, days[-1] + 1))
     for n, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        if last - first >= _ENOUGH_OF_A_DAY * due:
+        if last - first >= ENOUGH_OF_A_DAY * due:
             rows = value[use][first:last]
             found[:, n] = np.median(rows), rows.min(), rows.max()
     return days, found[0], found[1], found[2]

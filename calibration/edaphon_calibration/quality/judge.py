@@ -16,6 +16,7 @@ from edaphon_calibration.checks import Flag
 from edaphon_calibration.quality import changes, days, stuck, water
 from edaphon_calibration.quality.results import (
     FAILS,
+    HOUR_S,
     PASSES,
     UNKNOWN,
     in_range,
@@ -25,9 +26,9 @@ from edaphon_calibration.quality.results import (
 )
 from edaphon_calibration.quality.rules import Parameters, Rule
 
-_HOUR_S, _DAY_S = 3600.0, 86400.0
-_STALE_S = 3 * _HOUR_S  # context that is older says nothing
-_WATER_ACTS_S = 6 * _HOUR_S
+_DAY_S = 86400.0
+_STALE_S = 3 * HOUR_S  # context that is older says nothing
+_WATER_ACTS_S = 6 * HOUR_S
 _MOST_TIMES = 10  # faster than a minute a window of rows stands for less time
 _ROW_S = 600.0  # what "a row" of a window of rows stands for
 _SEVERE_FLAT = 3  # windows
@@ -403,7 +404,7 @@ def _rail(case: Case, p: Parameters) -> Small:
 
 def _offset(case: Case, p: Parameters) -> Small:
     explained = np.where(_thawed(case), 1.0, np.nan_to_num(case.wet(_WATER_ACTS_S)))
-    within = max(_HOUR_S, case.interval_s)
+    within = max(HOUR_S, case.interval_s)
     return changes.offset(case.time_s, case.good, explained, _number(p, "least"), within)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
 from edaphon_calibration.quality.results import (
+    HOUR_S,
     UNKNOWN,
     beyond,
     covered,
@@ -13,7 +14,6 @@ from edaphon_calibration.quality.results import (
     trailing,
 )
 
-_HOUR_S = 3600.0
 _STEPS = 2.5  # of resolution: a slow peak reaches its top by one step, a clipped one by many
 
 
@@ -38,7 +38,7 @@ def flat(
     at = np.flatnonzero(use)
     out = np.full(len(value), UNKNOWN, np.int8)
     group = segments(time_s[at]) + np.cumsum(excused)[at]
-    long, still, first = stretches(time_s[at], value[at], group, window_hours * _HOUR_S, tolerance)
+    long, still, first = stretches(time_s[at], value[at], group, window_hours * HOUR_S, tolerance)
     if causal:
         out[at] = results(long, still)
     else:
@@ -70,7 +70,7 @@ def rail(
     lowest: float = np.nan,
     highest: float = np.nan,
     least_of_range: int = 3,
-    window_s: float = 7 * 24 * _HOUR_S,
+    window_s: float = 7 * 24 * HOUR_S,
     moves: Bools | None = None,
     resolution: float = 0.0,
 ) -> Small:
