@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon_calibration.arrays import AT_ONCE, Bools, Float, Number
-from edaphon_calibration.curves.definition import Curve
+from edaphon_calibration.curves import Curve
 from edaphon_calibration.draws import correlated, drawn_variance, fixed_draws
 from edaphon_calibration.errors import ParameterError
 

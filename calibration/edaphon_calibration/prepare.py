@@ -7,7 +7,7 @@ import numpy as np
 
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.chain import SAME, Step
-from edaphon_calibration.curves.definition import Curve
+from edaphon_calibration.curves import Curve
 from edaphon_calibration.errors import ParameterError
 from edaphon_calibration.units import conversion
 

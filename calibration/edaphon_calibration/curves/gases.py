@@ -3,7 +3,7 @@
 import numpy as np
 
 from edaphon_calibration.arrays import Float, finite, positive, reciprocal
-from edaphon_calibration.curves.definition import ICE_K
+from edaphon_calibration.curves import ICE_K
 from edaphon_calibration.curves.shapes import curves_of, no_parameters, scaled
 
 _P0_KPA, _T0_C, _T0_K = 101.3, 25.0, 298.15

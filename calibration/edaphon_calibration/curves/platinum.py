@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from edaphon_calibration.arrays import Float, nan_like, powers
-from edaphon_calibration.curves.definition import Curve, Example
+from edaphon_calibration.curves import Curve, Example
 from edaphon_calibration.uncertainty import from_limits
 
 IEC60751: Mapping[str, float] = MappingProxyType({"a": 3.9083e-3, "b": -5.775e-7, "c": -4.183e-12})

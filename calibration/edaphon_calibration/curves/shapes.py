@@ -19,7 +19,7 @@ from edaphon_calibration.arrays import (
     positive,
     powers,
 )
-from edaphon_calibration.curves.definition import Curve, Example, Second
+from edaphon_calibration.curves import Curve, Example, Second
 from edaphon_calibration.uncertainty import from_limits
 
 

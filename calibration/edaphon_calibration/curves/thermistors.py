@@ -9,7 +9,7 @@ References: Steinhart and Hart 1968, Deep-Sea Research 15, doi:10.1016/0011-7471
 import numpy as np
 
 from edaphon_calibration.arrays import Float, horner, horner_slope, positive, powers
-from edaphon_calibration.curves.definition import ICE_K
+from edaphon_calibration.curves import ICE_K
 from edaphon_calibration.curves.shapes import Functions, curves_of, no_parameters, scaled
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edaphon_calibration.arrays import Bools, Float, horner, horner_slope
-from edaphon_calibration.curves.definition import Curve, Example, Second
+from edaphon_calibration.curves import Curve, Example, Second
 from edaphon_calibration.curves.shapes import no_parameters
 from edaphon_calibration.uncertainty import from_limits
 
