@@ -10,7 +10,6 @@ from functools import cache
 from math import inf, isfinite
 
 import numpy as np
-import numpy.typing as npt
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
 from edaphon_calibration.chain import Conversion
@@ -49,11 +48,11 @@ class Result(IntEnum):
 NOT_EVALUABLE = int(Result.NOT_EVALUABLE)
 
 
-def worst_flag(flags: list[npt.NDArray[np.int8]], n: int) -> npt.NDArray[np.int8]:
+def worst_flag(flags: list[Small], n: int) -> Small:
     """The worst of several flag arrays of shape (n,); NOT_EVALUATED yields to any other."""
     found = np.array(flags, np.int8).reshape(len(flags), n)
     found[found == _UNSET] = 0  # below any other
-    worst: npt.NDArray[np.int8] = found.max(axis=0, initial=0)
+    worst: Small = found.max(axis=0, initial=0)
     worst[worst == 0] = _UNSET
     return worst
 

@@ -3,16 +3,13 @@
 R = r0 (1 + a t + b t² + [t < 0] c (t - 100) t³) [ohm], t in °C.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, nan_like, powers
 from edaphon_calibration.curves import Curve, Example
 from edaphon_calibration.uncertainty import from_limits
 
-IEC60751: Mapping[str, float] = MappingProxyType({"a": 3.9083e-3, "b": -5.775e-7, "c": -4.183e-12})
+IEC60751 = {"a": 3.9083e-3, "b": -5.775e-7, "c": -4.183e-12}
 _CLASSES = {"AA": (0.1, 0.0017), "A": (0.15, 0.002), "B": (0.3, 0.005), "C": (0.6, 0.01)}
 _NEWTON_STEPS = 4  # a fixed number, so that no split of an array changes a bit
 _TYPICAL_C = 50.0
