@@ -22,6 +22,7 @@ from edaphon_calibration.quality.results import (
     in_range,
     last_before,
     results,
+    runs,
     sentinel,
 )
 from edaphon_calibration.quality.rules import Parameters, Rule
@@ -327,10 +328,9 @@ def _excused(case: Case, p: Parameters) -> Bools:
 def _confirmed(case: Case, short: Small) -> Bools:
     """The runs of failing rows during which another channel moved by more than its own noise."""
     out = np.zeros(len(short), bool)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], short == FAILS, [0]))))
-    for first, last in edges.reshape(-1, 2):
-        span = case.time_s[first], case.time_s[last - 1]
-        out[first:last] = any(_moves(other, *span) for other in case.context.others)
+    for first, end in runs(short == FAILS):
+        span = case.time_s[first], case.time_s[end - 1]
+        out[first:end] = any(_moves(other, *span) for other in case.context.others)
     return out
 
 

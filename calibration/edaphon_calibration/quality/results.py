@@ -71,6 +71,12 @@ def extremes(value: Float, first: Int) -> tuple[Float, Float]:
     return low, high
 
 
+def runs(holds: Bools) -> list[tuple[int, int]]:
+    """Where it holds without a break: each first row, and the row behind the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], holds, [0]))))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
+
+
 def covered(first: Int, last: Int, size: int) -> Bools:
     """Which of `size` rows lie in one of the stretches from row `first` to row `last`."""
     change = np.zeros(size + 1, np.int64)

@@ -10,6 +10,7 @@ from edaphon_calibration.quality.results import (
     covered,
     extremes,
     results,
+    runs,
     segments,
     trailing,
 )
@@ -84,7 +85,7 @@ def rail(
     """
     known = np.isfinite(value)
     fails = np.zeros(len(value), bool)
-    for first, last in _equal_runs(value):
+    for first, last in runs(value[1:] == value[:-1]):
         number, rows = value[first], last - first + 1
         at_end = number in (lowest, highest) and rows >= least_of_range
         free = moves is None or bool(moves[first : last + 1].any())
@@ -94,13 +95,6 @@ def rail(
         ):
             fails[first : last + 1] = True
     return results(known, fails)
-
-
-def _equal_runs(value: Float) -> list[tuple[int, int]]:
-    """First and last row of each run of two equal rows or more."""
-    same = np.concatenate(([False], value[1:] == value[:-1], [False]))
-    edges = np.flatnonzero(same[1:] != same[:-1])
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _is_extreme(time_s: Float, value: Float, first: int, last: int, window_s: float) -> bool:
