@@ -12,12 +12,12 @@ import typer
 from typer.core import TyperGroup
 
 from edaphon import __version__
+from edaphon.commands.options import CONFIGURATION, PROBLEM, TRY_AGAIN, USAGE
 from edaphon.errors import EdaphonError, FolderUnknown, StaleError, TimeError
 from edaphon.printer import guard, show_error, show_error_text, show_line
 
 __all__ = ["COMMANDS", "main", "take_in"]
 
-MACHINE, USAGE, CONFIGURATION, TRY_AGAIN = 1, 2, 3, 75  # exit codes
 # In the order of the help: the module of each command. Its function, or group, has the name of the
 # command; a name that Python keeps for itself has an underscore behind it there.
 COMMANDS = {
@@ -86,7 +86,7 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(code)
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
         show_error(f"edaphon {given[0]}: {_refusal(error)}")
-        sys.exit(MACHINE)
+        sys.exit(PROBLEM)
     except sqlite3.Error as error:
         show_error(f"edaphon {given[0]}: {_database_words(error)}")
         sys.exit(TRY_AGAIN)
@@ -109,7 +109,7 @@ def _exit_code(error: EdaphonError) -> int:
         return TRY_AGAIN
     if isinstance(error, TimeError):
         return USAGE
-    return CONFIGURATION if isinstance(error, FolderUnknown) else MACHINE
+    return CONFIGURATION if isinstance(error, FolderUnknown) else PROBLEM
 
 
 def _refusal(error: OSError) -> str:

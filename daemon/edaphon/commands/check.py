@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.commands.options import CONFIGURATION, PROBLEM, USAGE, Json
 from edaphon.config import (
     Configuration,
 )
@@ -21,7 +22,7 @@ from edaphon.facts import (
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.service.check import Examined, examine, usual_file, with_codecs
 from edaphon.service.prerequisites import denied, is_services, next_steps
-from edaphon.storage.access import CONFIGURATION, fail
+from edaphon.storage.access import fail
 from edaphon.toml_input.lines import toml_value
 
 
@@ -29,7 +30,7 @@ def check(
     files: Annotated[
         list[Path] | None, typer.Argument(help="edaphon.toml, fact files, or folders of them")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Check the configuration and fact files and list all errors; nothing is changed.
 
@@ -127,7 +128,6 @@ def _as_table(found: Examined) -> dict[str, Any]:
     }
 
 
-REFUSED = 1
 SERVICE_STORAGE = Path("/var/lib/edaphon")
 
 
@@ -173,10 +173,7 @@ def example_text(logger: str, site: str, storage: Path) -> str:
 
 def _refuse(why: str) -> None:
     show_error(why)
-    raise typer.Exit(REFUSED)
-
-
-USAGE = 2
+    raise typer.Exit(PROBLEM)
 
 
 def write_new(path: Path, text: str) -> None:

@@ -24,7 +24,8 @@ from edaphon.api import (
     shown_unit,
     window_of,
 )
-from edaphon.clock import FAR_NS, typed_ns
+from edaphon.clock import FAR_NS, instant_text, typed_ns
+from edaphon.commands.options import USAGE, Config, End, Folder, Json, Start
 from edaphon.errors import DamagedError, StorageError, TimeError
 from edaphon.model import Observations
 from edaphon.printer import (
@@ -59,15 +60,10 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Folder = Annotated[
-    Path | None, typer.Option("--folder", help="storage folder, else the configuration names it")
-]
-
-
 def query(
     channels: Annotated[list[str], typer.Argument(help="ids of channels", metavar="channel...")],
-    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
-    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    start: Start = "",
+    end: End = "",
     every: Annotated[
         str, typer.Option(help="means of such windows: 1d, 1h, 30min; else each value")
     ] = "",
@@ -84,7 +80,7 @@ def query(
     ] = "",
     ucum: Annotated[bool, typer.Option("--ucum", help="units as UCUM codes")] = False,
     format: Annotated[Format | None, typer.Option(help="table for people, else csv")] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
 ) -> None:
     """Show the values of a channel: now, in a release, or as known at a time."""
@@ -143,7 +139,18 @@ def _mean_rows(means: Means, ucum: bool) -> Iterator[tuple[Any, ...]]:
         n, coverage, *numbers, flag = rest
         mean, least, most, total, random, systematic = map(_plain, numbers)
         yield (
-            *(id, _iso(first), _iso(last), n, coverage, mean, least, most, total, units[id]),
+            *(
+                id,
+                instant_text(first),
+                instant_text(last),
+                n,
+                coverage,
+                mean,
+                least,
+                most,
+                total,
+                units[id],
+            ),
             *(random, systematic, flag),
         )
 
@@ -255,7 +262,7 @@ def _rows(
         ):
             shown = (random, systematic) if level is Level.CALIBRATED else (None, None)
             yield (
-                _iso(time),
+                instant_text(time),
                 (time - begin) / 1e9,
                 _plain(number),
                 unit,
@@ -268,13 +275,6 @@ def _rows(
 
 def _plain(number: float | None) -> float | None:
     return None if number is None or number != number else number
-
-
-def _iso(time_ns: int) -> str:
-    """UTC to the nanosecond, trailing zeros left out."""
-    seconds, rest = divmod(time_ns, 10**9)
-    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{whole}.{rest:09d}".rstrip("0") + "Z" if rest else f"{whole}Z"
 
 
 def _csv(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
@@ -322,9 +322,9 @@ _WRITERS = {Format.TABLE: _table, Format.CSV: _csv, Format.JSON: _json}
 
 def channels(
     release: Annotated[Path | None, typer.Option(help="of this release file")] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """List the channels: quantity, unit, place, and the first, last and number of values."""
     found = [
@@ -338,7 +338,6 @@ def channels(
     show_rows(header, ([row[name] for name in header] for row in found))
 
 
-USAGE = 2  # exit code
 WEEK_DAYS = 7
 MOST_SPANS = 200  # on a terminal
 
@@ -347,14 +346,14 @@ def quality(
     channels: Annotated[
         list[str] | None, typer.Argument(help="ids of channels; default: all, the last 7 days")
     ] = None,
-    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
-    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    start: Start = "",
+    end: End = "",
     rules: Annotated[
         Path | None, typer.Option(help="file of rules that stand in place of the usual ones")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Test values with their context, and list what fails and why.
 

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from edaphon.clock import DAY_NS
+from edaphon.commands.options import Channels, Config, Json
 from edaphon.commands.query import instant
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.plan import whole_segments
@@ -44,12 +44,10 @@ def recalibrate(
             help="from this time on; may start earlier, at the last change of calibration"
         ),
     ] = "",
-    channel: Annotated[
-        list[str] | None, typer.Option(help="id of a channel, may be repeated; default: all")
-    ] = None,
+    channel: Channels = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would differ")] = False,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    json: Json = False,
 ) -> None:
     """Recalculate values from the stored readings with the facts in force.
 
@@ -161,8 +159,8 @@ POLL_S = 0.2
 
 
 def rebuild(
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    json: Json = False,
 ) -> None:
     """Recalculate all values from the journal and correct those that differ; then exit 1.
 

@@ -4,11 +4,8 @@ import logging
 import os
 import signal
 import threading
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from edaphon.commands.options import ConfigFile
 from edaphon.printer import log_to_stderr
 from edaphon.service.check import usual_file
 from edaphon.service.prerequisites import lacking
@@ -21,7 +18,7 @@ WATCHDOG_S = 10.0
 
 
 def run(
-    file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
+    file: ConfigFile = None,
 ) -> None:
     """Record: read the sources, keep every answer, derive values, bring them to the sinks."""
     give_memory_back()

@@ -1,39 +1,30 @@
 """`edaphon status`: what the daemon does now, for a person or as JSON."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from edaphon.clock import instant_text
-from edaphon.commands.query import Folder
-from edaphon.printer import show_json, show_line
+from edaphon.commands.options import PROBLEM, Config, Folder, Json
+from edaphon.printer import seconds_text, show_found
 from edaphon.service.notes import account_text, flood_text
-from edaphon.storage.access import fail, open_folder
-from edaphon.storage.client import DaemonOff
+from edaphon.storage.access import open_folder
 
 __all__ = ["ledger_lines", "status"]
 
 
 def status(
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Show what is recorded, what is late and what waits.
 
     Exit 1 when something is wrong, or the service is not running; 75 where it gives no answer.
     """
     storage = open_folder(file, folder)
-    try:
-        table = storage.ask("status")
-    except DaemonOff as off:
-        raise fail(f"{off}; why it ended: `systemctl status edaphon`") from None
-    if json:
-        show_json(table)
-    else:
-        for line in _lines(table):
-            show_line(line)
+    table = storage.ask_running("status", "; why it ended: `systemctl status edaphon`", PROBLEM)
+    show_found(json, table, _lines(table))
     if table["trouble"] or any(one["wrong"] for one in table["incidents"]):
         raise typer.Exit(1)
 
@@ -84,9 +75,7 @@ def _state(source: dict[str, Any]) -> str:
 
 def _job(row: dict[str, Any]) -> str:
     """When it ran and runs, to the second."""
-    last, following = (
-        ns and instant_text(ns // 10**9 * 10**9) for ns in (row["last_ns"], row["next_ns"])
-    )
+    last, following = (ns and seconds_text(ns) for ns in (row["last_ns"], row["next_ns"]))
     if row["running"]:
         return f"job {row['name']}: runs since {last}"
     result = f" ({row['result']})" if row["result"] else ""

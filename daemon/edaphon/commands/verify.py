@@ -5,16 +5,24 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edaphon.clock import FAR_NS
-from edaphon.commands.query import Folder, instant
+from edaphon.commands.options import Config, Folder, Json, Start
+from edaphon.commands.query import instant
 from edaphon.config.model import SinkTable
-from edaphon.printer import show_error, show_json, show_line, show_lines, working
+from edaphon.printer import (
+    seconds_text,
+    show_error,
+    show_found,
+    show_json,
+    show_line,
+    show_lines,
+    working,
+)
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text
 from edaphon.service.verification import is_accounted_for, parts_of, verified
@@ -26,7 +34,7 @@ POLL_S = 0.2
 
 
 def verify(
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
     deep: Annotated[
         bool,
@@ -36,7 +44,7 @@ def verify(
         ),
     ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Check that no record was lost: count, read back, compare. Exit 1 if any is missing.
 
@@ -174,25 +182,25 @@ def _verdict(part: Mapping[str, Any]) -> str:
 sink = typer.Typer(
     help="List refused points, offer them again, or send all values again.", no_args_is_help=True
 )
-Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
 
 
 @sink.command("list")
 def list_(
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
     file: Config = None,
 ) -> None:
     """List the points that a server refused, with its reason."""
     found = _ask(file, do="list")["refusals"]
-    if json:
-        show_json(found)
-        return
+    show_found(json, found, _refusals(found))
+
+
+def _refusals(found: Mapping[str, Any]) -> Iterator[str]:
     for name, rows in sorted(found.items()):
         if not rows:
-            show_line(f"{name}: no points refused")
+            yield f"{name}: no points refused"
         for row in rows:
-            span = f"{_time(row['first_ns'])} to {_time(row['last_ns'])}"
-            show_line(f"{name}: {row['n']} of {row['channel']}, {span}: {row['words']}")
+            first, last = (seconds_text(row[key]) for key in ("first_ns", "last_ns"))
+            yield f"{name}: {row['n']} of {row['channel']}, {first} to {last}: {row['words']}"
 
 
 @sink.command()
@@ -208,7 +216,7 @@ def retry(
 @sink.command()
 def resend(
     name: Annotated[str, typer.Argument(help="name of the sink")],
-    since: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    since: Start = "",
     file: Config = None,
 ) -> None:
     """Send all values again, to a database that was lost, emptied or replaced."""
@@ -217,11 +225,4 @@ def resend(
 
 
 def _ask(file: Path | None, **words: Any) -> Any:
-    try:
-        return open_storage(file).ask("sink", **words)
-    except DaemonOff as off:
-        raise fail(f"{off}; it is the service that sends", 75) from None
-
-
-def _time(time_ns: int) -> str:
-    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return open_storage(file).ask_running("sink", "; it is the service that sends", **words)

@@ -75,6 +75,13 @@ class Storage:
                 f"{silent} (what is stored may be old: it is not shown)", TRY_AGAIN
             ) from None
 
+    def ask_running(self, verb: str, why: str = "", code: int = TRY_AGAIN, /, **words: Any) -> Any:
+        """The daemon's answer; ends with exit code `code` and `why` on stderr where it is off."""
+        try:
+            return self.ask(verb, **words)
+        except DaemonOff as off:
+            raise fail(f"{off}{why}", code) from None
+
     def series(self) -> Series:
         """The series to read, with everything derived so far flushed into it.
 

@@ -13,8 +13,9 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon.commands.check import write_new
+from edaphon.commands.options import USAGE, Config, Json
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
-from edaphon.printer import show_json, show_lines
+from edaphon.printer import show_found
 from edaphon.service.check import Configured, configured, usual_file
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import facts_entered
@@ -337,7 +338,6 @@ def _holds(place: Path, data: bytes) -> bool:
         return False
 
 
-USAGE = 2
 EACH = "as NAME=VALUE, as often as needed"
 
 
@@ -387,8 +387,8 @@ def add(
     write: Annotated[
         Path | None, typer.Option("-o", "--write", help="file to write; default: in the inbox")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    json: Json = False,
 ) -> None:
     """Write a calibration as a file, or with --check a field check.
 
@@ -419,10 +419,7 @@ def _add(
         raise fail("\n".join(as_options(config_error) for config_error in config_errors), USAGE)
     written = _written(target, text, certificates)
     table = {kind: row, "written": [str(path) for path in written]}
-    if json:
-        show_json(table)
-    else:
-        show_lines(_next(target, place, _counts_as_exact(row)))
+    show_found(json, table, _next(target, place, _counts_as_exact(row)))
 
 
 class _AddPlace(NamedTuple):

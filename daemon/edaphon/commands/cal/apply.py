@@ -9,13 +9,8 @@ import typer
 
 from edaphon.commands.apply import (
     NOT_YET,
-    Config,
-    DryRun,
     Facts,
-    Json,
-    NoWait,
     Way,
-    Who,
     enter,
     fact_of,
     new_facts,
@@ -25,6 +20,7 @@ from edaphon.commands.apply import (
 )
 from edaphon.commands.cal.show import found_in, state_of
 from edaphon.commands.check import write_own
+from edaphon.commands.options import USAGE, Config, DryRun, Json, NoWait, Who
 from edaphon.facts import FactRow
 from edaphon.preview import ChannelPreview, Preview, preview_of
 from edaphon.preview.picture import change_svg
@@ -92,7 +88,6 @@ def _show(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> Non
         show_line(NOT_YET)
 
 
-USAGE = 2
 WHENCE = "edaphon cal revoke"  # stands for the file
 
 

@@ -25,6 +25,7 @@ from edaphon.commands.cal.add import (
     put,
 )
 from edaphon.commands.check import write_new, write_own
+from edaphon.commands.options import USAGE, Json
 from edaphon.printer import show_json, show_text
 from edaphon.storage.access import fail
 from edaphon.svg import (
@@ -290,7 +291,6 @@ def _points(panel: Panel, x: Float, y: Float, bars: Float) -> Iterator[str]:
         yield f'<circle {centre} r="4" fill="{POINT}"/>'
 
 
-USAGE = 2
 TWO_POINTS = ("two_point", "zero_span")
 EACH = "parameter as NAME=VALUE, as often as needed"
 
@@ -338,7 +338,7 @@ def fit(
     reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
     write: Annotated[Path | None, typer.Option("-o", "--write", help="file to write")] = None,
     plot: Annotated[Path | None, typer.Option(help="SVG file to write")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Fit a curve to the points of a calibration and print the result; nothing is changed."""
     subject = {"channel": channel, "sensor": sensor, "output": output}

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from edaphon.commands.check import write_own
+from edaphon.commands.options import TRY_AGAIN, USAGE
 from edaphon.commands.programs import BROKER, ProgramEnded, Running, broker, find_program, watch
 from edaphon.commands.simulate.plot import (
     SimulatedPlot,
@@ -141,7 +142,6 @@ def _tables(table: Mapping[str, Any]) -> Iterator[str]:
             yield f"\n[{toml_key(key)}]\n" + toml_keys(value)
 
 
-USAGE, TRY_AGAIN = 2, 75
 SHOW_EVERY_S = 2.0
 _SIMULATED = "# Simulated:"
 HELP = """sdi12/a silent       from now on; `sdi12/a ok` ends it
