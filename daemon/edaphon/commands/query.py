@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from edaphon import printer
 from edaphon.api import (
     Site,
     ValueOrigin,
@@ -28,16 +29,6 @@ from edaphon.clock import FAR_NS, instant_text, typed_ns
 from edaphon.commands.options import USAGE, Config, End, Folder, Json, Start
 from edaphon.errors import DamagedError, StorageError, TimeError
 from edaphon.model import Observations
-from edaphon.printer import (
-    as_data,
-    json_text,
-    show_error,
-    show_json,
-    show_lines,
-    show_pieces,
-    show_rows,
-    visible,
-)
 from edaphon.series import WrongFile
 from edaphon.storage.paths import Layout, find_folder
 from edaphon.tables import FLAGS, Means, means_of
@@ -101,7 +92,7 @@ def query(
                 table = HEADER, _values(origins[0], span, level, ucum)
             else:
                 table = ("channel", *HEADER), _labelled(origins, span, level, ucum)
-            show_pieces(_WRITERS[chosen](*table))
+            printer.show_pieces(_WRITERS[chosen](*table))
 
 
 MEANS_HEADER = (
@@ -128,7 +119,9 @@ def _window(every: str, utc_offset: str, flags: str) -> tuple[int, int, list[int
 def _mean_rows(means: Means, ucum: bool) -> Iterator[tuple[Any, ...]]:
     for id, n in means.across.items():
         if n:
-            show_error(f"{id}: the intervals of {n} rows lie in no one window; they are left out")
+            printer.show_error(
+                f"{id}: the intervals of {n} rows lie in no one window; they are left out"
+            )
     columns = means.columns()
     ids = columns.pop("channel").tolist()
     times = [columns.pop(name).astype("int64").tolist() for name in ("time_start", "time")]
@@ -182,7 +175,7 @@ def _site(release: str, file: Path | None, folder: Path | None) -> Site:
 
 def say(text: str) -> None:
     """What an answer lacks, on stderr."""
-    show_error(text)
+    printer.show_error(text)
 
 
 def settle(layout: Layout, _: Callable[[str], None]) -> None:
@@ -289,14 +282,14 @@ def _csv(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str
 
 def _csv_cell(cell: Any) -> Any:
     if isinstance(cell, str):
-        return as_data(visible(cell))
+        return printer.as_data(printer.visible(cell))
     return "" if cell is None else cell
 
 
 def _json(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     before = "["
     for row in rows:
-        yield before + json_text(dict(zip(header, row, strict=True)), indent=False)
+        yield before + printer.json_text(dict(zip(header, row, strict=True)), indent=False)
         before = ",\n"
     yield "]\n" if before != "[" else "[]\n"
 
@@ -314,7 +307,7 @@ _WIDTHS |= {"unit": 10, "u_random": 10, "flag": 4, "n": 6, "coverage": 8}
 def _cell(cell: Any, width: int) -> str:
     if isinstance(cell, float):
         return f"{cell:.6g}".rjust(width)
-    return visible(str("" if cell is None else cell)).ljust(width)
+    return printer.visible(str("" if cell is None else cell)).ljust(width)
 
 
 _WRITERS = {Format.TABLE: _table, Format.CSV: _csv, Format.JSON: _json}
@@ -332,10 +325,10 @@ def channels(
         for row in open_site(release or find_folder(file, folder), say, settle).channels()
     ]
     if json:
-        show_json(found)
+        printer.show_json(found)
         return
     header = list(found[0]) if found else ["id"]
-    show_rows(header, ([row[name] for name in header] for row in found))
+    printer.show_rows(header, ([row[name] for name in header] for row in found))
 
 
 WEEK_DAYS = 7
@@ -370,15 +363,15 @@ def quality(
         begin = start or (None if channels else datetime.now(UTC) - timedelta(days=WEEK_DAYS))
         found = [site.quality(id, begin, end or None, rules=text) for id in ids]
     except (RulesError, UnicodeDecodeError) as error:
-        show_error(f"{rules}: {error}")
+        printer.show_error(f"{rules}: {error}")
         raise typer.Exit(USAGE) from None
     if json:
         shown = [report.as_json() for report in found]
-        show_json(shown[0] if channels and len(shown) == 1 else shown)
+        printer.show_json(shown[0] if channels and len(shown) == 1 else shown)
     elif channels and len(found) == 1:
-        show_lines(_quality_lines(found[0]))
+        printer.show_lines(_quality_lines(found[0]))
     else:
-        show_lines(f"{_counts(report)}: {_failed(report)}" for report in found)
+        printer.show_lines(f"{_counts(report)}: {_failed(report)}" for report in found)
 
 
 def _counts(report: "QualityReport") -> str:

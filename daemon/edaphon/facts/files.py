@@ -9,21 +9,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 
+from edaphon.facts import model
 from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
-from edaphon.facts.model import (
-    ChannelFact,
-    Deployment,
-    Fact,
-    Horizon,
-    Mark,
-    Pause,
-    Plot,
-    Profile,
-    Replacement,
-    Revocation,
-    Sensor,
-    Visit,
-)
 from edaphon.people import person
 from edaphon.toml_input.lines import (
     FACT_TABLES,
@@ -41,23 +28,23 @@ from edaphon.toml_input.models import (
 )
 from edaphon_calibration.curves import curve_names, find_curve
 
-_ALL: tuple[type[Fact], ...] = (
-    Plot,
-    Profile,
-    Horizon,
-    Sensor,
-    ChannelFact,
-    Deployment,
+_ALL: tuple[type[model.Fact], ...] = (
+    model.Plot,
+    model.Profile,
+    model.Horizon,
+    model.Sensor,
+    model.ChannelFact,
+    model.Deployment,
     FactoryCurve,
     Calibration,
     FieldCheck,
-    Mark,
-    Visit,
-    Pause,
-    Replacement,
-    Revocation,
+    model.Mark,
+    model.Visit,
+    model.Pause,
+    model.Replacement,
+    model.Revocation,
 )
-KINDS: Mapping[str, type[Fact]] = {kind.table: kind for kind in _ALL}
+KINDS: Mapping[str, type[model.Fact]] = {kind.table: kind for kind in _ALL}
 
 
 MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
@@ -66,7 +53,7 @@ MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
 class FactRow(NamedTuple):
     """One row of a fact table; `text` is its own lines, `sha256` that of the whole file."""
 
-    fact: Fact
+    fact: model.Fact
     text: str
     sha256: str
     file: str
@@ -136,7 +123,7 @@ def _row(
     document: Document,
     place: Place,
     row: Mapping[str, Any],
-    fact: Fact,
+    fact: model.Fact,
     sha256: str,
     texts: "_Texts",
 ) -> FactRow:
@@ -182,7 +169,7 @@ class FactPayload(NamedTuple):
     `who` is the name that was given, `account` that of the system; entries of before have none.
     """
 
-    fact: Fact
+    fact: model.Fact
     text: str
     sha256: str
     file: str
@@ -194,12 +181,12 @@ class FactPayload(NamedTuple):
         return person(self.who, self.account)
 
 
-def table_of(fact: Fact) -> dict[str, Any]:
+def table_of(fact: model.Fact) -> dict[str, Any]:
     """The fact as a JSON object with `kind` and every key that has a value, defaults included."""
     return {"kind": fact.table, **fact.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
 
-def fact_of(table: Mapping[str, Any]) -> Fact:
+def fact_of(table: Mapping[str, Any]) -> model.Fact:
     """The inverse of `table_of`; raises KeyError or ValueError for what is no fact."""
     row = dict(table)
     kind = KINDS[row.pop("kind")]
@@ -215,7 +202,9 @@ def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in in_order}
 
 
-def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str, account: str = "") -> bytes:
+def to_payload(
+    fact: model.Fact, text: str, sha256: str, file: str, who: str, account: str = ""
+) -> bytes:
     whole = {"fact": table_of(fact), "text": text, "sha256": sha256, "file": file, "who": who}
     whole |= {"account": account} if account else {}
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)

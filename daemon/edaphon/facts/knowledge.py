@@ -7,37 +7,26 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+from edaphon.facts import model
 from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
 from edaphon.facts.files import FactRow, fact_of
-from edaphon.facts.model import (
-    ChannelFact,
-    Deployment,
-    Fact,
-    Horizon,
-    Mark,
-    Pause,
-    Plot,
-    Profile,
-    Replacement,
-    Revocation,
-    Sensor,
-    Visit,
-)
 from edaphon.model import Channel, EntryId, FactName, in_force
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output, Sheets
 
-Kind = TypeVar("Kind", bound=Fact)
+Kind = TypeVar("Kind", bound=model.Fact)
 _AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
-Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
+Found = tuple[
+    model.Fact, str, str, str
+]  # the fact complained of, its key, what came, what is right
 
 
 class Known(NamedTuple):
     """A fact and the sequence of the entry that brought it."""
 
     sequence: EntryId
-    fact: Fact
+    fact: model.Fact
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +44,7 @@ class Knowledge:
         known = [Known(sequence, fact_of(table)) for sequence, table in rows]
         return cls(tuple(sorted(known, key=lambda k: k.sequence)))
 
-    def learn(self, sequence: EntryId, fact: Fact) -> "Knowledge":
+    def learn(self, sequence: EntryId, fact: model.Fact) -> "Knowledge":
         """The knowledge with one fact more; its sequence must be later than all."""
         return Knowledge((*self.entered, Known(sequence, fact)))
 
@@ -69,9 +58,9 @@ class Knowledge:
         return Knowledge(tuple(k for k in self.entered if k.sequence <= sequence))
 
     @cached_property
-    def ever(self) -> Mapping[str, tuple[Fact, ...]]:
+    def ever(self) -> Mapping[str, tuple[model.Fact, ...]]:
         """Every fact that was ever entered, in force or not, by id; things have several."""
-        found: dict[str, tuple[Fact, ...]] = {}
+        found: dict[str, tuple[model.Fact, ...]] = {}
         for known in self.entered:
             found[known.fact.id] = (*found.get(known.fact.id, ()), known.fact)
         return found
@@ -81,7 +70,8 @@ class Knowledge:
         """Those neither superseded nor revoked."""
         facts = [known.fact for known in self.entered]
         names = [
-            FactName(f.id, f.supersedes, f.of if isinstance(f, Revocation) else None) for f in facts
+            FactName(f.id, f.supersedes, f.of if isinstance(f, model.Revocation) else None)
+            for f in facts
         ]
         return tuple(self.entered[place] for place in in_force(names))
 
@@ -89,7 +79,7 @@ class Knowledge:
         """The facts of one kind in force."""
         return tuple(k.fact for k in self.in_force if isinstance(k.fact, kind))
 
-    def standing(self, id: str) -> Fact | None:
+    def standing(self, id: str) -> model.Fact | None:
         """The fact of that id if it is in force, else the last one that corrects it."""
         mine = {k.fact.id: k.fact for k in self.in_force}
         reached, new = set[str](), {id}
@@ -101,36 +91,36 @@ class Knowledge:
         return None
 
     @cached_property
-    def plots(self) -> Mapping[str, Plot]:
-        return {f.id: f for f in self.current(Plot)}
+    def plots(self) -> Mapping[str, model.Plot]:
+        return {f.id: f for f in self.current(model.Plot)}
 
     @cached_property
-    def profiles(self) -> Mapping[str, Profile]:
-        return {f.id: f for f in self.current(Profile)}
+    def profiles(self) -> Mapping[str, model.Profile]:
+        return {f.id: f for f in self.current(model.Profile)}
 
     @cached_property
-    def sensors(self) -> Mapping[str, Sensor]:
-        return {f.id: f for f in self.current(Sensor)}
+    def sensors(self) -> Mapping[str, model.Sensor]:
+        return {f.id: f for f in self.current(model.Sensor)}
 
     @cached_property
-    def channels(self) -> Mapping[str, ChannelFact]:
-        return {f.id: f for f in self.current(ChannelFact)}
+    def channels(self) -> Mapping[str, model.ChannelFact]:
+        return {f.id: f for f in self.current(model.ChannelFact)}
 
     @cached_property
-    def deployments(self) -> tuple[Deployment, ...]:
-        return self.current(Deployment)
+    def deployments(self) -> tuple[model.Deployment, ...]:
+        return self.current(model.Deployment)
 
-    def deployments_at(self, channel: str, time_ns: int) -> tuple[Deployment, ...]:
+    def deployments_at(self, channel: str, time_ns: int) -> tuple[model.Deployment, ...]:
         return tuple(d for d in self.deployments if d.channel == channel and d.covers(time_ns))
 
     @cached_property
     def calibrations(self) -> tuple[Calibration, ...]:
         return self.current(Calibration)
 
-    def calibrations_of(self, deployment: Deployment) -> tuple[Calibration, ...]:
+    def calibrations_of(self, deployment: model.Deployment) -> tuple[Calibration, ...]:
         return tuple(c for c in self.calibrations if c.is_for(deployment))
 
-    def field_checks_of(self, deployment: Deployment) -> tuple[FieldCheck, ...]:
+    def field_checks_of(self, deployment: model.Deployment) -> tuple[FieldCheck, ...]:
         return tuple(c for c in self.field_checks if c.is_for(deployment))
 
     @cached_property
@@ -146,29 +136,29 @@ class Knowledge:
         return self._factories.get((model, output, name))
 
     @cached_property
-    def marks(self) -> tuple[Mark, ...]:
+    def marks(self) -> tuple[model.Mark, ...]:
         """Marks, and those that visits put on all channels of their plots."""
-        found: list[Mark] = []
+        found: list[model.Mark] = []
         for _, fact in self.in_force:
-            if isinstance(fact, Mark):
+            if isinstance(fact, model.Mark):
                 found.append(fact)
-            elif isinstance(fact, Visit):
+            elif isinstance(fact, model.Visit):
                 found.append(fact.mark(self.channels_of(fact.plot)))
         return tuple(found)
 
     @cached_property
-    def visits(self) -> tuple[Visit, ...]:
-        return self.current(Visit)
+    def visits(self) -> tuple[model.Visit, ...]:
+        return self.current(model.Visit)
 
     @cached_property
-    def pauses(self) -> tuple[Pause, ...]:
-        return self.current(Pause)
+    def pauses(self) -> tuple[model.Pause, ...]:
+        return self.current(model.Pause)
 
     @cached_property
-    def horizons(self) -> tuple[Horizon, ...]:
-        return self.current(Horizon)
+    def horizons(self) -> tuple[model.Horizon, ...]:
+        return self.current(model.Horizon)
 
-    def horizon(self, profile: str, depth_cm: float, time_ns: int) -> Horizon | None:
+    def horizon(self, profile: str, depth_cm: float, time_ns: int) -> model.Horizon | None:
         """The layer of a profile at that depth and time; what lies on a border is in the lower."""
         for one in self.horizons:
             inside = one.profile == profile and one.top_cm <= depth_cm < one.bottom_cm
@@ -190,7 +180,7 @@ class Knowledge:
     def replacements(self) -> Mapping[tuple[str, str], int]:
         """The copy that replaces all earlier ones, by (source path, file name)."""
         found: dict[tuple[str, str], int] = {}
-        for fact in self.current(Replacement):
+        for fact in self.current(model.Replacement):
             key = fact.source, fact.file
             found[key] = max(fact.copy_number, found.get(key, 0))
         return found
@@ -204,9 +194,9 @@ class Knowledge:
         plots: dict[str, str] = {}
         found: dict[str, Channel] = {}
         for _, fact in self.entered:
-            if isinstance(fact, Profile):
+            if isinstance(fact, model.Profile):
                 plots[fact.id] = fact.plot
-            elif isinstance(fact, ChannelFact):
+            elif isinstance(fact, model.ChannelFact):
                 found[fact.id] = fact.channel(site, plots.get(fact.profile or "", ""))
         return found
 
@@ -263,7 +253,7 @@ def pins_needed(
     new = [row.fact for row in new_rows(rows, knowledge)]
     written = {fact.key for fact in new if isinstance(fact, FactoryCurve)}
     found: dict[tuple[str, str, str], FactoryCurve] = {}
-    for deployment in (fact for fact in new if isinstance(fact, Deployment)):
+    for deployment in (fact for fact in new if isinstance(fact, model.Deployment)):
         for pin in _named(deployment, sources, models):
             if pin.key not in written and knowledge.factory(*pin.key) is None:
                 found[pin.key] = _fresh(pin, knowledge)
@@ -271,7 +261,7 @@ def pins_needed(
 
 
 def _named(
-    deployment: Deployment,
+    deployment: model.Deployment,
     sources: Mapping[str, Mapping[str, Output]],
     models: Mapping[str, str],
 ) -> Iterator[FactoryCurve]:
@@ -324,16 +314,16 @@ class NewFacts:
             if isinstance(row.fact, kind):
                 yield row.fact
 
-    def is_new(self, fact: Fact) -> bool:
+    def is_new(self, fact: model.Fact) -> bool:
         return id(fact) in self.rows
 
-    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
+    def config_error(self, fact: model.Fact, key: str, came: str, right: str) -> ConfigError:
         row = self.rows[id(fact)]
         return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
 
 
 def unless_known(
-    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
+    fact: model.Fact, key: str, name: str | None, names: Iterable[str], what: str
 ) -> Iterator[Found]:
     """A complaint about a name that is none of `names`; a key that is not given names nothing."""
     known = set(names)

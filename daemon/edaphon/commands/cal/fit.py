@@ -14,6 +14,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from edaphon import svg
 from edaphon.commands.cal.add import (
     EvidenceCopy,
     Fitted,
@@ -28,22 +29,6 @@ from edaphon.commands.check import write_new, write_own
 from edaphon.commands.options import USAGE, Json
 from edaphon.printer import show_json, show_text
 from edaphon.storage.access import fail
-from edaphon.svg import (
-    HEIGHT,
-    LEFT,
-    PICTURE,
-    RIGHT,
-    Panel,
-    band,
-    frame,
-    line,
-    numbered,
-    pairs,
-    picture,
-    ticks,
-    wider,
-    words_at,
-)
 from edaphon.toml_input import did_you_mean
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.arrays import Float
@@ -252,38 +237,38 @@ def fit_svg(
     fitted: FitResult, x: Float, y: Float, bars: Float, labels: tuple[str, str], title: str
 ) -> str:
     """`bars` are half lengths [unit of y]; `labels` say what x and y are, with their units."""
-    span = wider(x)
+    span = svg.wider(x)
     along = np.linspace(*span, 121)
     curve, reach = fitted.value(along), fitted.expanded(along)
     good = np.isfinite(curve)
     reach = np.where(np.isfinite(reach), reach, 0.0)
     along, curve, reach = along[good], curve[good], reach[good]
-    above = Panel(span, wider(np.concatenate([y - bars, y + bars, curve])), 50.0, 400.0)
+    above = svg.Panel(span, svg.wider(np.concatenate([y - bars, y + bars, curve])), 50.0, 400.0)
     ends = np.concatenate([fitted.residuals - bars, fitted.residuals + bars, [0.0]])
-    below = Panel(span, wider(ends), 440.0, 560.0)
-    across = numbered(ticks(span, 6))
+    below = svg.Panel(span, svg.wider(ends), 440.0, 560.0)
+    across = svg.numbered(svg.ticks(span, 6))
     parts = [
-        *frame(above, labels[1], [(tick, "") for tick, _ in across]),
-        *frame(below, "residual", across),
+        *svg.frame(above, labels[1], [(tick, "") for tick, _ in across]),
+        *svg.frame(below, "residual", across),
         *_band(above, along, curve, reach),
-        line(above, along, curve, CURVE),
-        line(below, np.array(span), np.zeros(2), CURVE),
+        svg.line(above, along, curve, CURVE),
+        svg.line(below, np.array(span), np.zeros(2), CURVE),
         *_points(above, x, y, bars),
         *_points(below, x, fitted.residuals, bars),
-        words_at((LEFT + RIGHT) / 2, HEIGHT - 12, labels[0]),
-        words_at((LEFT + RIGHT) / 2, 24, title),
+        svg.words_at((svg.LEFT + svg.RIGHT) / 2, svg.HEIGHT - 12, labels[0]),
+        svg.words_at((svg.LEFT + svg.RIGHT) / 2, 24, title),
     ]
-    return picture(title, above, parts)
+    return svg.picture(title, above, parts)
 
 
-def _band(panel: Panel, x: Float, y: Float, reach: Float) -> Iterator[str]:
+def _band(panel: svg.Panel, x: Float, y: Float, reach: Float) -> Iterator[str]:
     """Where the curve lies with 95 %; it may leave the frame and is cut there."""
     if reach.any():
-        yield band(panel, x, y - reach, y + reach, f'fill="{BAND}" clip-path="url(#upper)"')
+        yield svg.band(panel, x, y - reach, y + reach, f'fill="{BAND}" clip-path="url(#upper)"')
 
 
-def _points(panel: Panel, x: Float, y: Float, bars: Float) -> Iterator[str]:
-    for (one, other), bar in zip(pairs(x, y), bars.tolist(), strict=True):
+def _points(panel: svg.Panel, x: Float, y: Float, bars: Float) -> Iterator[str]:
+    for (one, other), bar in zip(svg.pairs(x, y), bars.tolist(), strict=True):
         across, ends = panel.across(one), (panel.down(other - bar), panel.down(other + bar))
         if bar:
             yield f'<path d="M{across:.1f},{ends[0]:.1f}V{ends[1]:.1f}" stroke="{POINT}"/>'
@@ -383,7 +368,7 @@ def _deliver(
         write_new(write, text)
         written.append(write)
     if plot is not None:
-        write_own(plot, _picture(fitted, read), PICTURE)
+        write_own(plot, _picture(fitted, read), svg.PICTURE)
         written.append(plot)
     if json:
         show_json(_as_table(fitted, table, written))
