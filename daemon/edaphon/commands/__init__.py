@@ -51,6 +51,16 @@ COMMANDS = {
     "salvage": "salvage",
     "demo": "demo",
 }
+# Of the group `cal`: the module of each command and the function in it.
+CAL = {
+    "fit": ("cal.fit", "fit"),
+    "add": ("cal.add", "add"),
+    "list": ("cal.show", "listed"),
+    "show": ("cal.show", "show"),
+    "revoke": ("cal.preview", "revoke"),
+    "preview": ("cal.preview", "preview"),
+    "apply": ("apply", "put_in_force"),
+}
 
 
 class _InOrder(TyperGroup):
@@ -94,14 +104,29 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def take_in(app: typer.Typer, name: str, words: Sequence[str] = ()) -> None:
     """Import a command, or a group of them, and make it one of the app's; `words` follow it."""
+    if name == "cal":
+        app.add_typer(_cal(words), name=name)
+        return
     module = importlib.import_module(f"edaphon.commands.{COMMANDS[name]}")
     found = vars(module)[f"{name}_" if iskeyword(name) else name]
-    if name == "cal":  # a large group, of which one command is imported
-        app.add_typer(found(words), name=name)
-    elif isinstance(found, typer.Typer):
+    if isinstance(found, typer.Typer):
         app.add_typer(found, name=name)
     else:
         app.command(name)(found)
+
+
+def _cal(words: Sequence[str]) -> typer.Typer:
+    """A large group: with the command alone that the words begin with, no other is imported."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="Make, show, apply and revoke calibrations and field checks.",
+    )
+    for name in words[:1] if words and words[0] in CAL else CAL:
+        module, function = CAL[name]
+        own = importlib.import_module(f"edaphon.commands.{module}")
+        group.command(name)(vars(own)[function])
+    return group
 
 
 def _exit_code(error: EdaphonError) -> int:

@@ -9,13 +9,19 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon.clock import SECOND_NS, instant_text
-from edaphon.commands.options import CONFIGURATION, Config, DryRun, Json, Who, for_how_long
+from edaphon.commands.options import CONFIGURATION, Config, DryRun, Json, NoWait, Who, for_how_long
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.people import account_name
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_found, show_json, show_line, show_lines
-from edaphon.service.check import examine, open_storage, usual_file
+from edaphon.service.check import (
+    examine,
+    examine_facts,
+    open_accepted,
+    open_storage,
+    usual_file,
+)
 from edaphon.service.submit import (
     before_now,
     keep,
@@ -38,6 +44,9 @@ Facts = Annotated[
 ]
 
 
+New = tuple[FactRow, ...]
+
+
 class Way(NamedTuple):
     """How facts are put in force; `wait` until all is derived again, and show how much differs."""
 
@@ -56,11 +65,30 @@ def apply(
     json: Json = False,
 ) -> None:
     """Save changes (facts) and recalculate the data they affect, also in every sink."""
-    storage = open_storage(file)
-    reported = facts_entered(storage)
-    new = new_facts(storage, reported, facts or [], file)
     most = None if dry_run else MOST_ENTRIES
-    enter(storage, reported, new, Way(who, dry_run, False, json, most))
+    enter(*given_facts(facts, file), Way(who, dry_run, False, json, most))
+
+
+def put_in_force(
+    facts: Facts = None,
+    file: Config = None,
+    who: Who = "",
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Save new calibrations, wait until all values are recalculated, and show what changed.
+
+    `edaphon apply` does the same without waiting.
+    """
+    enter(*given_facts(facts, file), Way(who, dry_run, not no_wait, json))
+
+
+def given_facts(facts: list[Path] | None, file: Path | None) -> tuple[Storage, EnteredFacts, New]:
+    """The storage, what it knows, and the new facts of the files."""
+    storage = open_accepted(file)
+    reported = facts_entered(storage)
+    return storage, reported, new_facts(storage, reported, facts or [], file)
 
 
 def fact_of(
@@ -90,9 +118,12 @@ def new_facts(
     storage: Storage, reported: EnteredFacts, files: Sequence[Path], file: Path | None
 ) -> tuple[FactRow, ...]:
     """Those of the files, else of the configuration and its inbox; exit 3 where one is wrong."""
-    found = examine([file or usual_file(), *files], reported.knowledge)
-    rows, config_errors = found.rows, found.config_errors
-    if files:
+    usual, knowledge = file or usual_file(), reported.knowledge
+    if not files:
+        found = examine([usual], knowledge)
+        rows, config_errors = found.rows, found.config_errors
+    else:
+        rows, config_errors = examine_facts([usual, *files], storage.config, knowledge)
         given = {str(path) for place in files for path in _toml_files(place)}
         rows = tuple(row for row in rows if row.file in given)
         config_errors = tuple(c for c in config_errors if c.file in given)

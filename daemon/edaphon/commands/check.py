@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from stat import S_ISREG
@@ -19,9 +19,9 @@ from edaphon.facts import (
     Knowledge,
     new_rows,
 )
-from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.check import Examined, examine, usual_file, with_codecs
-from edaphon.service.prerequisites import denied, is_services, next_steps
+from edaphon.printer import show_error, show_json, show_line, show_lines
+from edaphon.service.check import Examined, Needs, examine, needs_of, usual_file
+from edaphon.service.prerequisites import denied, installed_packages, is_services, next_steps
 from edaphon.storage.access import fail
 from edaphon.toml_input.lines import toml_value
 
@@ -41,24 +41,22 @@ def check(
     found, applied = examine(places), Knowledge()
     if found.config is not None:
         applied = _applied(found.config)
-        found = with_codecs(examine(places, applied))
+        found = examine(places, applied)
+    needs, packages = needs_of(found, applied), installed_packages()
     if json:
-        show_json(_as_table(found))
-    elif found.config_errors:
-        for config_error in found.config_errors:
-            show_error(str(config_error))
-        show_error(f"{_count(len(found.config_errors), 'error')}; nothing was changed.")
+        show_json(_as_table(found, needs, packages))
+    elif needs.errors:
+        for error in needs.errors:
+            show_error(str(error))
+        show_error(f"{_count(len(needs.errors), 'error')}; nothing was changed.")
     else:
         show_line(_summary(found))
-        for part, package in found.packages.items():
-            show_line(f"{part}: of {package}")
-        for access in found.accesses:
-            show_line(str(access))
-        for doubt in found.doubts:
+        show_lines(f"{part}: of {package}" for part, package in packages.items())
+        show_lines(map(str, needs.accesses))
+        for doubt in needs.doubts:
             show_error(str(doubt))
-        for line in _next(found, applied):
-            show_line(line)
-    if found.config_errors:
+        show_lines(_next(found, applied))
+    if needs.errors:
         raise typer.Exit(CONFIGURATION)
 
 
@@ -116,15 +114,15 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _as_table(found: Examined) -> dict[str, Any]:
+def _as_table(found: Examined, needs: Needs, packages: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "good": not found.config_errors,
-        "complaints": [c._asdict() for c in found.config_errors],
-        "doubts": [d._asdict() for d in found.doubts],
-        "accesses": [a._asdict() for a in found.accesses],
+        "good": not needs.errors,
+        "complaints": [c._asdict() for c in needs.errors],
+        "doubts": [d._asdict() for d in needs.doubts],
+        "accesses": [a._asdict() for a in needs.accesses],
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
-        "packages": found.packages,
+        "packages": packages,
     }
 
 

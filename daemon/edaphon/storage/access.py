@@ -55,14 +55,19 @@ class Storage:
         from edaphon.config.reading import accepted_config
         from edaphon.toml_input import read_document
 
+        table = self._last_configuration()
+        return accepted_config(read_document(table["file"], table["text"])) if table else None
+
+    def journalled_text(self) -> str:
+        """The text of the configuration that the service started with last, "" for none."""
+        return str(self._last_configuration().get("text", ""))
+
+    def _last_configuration(self) -> dict[str, Any]:
         if not self.layout.journal.exists():
-            return None
+            return {}
         journal = read_only(self.layout.journal)
         entry = configuration_entry(journal, trusted(journal, self._checkpoint()))
-        if entry is None:
-            return None
-        table = orjson.loads(entry.payload)
-        return accepted_config(read_document(table["file"], table["text"]))
+        return dict(orjson.loads(entry.payload)) if entry is not None else {}
 
     def ask(self, verb: str, timeout_s: float = ANSWER_S, **words: Any) -> Any:
         """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""

@@ -1,4 +1,4 @@
-"""`edaphon cal apply`: put calibrations in force, and see what became of the values."""
+"""`edaphon cal preview` and `revoke`: what new facts would change, and taking one back."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from edaphon.commands.apply import (
     Way,
     enter,
     fact_of,
-    new_facts,
+    given_facts,
     news,
     show,
     unused_id,
@@ -34,24 +34,6 @@ from edaphon.svg import (
 )
 
 
-def put_in_force(
-    facts: Facts = None,
-    file: Config = None,
-    who: Who = "",
-    dry_run: DryRun = False,
-    no_wait: NoWait = False,
-    json: Json = False,
-) -> None:
-    """Save new calibrations, wait until all values are recalculated, and show what changed.
-
-    `edaphon apply` does the same without waiting.
-    """
-    storage = open_storage(file)
-    reported = facts_entered(storage)
-    new = new_facts(storage, reported, facts or [], file)
-    enter(storage, reported, new, Way(who, dry_run, not no_wait, json))
-
-
 def preview(
     facts: Facts = None,
     plot: Annotated[
@@ -61,9 +43,7 @@ def preview(
     json: Json = False,
 ) -> None:
     """Show what new facts would change in each channel; nothing is changed."""
-    storage = open_storage(file)
-    reported = facts_entered(storage)
-    new = new_facts(storage, reported, facts or [], file)
+    storage, reported, new = given_facts(facts, file)
     found = preview_of(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
