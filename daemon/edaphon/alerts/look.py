@@ -307,10 +307,7 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookR
 
 
 def _back(
-    verdicts: Iterable[Verdict],
-    before: LookResult,
-    mending: Mapping[Key, int],
-    ill: Set[Key],
+    verdicts: Iterable[Verdict], before: LookResult, mending: Mapping[Key, int], ill: Set[Key]
 ) -> Iterator[tuple[Key, int]]:
     """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
     for one in verdicts:

@@ -201,8 +201,7 @@ def _codes(play: _Play, now: Situation, since_ns: int) -> Situation:
         return replace(play.channel(one, begin_ns), failed_ns=times, code=A_CODE)
 
     return replace(
-        now,
-        channels=tuple(failed(one) if one.node in play.struck else one for one in now.channels),
+        now, channels=tuple(failed(one) if one.node in play.struck else one for one in now.channels)
     )
 
 

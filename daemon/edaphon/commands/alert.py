@@ -49,10 +49,7 @@ alert = typer.Typer(
 
 
 @alert.command("list")
-def list_(
-    json: Json = False,
-    file: Config = None,
-) -> None:
+def list_(json: Json = False, file: Config = None) -> None:
     """List open incidents, unacknowledged ones first, and messages that receivers refuse.
 
     Exit 0 even if incidents are open; 75 if the service is not running.

@@ -15,13 +15,7 @@ from edaphon.people import account_name
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_found, show_json, show_line, show_lines
-from edaphon.service.check import (
-    examine,
-    examine_facts,
-    open_accepted,
-    open_storage,
-    usual_file,
-)
+from edaphon.service.check import examine, examine_facts, open_accepted, open_storage, usual_file
 from edaphon.service.submit import (
     before_now,
     keep,

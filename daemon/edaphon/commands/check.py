@@ -11,14 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from edaphon.commands.options import CONFIGURATION, PROBLEM, USAGE, Json
-from edaphon.config import (
-    Configuration,
-)
-from edaphon.facts import (
-    FactRow,
-    Knowledge,
-    new_rows,
-)
+from edaphon.config import Configuration
+from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.printer import show_error, show_json, show_line, show_lines
 from edaphon.service.check import Examined, Needs, examine, needs_of, usual_file
 from edaphon.service.prerequisites import denied, installed_packages, is_services, next_steps

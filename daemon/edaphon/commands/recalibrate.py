@@ -158,10 +158,7 @@ def _rows(series: Series, channel: str, ranges: list[Range]) -> int:
 POLL_S = 0.2
 
 
-def rebuild(
-    file: Config = None,
-    json: Json = False,
-) -> None:
+def rebuild(file: Config = None, json: Json = False) -> None:
     """Recalculate all values from the journal and correct those that differ; then exit 1.
 
     Sinks get the corrected values. Recording goes on.

@@ -11,12 +11,7 @@ from edaphon.commands.query import instant
 from edaphon.people import account_name
 from edaphon.printer import show_found, show_json, show_text
 from edaphon.series import Release
-from edaphon.service.releases import (
-    FoundRelease,
-    Wanted,
-    found_releases,
-    make_release,
-)
+from edaphon.service.releases import FoundRelease, Wanted, found_releases, make_release
 from edaphon.storage.access import fail, open_folder
 
 

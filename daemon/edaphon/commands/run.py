@@ -17,9 +17,7 @@ LEFT = 70  # a part hung at the stop and was left behind; nothing that was ackno
 WATCHDOG_S = 10.0
 
 
-def run(
-    file: ConfigFile = None,
-) -> None:
+def run(file: ConfigFile = None) -> None:
     """Record: read the sources, keep every answer, derive values, bring them to the sinks."""
     give_memory_back()
     log_to_stderr(logging.INFO)

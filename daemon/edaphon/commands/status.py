@@ -13,11 +13,7 @@ from edaphon.storage.access import open_folder
 __all__ = ["ledger_lines", "status"]
 
 
-def status(
-    file: Config = None,
-    folder: Folder = None,
-    json: Json = False,
-) -> None:
+def status(file: Config = None, folder: Folder = None, json: Json = False) -> None:
     """Show what is recorded, what is late and what waits.
 
     Exit 1 when something is wrong, or the service is not running; 75 where it gives no answer.

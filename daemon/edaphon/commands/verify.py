@@ -39,8 +39,7 @@ def verify(
     deep: Annotated[
         bool,
         typer.Option(
-            "--deep",
-            help="read every entry and row, and compare every number in InfluxDB",
+            "--deep", help="read every entry and row, and compare every number in InfluxDB"
         ),
     ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
@@ -185,10 +184,7 @@ sink = typer.Typer(
 
 
 @sink.command("list")
-def list_(
-    json: Json = False,
-    file: Config = None,
-) -> None:
+def list_(json: Json = False, file: Config = None) -> None:
     """List the points that a server refused, with its reason."""
     found = _ask(file, do="list")["refusals"]
     show_found(json, found, _refusals(found))

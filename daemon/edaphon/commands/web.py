@@ -23,9 +23,7 @@ class _Tables(NamedTuple):
     storage: StorageTable
 
 
-def web(
-    file: ConfigFile = None,
-) -> None:
+def web(file: ConfigFile = None) -> None:
     """Serve the page of this plot at the address given in [web]."""
     from edaphon.web import ControlView, serve
 

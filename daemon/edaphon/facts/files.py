@@ -20,12 +20,7 @@ from edaphon.toml_input.lines import (
     did_you_mean,
     read_document,
 )
-from edaphon.toml_input.models import (
-    MOST_ERRORS,
-    came_text,
-    not_looked_at,
-    validated,
-)
+from edaphon.toml_input.models import MOST_ERRORS, came_text, not_looked_at, validated
 from edaphon_calibration.curves import curve_names, find_curve
 
 _ALL: tuple[type[model.Fact], ...] = (
@@ -257,9 +252,7 @@ def documents_of(rows: Sequence[FactRow]) -> list[dict[str, Any]]:
     return [{"file": file, "text": text, "rows": own} for (file, text), own in found.items()]
 
 
-def rows_of(
-    documents: Iterable[Mapping[str, Any]],
-) -> tuple[list[FactRow], list[ConfigError]]:
+def rows_of(documents: Iterable[Mapping[str, Any]]) -> tuple[list[FactRow], list[ConfigError]]:
     """The rows as their text says them; complaints about all that is wrong there."""
     rows: list[FactRow] = []
     config_errors: list[ConfigError] = []

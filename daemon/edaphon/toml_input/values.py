@@ -163,9 +163,7 @@ Instant = Annotated[
     _text(INSTANT.pattern),
 ]
 Depth = Annotated[
-    str,
-    BeforeValidator(depth_label),
-    _text(_DEPTH.pattern, type=["number", "string"]),
+    str, BeforeValidator(depth_label), _text(_DEPTH.pattern, type=["number", "string"])
 ]
 RelativeFile = Annotated[
     str,

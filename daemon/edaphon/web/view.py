@@ -392,14 +392,7 @@ _QUANTITIES = {
     "global_radiation": "Solar radiation",
     "photosynthetic_photon_flux": "Photon flux (PAR)",
 }
-_FORMULAS = {
-    "co2": "CO₂",
-    "ch4": "CH₄",
-    "n2o": "N₂O",
-    "o2": "O₂",
-    "h2o": "H₂O",
-    "ph": "pH",
-}
+_FORMULAS = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "o2": "O₂", "h2o": "H₂O", "ph": "pH"}
 
 
 class Sign(NamedTuple):

@@ -90,13 +90,7 @@ class _Line:
 
 
 def read_points(
-    file: Path,
-    x: str,
-    y: str,
-    u_point: float,
-    u_reference: float,
-    u_density: float,
-    repeats: bool,
+    file: Path, x: str, y: str, u_point: float, u_reference: float, u_density: float, repeats: bool
 ) -> Points:
     """The points of a CSV file; raises BadPoints or OSError.
 

@@ -29,9 +29,7 @@ from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.service.check import open_storage
 from edaphon.storage.access import fail
 from edaphon.storage.entered_facts import facts_entered
-from edaphon.svg import (
-    PICTURE,
-)
+from edaphon.svg import PICTURE
 
 
 def preview(

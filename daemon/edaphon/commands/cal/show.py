@@ -93,10 +93,7 @@ def _rows(
         yield {
             **_row(fact, one),
             "state": state.words + ("; its sheet says otherwise" if sheet else ""),
-        } | {
-            "by": state.by,
-            "sheet": sheet,
-        }
+        } | {"by": state.by, "sheet": sheet}
 
 
 def _row(fact: Fact, one: Entered) -> dict[str, Any]:
