@@ -24,7 +24,6 @@ __all__ = [
     "wider",
     "words_at",
 ]
-
 WIDTH, HEIGHT = 720, 620
 PICTURE = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'  # its begin
 LEFT, RIGHT = 90, 700

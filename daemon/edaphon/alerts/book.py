@@ -307,14 +307,8 @@ def event_of(payload: bytes) -> Event | None:
 
 
 STATE_KEY = "alerts"
-
-
 SAVE_EVERY_S = 3600.0
-
-
 COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be reported
-
-
 _Known = tuple[EntryId, Book, dict[str, int]]
 
 

@@ -292,7 +292,6 @@ FLAPPING_NS = QUIET_NS = DAY_NS
 VISIT_NEWS_NS = 2 * HOUR_NS  # of a visit that was entered long after it nobody is to know
 RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
 BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged
-
 Key = tuple[str, str]
 
 

@@ -13,7 +13,6 @@ from edaphon_drivers.sheets import Sheet, Sheets, UnknownModel
 LANGUAGES = ("en", "de")
 MOST_TITLE = 200  # characters of the title of a message
 Text = str | list[str]  # a list is a choice, from the fullest text on
-
 _NS = 1_000_000_000
 _UNITS_S = {
     "year": 31_557_600,
@@ -157,11 +156,7 @@ def load_language(language: str, offset_s: int, now_ns: int) -> Language:
 
 
 _DEEPEST = 16  # a tree whose parents go in a circle ends
-
-
 _OWN_BUS = {"w1", "i2c"}  # buses without an adapter: their protocol knows better steps
-
-
 _OWN_SUPPLY = {"lorawan", "message"}  # devices with a battery inside
 
 

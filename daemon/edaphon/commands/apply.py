@@ -31,13 +31,9 @@ from edaphon.toml_input.lines import ConfigError, read_document, toml_row
 # Of a longer journal none is read where nobody asked by how much values change.
 MOST_ENTRIES = MANY
 NOT_YET = "nothing is in force by this"
-
-
 Facts = Annotated[
     list[Path] | None, typer.Argument(help="fact files or folders; default: all files in the inbox")
 ]
-
-
 New = tuple[FactRow, ...]
 
 
@@ -198,13 +194,11 @@ def news(new: Sequence[FactRow]) -> list[dict[str, Any]]:
 
 
 WHENCE = "edaphon visit"  # stands for the file
-
 visit = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Announce visits of plots: values are marked as suspect, and no alerts are sent.",
 )
-
 PlotId = Annotated[str, typer.Argument(metavar="PLOT", help="id of the plot")]
 
 

@@ -33,7 +33,6 @@ from edaphon.toml_input.values import is_text
 from edaphon_calibration.errors import suggestion
 
 WHENCE = "edaphon files replace"  # stands for the file
-
 files = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,

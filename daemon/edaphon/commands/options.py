@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 PROBLEM, USAGE, CONFIGURATION, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 75, 130
-
 Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
 ConfigFile = Annotated[Path | None, typer.Argument(help="edaphon.toml")]
 Folder = Annotated[

@@ -28,7 +28,6 @@ __all__ = [
     "listens",
     "watch",
 ]
-
 BROKER = "mosquitto"
 READY_S = 5.0
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin")  # not on the PATH of an ordinary account

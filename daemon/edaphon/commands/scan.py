@@ -248,7 +248,6 @@ _MODBUS = tuple(map(str, range(1, 248)))
 _AT_ONCE = 4  # addresses of one request: so long until the progress shows and Ctrl-C ends it
 _W1_MODELS = {"10": "maxim.ds18s20", "28": "maxim.ds18b20"}
 _W1_FOLDERS = "[0-9a-f][0-9a-f]-" + 12 * "[0-9a-f]"
-
 Row = dict[str, Any]
 
 

@@ -14,7 +14,6 @@ from edaphon.toml_input import Document
 from edaphon.toml_input.models import validated
 
 __all__ = ["web"]
-
 _Kind = TypeVar("_Kind", Web, StorageTable)
 
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _BAD_TOPIC = re.compile(r"[+#\x00]")
-
 Class = Literal["lost", "will be lost", "doubtful", "late"]
 
 

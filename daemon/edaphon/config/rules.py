@@ -88,10 +88,8 @@ _SPOKEN = {
     bus: tuple(engine for engine, kinds in ASKED_ON.items() if bus in kinds) for bus in BUS_KINDS
 }
 
-
 # An error that the settings of a source correct, so that it is the source's.
 _SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.(?:year|start)) is missing")
-
 _TABLE = re.compile(r"(\[{1,2})(command|frame|output)\b")  # as a sheet of its own file writes it
 
 

@@ -40,8 +40,6 @@ _ALL: tuple[type[model.Fact], ...] = (
     model.Revocation,
 )
 KINDS: Mapping[str, type[model.Fact]] = {kind.table: kind for kind in _ALL}
-
-
 MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
 
 

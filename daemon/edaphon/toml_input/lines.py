@@ -16,8 +16,6 @@ from edaphon_calibration.errors import CalibrationError
 
 _LONG_WORD = 100  # nothing that is known is so long
 _LONGEST = 1000  # characters of a part of a complaint
-
-
 FACT_TABLES: Final = frozenset(
     {
         "plot",
@@ -203,7 +201,6 @@ def _long_word(line: int, piece: str) -> Iterator[tuple[int, str, str]]:
 
 
 Place = tuple[str | int, ...]
-
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
 _BARE_VALUE = re.compile(

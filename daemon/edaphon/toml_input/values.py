@@ -274,8 +274,6 @@ def http_place(url: str) -> str:
 
 
 LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
-
-
 LARGEST_SECRET_BYTES = 64 << 10
 
 

@@ -381,7 +381,6 @@ class StatusWatch:
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST = 160
-
 _QUANTITIES = {
     "soil_temperature": "Temperature",
     "volumetric_water_content": "Water content",

@@ -121,7 +121,6 @@ def secret_text(value: Secret | str, what: str) -> str:
 
 
 Value = str | int
-
 FIELDS = (
     "title",
     "text",
