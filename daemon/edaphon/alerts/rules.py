@@ -307,21 +307,6 @@ def floods(look: Look) -> Iterator[Verdict]:
 
 
 RULES: tuple[Callable[[Look], Iterator[Verdict]], ...] = (
-    silence,
-    no_number,
-    failure_codes,
-    low_supply,
-    supply_falls,
-    ports,
-    uplinks,
-    sinks,
-    disk,
-    journal,
-    clock,
-    wrong_sensors,
-    calibrations,
-    parts,
-    receivers,
-    doubtful_values,
-    floods,
-)
+    silence, no_number, failure_codes, low_supply, supply_falls, ports, uplinks, sinks, disk,
+    journal, clock, wrong_sensors, calibrations, parts, receivers, doubtful_values, floods,
+)  # fmt: skip

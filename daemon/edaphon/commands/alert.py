@@ -37,7 +37,6 @@ from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.entered_facts import facts_entered
 from edaphon.storage.paths import Layout
 
-__all__ = ["alert"]
 SEND_WITHIN_S = 75.0  # a receiver answers within 30 s, after what it is sending just now
 RESULTS = {"taken": "taken", "refused": "refused", "later": "not taken now"}
 alert = typer.Typer(

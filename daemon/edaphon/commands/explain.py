@@ -27,8 +27,7 @@ def explain(
     """
     time_ns = moment_ns(time)
     storage = open_folder(file, folder)
-    if not storage.layout.journal.exists():
-        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    storage.expect_journal()
     series = storage.series()
     storage.warn_of_lost_facts()
     try:

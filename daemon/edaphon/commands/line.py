@@ -159,12 +159,7 @@ def _escaped(byte: int, last: bool) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(_characters(text))
-
-
-def _characters(text: str) -> Iterator[str]:
-    for character in text:
-        yield character if character.isascii() and character.isprintable() else "?"
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
 LONGEST_S = 140.0

@@ -15,19 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = [
-    "BROKER",
-    "ProgramEnded",
-    "Running",
-    "broker",
-    "broker_conf",
-    "find_program",
-    "free_port",
-    "launch",
-    "libraries",
-    "listens",
-    "watch",
-]
 BROKER = "mosquitto"
 READY_S = 5.0
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin")  # not on the PATH of an ordinary account

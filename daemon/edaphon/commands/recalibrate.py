@@ -56,8 +56,7 @@ def recalibrate(
     """
     since_ns = instant(since, ALWAYS[0])
     storage = open_storage(file)
-    if not storage.layout.journal.exists():
-        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    storage.expect_journal()
     reported = facts_entered(storage)
     channels = _channels(reported, channel or [])
     if dry_run:
@@ -186,8 +185,7 @@ def _rebuilt(storage: Storage) -> dict[str, Any]:
 
 
 def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
-    if not storage.layout.journal.exists():
-        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    storage.expect_journal()
     renew_if_damaged(storage.layout.series, lambda words: show_error(words))
     with settled_deriver(storage) as (deriver, series):
         with StateFile(storage.layout.folder) as state:

@@ -38,8 +38,6 @@ from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import reached_by, settled_deriver
 
-__all__ = ["salvage"]
-
 
 def salvage(
     number: Annotated[

@@ -1,5 +1,6 @@
 """`edaphon status`: what the daemon does now, for a person or as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -9,8 +10,6 @@ from edaphon.commands.options import PROBLEM, Config, Folder, Json
 from edaphon.printer import seconds_text, show_found
 from edaphon.service.notes import account_text, flood_text
 from edaphon.storage.access import open_folder
-
-__all__ = ["ledger_lines", "status"]
 
 
 def status(file: Config = None, folder: Folder = None, json: Json = False) -> None:
@@ -91,17 +90,29 @@ def _shown(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in files if row["refused"] or row["missing"] or row is last[row["source"]]]
 
 
+def records_line(n: int, entries: Mapping[str, Any]) -> str:
+    """What became of that many records."""
+    return (
+        "entries: {n} records = {decoded} decoded + {dead} unreadable + {duplicates} duplicates"
+        " + {conflicts} conflicts + {held} waiting for the clock"
+    ).format(n=n, **entries)
+
+
+def observations_line(counts: Mapping[str, Any]) -> str:
+    """What became of the observations."""
+    return (
+        "observations: {derived} derived = {current} current + {conflicts} conflicts"
+        " + {repeats} repeats + {replaced} replaced"
+    ).format_map(counts)
+
+
 def ledger_lines(ledgers: dict[str, Any]) -> list[str]:
     """Both ledgers as sentences."""
     e = ledgers["entries"]
     gaps = ", ".join(f"{n} {cause}" for cause, n in sorted(ledgers["gaps"].items())) or "none"
     lines = [
-        f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} unreadable"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
-        f" + {e['held']} waiting for the clock",
-        f"observations: {ledgers['derived']} derived = {ledgers['current']} current"
-        f" + {ledgers['conflicts']} conflicts + {ledgers['repeats']} repeats"
-        f" + {ledgers['replaced']} replaced",
+        records_line(e["records"], e),
+        observations_line(ledgers),
         f"missed measurements: {gaps}",
     ]
     for name, waiting in ledgers["waiting"].items():

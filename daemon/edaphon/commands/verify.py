@@ -13,6 +13,7 @@ import typer
 from edaphon.clock import FAR_NS
 from edaphon.commands.options import Config, Folder, Json, Start
 from edaphon.commands.query import instant
+from edaphon.commands.status import observations_line, records_line
 from edaphon.config.model import SinkTable
 from edaphon.printer import (
     seconds_text,
@@ -26,7 +27,7 @@ from edaphon.printer import (
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text
 from edaphon.service.verification import is_accounted_for, parts_of, verified
-from edaphon.storage.access import Storage, fail, open_folder
+from edaphon.storage.access import Storage, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
 
@@ -93,10 +94,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             time.sleep(POLL_S)
         return True
     except DaemonOff:
-        if not storage.layout.journal.exists():
-            raise fail(
-                f"no journal in {storage.layout.folder}; start `edaphon run` first"
-            ) from None
+        storage.expect_journal()
         if not lacks_entries(storage.layout, show_error):
             with settled_deriver(storage):
                 pass
@@ -105,12 +103,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     e, o = found["entries"], found["observations"]
-    yield (
-        f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} unreadable"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
-        f" + {e['held']} waiting for the clock"
-        f"   {_verdict(e)}"
-    )
+    yield f"{records_line(e['journalled'], e)}   {_verdict(e)}"
     for words, lost in zip(found["losses"]["open"], found["losses"]["lost"], strict=True):
         yield f"journal: {words}   OPEN"
         yield from (f"  {line}" for line in lost)
@@ -130,11 +123,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         )
     for source, n in found["floods"].items():
         yield f"{source}: {n} items above its budget were counted in the journal, and not kept"
-    yield (
-        f"observations: {o['derived']} derived = {o['current']} current"
-        f" + {o['conflicts']} conflicts + {o['repeats']} repeats + {o['replaced']} replaced"
-        f"   {_verdict(o)}"
-    )
+    yield f"{observations_line(o)}   {_verdict(o)}"
     yield from _file_lines(found["file_lines"])
     if "summaries" in found:
         s = found["summaries"]

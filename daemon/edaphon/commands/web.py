@@ -13,7 +13,6 @@ from edaphon.storage.client import ask
 from edaphon.toml_input import Document
 from edaphon.toml_input.models import validated
 
-__all__ = ["web"]
 _Kind = TypeVar("_Kind", Web, StorageTable)
 
 

@@ -255,19 +255,9 @@ def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:
 
 def rule_errors(document: Document, parts: Parts) -> list[ConfigError]:
     rules: tuple[Callable[[Document, Parts], Found], ...] = (
-        _names,
-        _links,
-        _ports,
-        _clients,
-        _own_models,
-        _models,
-        _lines,
-        _paths,
-        _envelopes,
-        _topics,
-        _fields,
-        _secrets,
-    )
+        _names, _links, _ports, _clients, _own_models, _models, _lines, _paths, _envelopes, _topics,
+        _fields, _secrets,
+    )  # fmt: skip
     return [
         document.error(place, came, right)
         for rule in rules

@@ -29,6 +29,15 @@ class Known(NamedTuple):
     fact: model.Fact
 
 
+def _all(kind: type[Kind]) -> "cached_property[tuple[Kind, ...]]":
+    """The facts of one kind in force, as a property of what is known."""
+    return cached_property(lambda known: known.current(kind))
+
+
+def _by_id(kind: type[Kind]) -> "cached_property[Mapping[str, Kind]]":
+    return cached_property(lambda known: {fact.id: fact for fact in known.current(kind)})
+
+
 @dataclass(frozen=True, eq=False)
 class Knowledge:
     """Immutable; the facts in force are those neither superseded nor revoked.
@@ -90,42 +99,25 @@ class Knowledge:
             new = {k.fact.id for k in self.entered if k.fact.supersedes in new} - reached
         return None
 
-    @cached_property
-    def plots(self) -> Mapping[str, model.Plot]:
-        return {f.id: f for f in self.current(model.Plot)}
-
-    @cached_property
-    def profiles(self) -> Mapping[str, model.Profile]:
-        return {f.id: f for f in self.current(model.Profile)}
-
-    @cached_property
-    def sensors(self) -> Mapping[str, model.Sensor]:
-        return {f.id: f for f in self.current(model.Sensor)}
-
-    @cached_property
-    def channels(self) -> Mapping[str, model.ChannelFact]:
-        return {f.id: f for f in self.current(model.ChannelFact)}
-
-    @cached_property
-    def deployments(self) -> tuple[model.Deployment, ...]:
-        return self.current(model.Deployment)
+    plots = _by_id(model.Plot)
+    profiles = _by_id(model.Profile)
+    sensors = _by_id(model.Sensor)
+    channels = _by_id(model.ChannelFact)
+    deployments = _all(model.Deployment)
+    calibrations = _all(Calibration)
+    field_checks = _all(FieldCheck)
+    visits = _all(model.Visit)
+    pauses = _all(model.Pause)
+    horizons = _all(model.Horizon)
 
     def deployments_at(self, channel: str, time_ns: int) -> tuple[model.Deployment, ...]:
         return tuple(d for d in self.deployments if d.channel == channel and d.covers(time_ns))
-
-    @cached_property
-    def calibrations(self) -> tuple[Calibration, ...]:
-        return self.current(Calibration)
 
     def calibrations_of(self, deployment: model.Deployment) -> tuple[Calibration, ...]:
         return tuple(c for c in self.calibrations if c.is_for(deployment))
 
     def field_checks_of(self, deployment: model.Deployment) -> tuple[FieldCheck, ...]:
         return tuple(c for c in self.field_checks if c.is_for(deployment))
-
-    @cached_property
-    def field_checks(self) -> tuple[FieldCheck, ...]:
-        return self.current(FieldCheck)
 
     @cached_property
     def _factories(self) -> Mapping[tuple[str, str, str], FactoryCurve]:
@@ -145,18 +137,6 @@ class Knowledge:
             elif isinstance(fact, model.Visit):
                 found.append(fact.mark(self.channels_of(fact.plot)))
         return tuple(found)
-
-    @cached_property
-    def visits(self) -> tuple[model.Visit, ...]:
-        return self.current(model.Visit)
-
-    @cached_property
-    def pauses(self) -> tuple[model.Pause, ...]:
-        return self.current(model.Pause)
-
-    @cached_property
-    def horizons(self) -> tuple[model.Horizon, ...]:
-        return self.current(model.Horizon)
 
     def horizon(self, profile: str, depth_cm: float, time_ns: int) -> model.Horizon | None:
         """The layer of a profile at that depth and time; what lies on a border is in the lower."""

@@ -11,7 +11,6 @@ from edaphon.explain.build import flag_name
 from edaphon.model import ALWAYS, Range
 from edaphon.preview import ChannelPreview, Preview
 
-__all__ = ["COLUMNS", "as_json", "bare_lines", "lines_of", "row_of", "warnings_of"]
 COLUMNS = (
     "channel", "unit", "first", "last", "rows", "changed", "moved", "mean_change",
     "largest_change", "largest_at", "lost", "gained", "same_value", "flags",

@@ -35,7 +35,6 @@ from edaphon.facts import (
 )
 from edaphon.printer import show_error
 from edaphon.service.prerequisites import (
-    SERVICE_FOLDER,
     Access,
     accesses,
     codec_errors,
@@ -50,7 +49,7 @@ from edaphon.service.prerequisites import (
 from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
 from edaphon.storage.client import become_owner, set_umask
-from edaphon.storage.paths import Layout
+from edaphon.storage.paths import CONFIG_NAME, USUAL_FILES, Layout
 from edaphon.toml_input.lines import (
     FACT_TABLES,
     MOST_BYTES,
@@ -63,10 +62,7 @@ from edaphon.toml_input.models import configuration_errors, validated
 from edaphon.toml_input.values import is_text, read_text
 from edaphon_drivers.sheets import Output, Sheets
 
-CONFIG_NAME = "edaphon.toml"
-
-
-USUAL = (Path(CONFIG_NAME), SERVICE_FOLDER / CONFIG_NAME)
+USUAL = USUAL_FILES
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class Storage:
         entry = configuration_entry(journal, trusted(journal, self._checkpoint()))
         return dict(orjson.loads(entry.payload)) if entry is not None else {}
 
+    def expect_journal(self) -> None:
+        """Ends with words where nothing was ever recorded."""
+        if not self.layout.journal.exists():
+            raise fail(f"no journal in {self.layout.folder}; start `edaphon run` first")
+
     def ask(self, verb: str, timeout_s: float = ANSWER_S, **words: Any) -> Any:
         """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""
         try:

@@ -15,7 +15,6 @@ from edaphon.printer import visible, visible_lines
 from edaphon.web.view import ChannelNow, DiskNow, FloodNow, SinkNow, SourceNow, Status
 from edaphon_calibration.checks import Flag
 
-__all__ = ["MEDIA_TYPE", "MOST_SERIES", "SEVERITIES", "silent_text", "status_text"]
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_SERIES = 2000  # of one metric; a recorder with more is cut, and says so
 SEVERITIES = ("lost", "will be lost", "doubtful", "late", "cosmetic")

@@ -301,7 +301,7 @@ def _floats(answer: Answer, name: str) -> Float:
 
 
 def _in_our_words(answer: object) -> object:
-    """The status with `problems` for `trouble`, the key that scripts read since version 0.1."""
+    """The status with `problems` under its own name: scripts read the old key since version 0.1."""
     if not isinstance(answer, dict) or "trouble" not in answer:
         return answer
     return {"problems" if key == "trouble" else key: value for key, value in answer.items()}

@@ -122,18 +122,9 @@ def secret_text(value: Secret | str, what: str) -> str:
 
 Value = str | int
 FIELDS = (
-    "title",
-    "text",
-    "short",
-    "severity",
-    "occasion",
-    "number",
-    "priority",
-    "time",
-    "link",
-    "site",
+    "title", "text", "short", "severity", "occasion", "number", "priority", "time", "link", "site",
     "logger",
-)
+)  # fmt: skip
 _PRIORITIES = {Severity.LOST: 4, Severity.COSMETIC: 2}  # of 1 to 5; the rest is 3
 
 

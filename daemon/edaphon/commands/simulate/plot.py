@@ -24,6 +24,7 @@ from edaphon.config import (
 )
 from edaphon.facts import Knowledge
 from edaphon.facts.conflicts import deployed_sensors
+from edaphon.toml_input.lines import data_of
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import conversion
 from edaphon_drivers.modbus.table import Item, Read, plan_of
@@ -33,34 +34,6 @@ from edaphon_drivers.simulators import ascii, lorawan, modbus, sdi12
 from edaphon_drivers.simulators.plugged import W1_FAULTS, SimulatedThermometers
 from edaphon_drivers.simulators.station import Cell, Wave, nested, registers
 
-# What a plot usually shows, in the unit of the nomenclature.
-_USUAL = {
-    "air_pressure": (955.0, 975.0),
-    "air_temperature": (6.0, 17.0),
-    "battery_level": (80.0, 90.0),
-    "battery_voltage": (3.3, 3.5),
-    "bulk_electrical_conductivity": (0.1, 0.3),
-    "cell_pressure": (95.0, 97.0),
-    "cell_temperature": (50.5, 51.5),
-    "co2_mole_fraction": (420.0, 480.0),
-    "dew_point": (2.0, 6.0),
-    "device_temperature": (8.0, 20.0),
-    "global_radiation": (0.0, 600.0),
-    "h2o_mole_fraction": (8.0, 12.0),
-    "matric_potential": (-60.0, -20.0),
-    "photosynthetic_photon_flux": (0.0, 900.0),
-    "pore_water_electrical_conductivity": (0.5, 1.0),
-    "precipitation": (0.0, 0.0),
-    "relative_humidity": (60.0, 90.0),
-    "relative_permittivity": (10.0, 18.0),
-    "soil_ph": (5.8, 6.2),
-    "soil_temperature": (8.0, 14.0),
-    "supply_voltage": (12.0, 12.6),
-    "volumetric_water_content": (0.2, 0.3),
-    "water_content_counts": (2300.0, 2600.0),
-    "water_temperature": (7.0, 11.0),
-    "wind_speed": (0.5, 3.0),
-}
 _IDENTITY_EXTRA = 13  # characters of aI! that may hold a serial number
 
 
@@ -93,7 +66,7 @@ def wave(path: str, output: Output) -> Wave:
 def _limits(output: Output) -> tuple[float, float]:
     bottom = -np.inf if output.lowest is None else output.lowest
     top = np.inf if output.highest is None else output.highest
-    usual = _USUAL.get(output.quantity)
+    usual = data_of("edaphon.commands.simulate", "usual").get(output.quantity)
     if usual is not None:
         scale = conversion(QUANTITIES[output.quantity].unit, output.unit)
         low, high = (float(x) for x in scale.apply(np.array(usual)))
