@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from edaphon.clock import instant_text
-
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -173,11 +171,6 @@ def show_pieces(pieces: Iterable[str]) -> None:
 def show_json(table: Any, *, indent: bool = True) -> None:
     """JSON on stdout; a text is the same when it is read again, though no character is hidden."""
     _written(sys.stdout, json_text(table, indent=indent) + "\n")
-
-
-def seconds_text(time_ns: int) -> str:
-    """A time in UTC to the second."""
-    return instant_text(time_ns // 10**9 * 10**9)
 
 
 def show_found(json: bool, table: Any, lines: Iterable[str]) -> None:

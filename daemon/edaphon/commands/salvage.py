@@ -11,6 +11,7 @@ import typer
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
 from edaphon.commands.options import TRY_AGAIN, Config, Who
+from edaphon.commands.status import seconds_text
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
@@ -24,7 +25,7 @@ from edaphon.journal.salvage import (
     undeclared,
 )
 from edaphon.people import own_account
-from edaphon.printer import seconds_text, show_found, show_json, show_line, show_lines
+from edaphon.printer import show_found, show_json, show_line, show_lines
 from edaphon.service.audit import (
     LostPart,
     altered_releases,

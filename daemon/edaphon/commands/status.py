@@ -7,7 +7,7 @@ import typer
 
 from edaphon.clock import instant_text
 from edaphon.commands.options import PROBLEM, Config, Folder, Json
-from edaphon.printer import seconds_text, show_found
+from edaphon.printer import show_found
 from edaphon.service.notes import account_text, flood_text
 from edaphon.storage.access import open_folder
 
@@ -88,6 +88,11 @@ def _shown(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each source the file that grew last, and those with refused lines; JSON has all."""
     last = {row["source"]: row for row in files}
     return [row for row in files if row["refused"] or row["missing"] or row is last[row["source"]]]
+
+
+def seconds_text(time_ns: int) -> str:
+    """A time in UTC to the second."""
+    return instant_text(time_ns // 10**9 * 10**9)
 
 
 def records_line(n: int, entries: Mapping[str, Any]) -> str:

@@ -13,17 +13,9 @@ import typer
 from edaphon.clock import FAR_NS
 from edaphon.commands.options import Config, Folder, Json, Start
 from edaphon.commands.query import instant
-from edaphon.commands.status import observations_line, records_line
+from edaphon.commands.status import observations_line, records_line, seconds_text
 from edaphon.config.model import SinkTable
-from edaphon.printer import (
-    seconds_text,
-    show_error,
-    show_found,
-    show_json,
-    show_line,
-    show_lines,
-    working,
-)
+from edaphon.printer import show_error, show_found, show_json, show_line, show_lines, working
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text
 from edaphon.service.verification import is_accounted_for, parts_of, verified
