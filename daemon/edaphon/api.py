@@ -197,10 +197,7 @@ class Site:
     def origins(
         self, ids: Iterable[str], then_ns: int | None = None
     ) -> Iterator[list[ValueOrigin]]:
-        """The origin of each channel, all of one moment, to be read one run after the other.
-
-        Raises what the file raises, too: WrongFile, sqlite3.Error or OSError.
-        """
+        """The origin of each channel at one moment; raises WrongFile or OSError too."""
         with self._source.origins(list(ids), then_ns) as found:
             yield found
 
@@ -500,7 +497,7 @@ def with_extent(row: ChannelRow, extent: Extent) -> ChannelRow:
 
 
 def shown_unit(unit: str) -> str:
-    """As it stands in tables: m3/m3."""
+    """As tables show it: m3/m3."""
     return unit.replace("**", "")
 
 

@@ -32,7 +32,7 @@ _ACTING = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 
 @lru_cache(4096)
 def hidden(character: str) -> bool:
-    """Whether a terminal would obey the character or show nothing where it stands."""
+    """Whether a terminal would obey the character or show nothing in its place."""
     acts = unicodedata.category(character) in _ACTING
     return acts or _IGNORED.match(character) is not None
 
@@ -272,7 +272,7 @@ def show_rows(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _cell(cell: Any) -> str:
-    """What stands in one cell; a text of several lines goes on behind a blank."""
+    """The text of one cell; lines are joined by blanks."""
     if cell is None:
         return ""
     text = f"{cell:.6g}" if isinstance(cell, float) else str(cell)

@@ -73,10 +73,7 @@ class Book:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> "Book":
-        """The book that `to_json` wrote, keys of newer software apart.
-
-        Raises KeyError, TypeError or ValueError if it did not.
-        """
+        """The book that `to_json` wrote; else raises KeyError, TypeError or ValueError."""
         incidents = {one["number"]: one for one in table["incidents"]}
         return _adapter().validate_python({**table, "incidents": incidents})
 
@@ -378,10 +375,7 @@ class KeptBook:
         return extra
 
     def change(self, make: Callable[[Book], Iterable[Event]], wait: bool = False) -> list[Event]:
-        """Journal what `make` says of the book as it is, and follow it.
-
-        `wait`: until that is committed, or it takes too long.
-        """
+        """Journal what `make` says of the book and follow it; `wait` until it is committed."""
         done = threading.Event()
         with self._lock:
             events = list(make(self._book))
@@ -399,10 +393,7 @@ class KeptBook:
         return events
 
     def save(self, extra: Mapping[str, Any], at_once: bool = False) -> None:
-        """Keep the book with its place, and what else a restart should know.
-
-        After an event, else once an hour: so much of the journal is read at a start.
-        """
+        """Keep the book, its place and `extra` for a restart: after an event, else once an hour."""
         due = self._changed or time.monotonic() - self._saved_s > SAVE_EVERY_S
         with self._lock:
             if not self._uncommitted:

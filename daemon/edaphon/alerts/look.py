@@ -59,10 +59,7 @@ class SupplyState:
 
 @dataclass(frozen=True, slots=True)
 class PauseNow:
-    """A declared pause, visit or removal: nothing is expected of these nodes in [from, to) UTC ns.
-
-    `kind` is "visit", "pause" or "removal".
-    """
+    """Nothing is expected of these nodes in [from, to) UTC ns; a "visit", "pause" or "removal"."""
 
     nodes: frozenset[str]
     start_ns: int
@@ -117,10 +114,7 @@ class Situation:
 
 
 class Week(NamedTuple):
-    """What came in during a week: records, and measurements that were missed.
-
-    `disk_days` until the disk is full, None: it does not fill, or nobody knows.
-    """
+    """Records and missed measurements of a week; days to a full disk, None: never, or not known."""
 
     records: int
     missed: int

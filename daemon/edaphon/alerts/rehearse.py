@@ -58,10 +58,7 @@ class Rehearsed:
 def rehearsed(
     healthy: Situation, fault: str, receivers: Sequence[ReceiverRules], node: str = ""
 ) -> list[Rehearsed]:
-    """Play a fault through rules, causes, incidents and due messages, from an empty book.
-
-    Raises CannotRehearse.
-    """
+    """Play a fault through rules, causes, incidents and due messages; raises CannotRehearse."""
     book, found, messages = Book(), LookResult(), list[Rehearsed]()
     for now in situations(healthy, fault, node):
         found = conditions(now, found)

@@ -105,10 +105,7 @@ def no_number(look: Look) -> Iterator[Verdict]:
 
 
 def _number_age(look: Look, source: SourceState, time_ns: int | None) -> int:
-    """How old a number is: by the times of data, and the age of the last by the monotonic clock.
-
-    A step of the service's clock changes neither.
-    """
+    """How old a number is, by the times of data and the monotonic clock: no clock step counts."""
     if time_ns is None or source.last_ns is None:
         return look.situation.listening_ns
     return max(0, source.last_ns - time_ns) + source.age_ns
@@ -186,10 +183,7 @@ def _begins(look: Look, days: float) -> Numbers:
 
 
 def days_left(minima_v: Sequence[float], least_v: float) -> float | None:
-    """Days until a straight line through daily minima reaches a voltage, inf if it never does.
-
-    None: too few days make no line.
-    """
+    """Days until a line through daily minima reaches a voltage; inf: never, None: too few days."""
     n = len(minima_v)
     if n < MINIMA:
         return None

@@ -193,7 +193,7 @@ def news(new: Sequence[FactRow]) -> list[dict[str, Any]]:
     return [{"kind": r.fact.table, "id": r.fact.id, "file": r.file, "line": r.line} for r in new]
 
 
-WHENCE = "edaphon visit"  # stands for the file
+WHENCE = "edaphon visit"  # in place of a file
 visit = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -178,10 +178,7 @@ def write_new(path: Path, text: str) -> None:
 
 
 def write_own(path: Path, text: str, begins: str) -> None:
-    """A new file, or one in place of an earlier one of ours, which begins so.
-
-    Refused (exit 2) is any other file, and a link, whatever it leads to.
-    """
+    """A new file, or one in place of an earlier one of ours, which begins so; else exit 2."""
     if not os.path.lexists(path):
         write_new(path, text)
         return

@@ -32,7 +32,7 @@ from edaphon.storage.entered_facts import facts_entered
 from edaphon.toml_input.values import is_text
 from edaphon_calibration.errors import suggestion
 
-WHENCE = "edaphon files replace"  # stands for the file
+WHENCE = "edaphon files replace"  # in place of a file
 files = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,

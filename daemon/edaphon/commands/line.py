@@ -351,7 +351,7 @@ def _check(config: Configuration, bus: str, old: str, new: str) -> None:
 
 
 def _look(ask: Any, bus: str, old: str, new: str) -> None:
-    """Tells who is there; ends where nobody is, or somebody at the new address."""
+    """Show who is there; ends where nobody is, or somebody at the new address."""
     rows = ask("probe", bus=bus, addresses=[old, new])["rows"]
     there = [row for row in rows if row["address"] == old and row["state"] == "answers"]
     taken = [row for row in rows if row["address"] == new and row["state"] != "silent"]

@@ -134,10 +134,7 @@ def _whole(series: Series, channels: list[str], since_ns: int) -> Ranges:
 
 
 def _done(series: Series, ranges: Ranges, before: Before, differing: int) -> list[Done]:
-    """None differs where the deriver has counted none.
-
-    A check that looks ahead may revise the newest rows meanwhile: they do not differ by this.
-    """
+    """None differs where the deriver counted none: checks ahead revise the newest rows."""
     found = differing_since(series, before) if differing else {}
     return [Done(id, _rows(series, id, own), found.get(id, 0)) for id, own in ranges.items()]
 

@@ -241,10 +241,7 @@ class Configuration(Table):
         return Sheets({name: own.sheet(name) for name, own in self.models.items()})
 
     def sheet(self, source: Source) -> Sheet:
-        """The model sheet of a source that has one; raises LookupError.
-
-        Of one whose package is missing it is an empty one.
-        """
+        """The sheet of a source, empty where its package is missing; raises LookupError."""
         if source.model is not None and source.model not in self.sheets:
             return Sheet(source.model, "", "", "", "", {})
         found = sheet_of(source, self.sheets)

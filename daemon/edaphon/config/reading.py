@@ -51,11 +51,7 @@ class Draft(NamedTuple):
 
 
 def read_config(document: Document) -> tuple[Configuration | None, list[ConfigError]]:
-    """The configuration, None if there is any complaint.
-
-    Looks at nothing but the text: no file, no port, no environment. Fact tables in it are left
-    to the facts.
-    """
+    """The configuration, None if there is any complaint; by its text alone, fact tables apart."""
     draft = read_draft(document)
     return draft.config, list(draft.config_errors)
 

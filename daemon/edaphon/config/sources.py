@@ -186,10 +186,7 @@ Source = Annotated[
 
 
 def sheet_of(source: Source, sheets: Sheets) -> Sheet | None:
-    """The model sheet of a source, with its owner's settings; None for one that has fields.
-
-    Raises UnknownModel.
-    """
+    """The model sheet with the source's settings, None for one with fields; raises UnknownModel."""
     return completed(sheets[source.model], source.settings) if source.model else None
 
 

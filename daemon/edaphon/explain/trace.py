@@ -172,11 +172,7 @@ def history_of(journal: JournalReader) -> History:
 def readings_of(
     journal: JournalReader, history: History, place: EntryId, time_ns: int
 ) -> tuple[Reading, ...]:
-    """The readings of a record, those of a file as its earlier lines date them.
-
-    The pieces before it are read only where none of its readings has that time otherwise. Raises
-    Fault.
-    """
+    """The readings of a record, those of a file as its earlier lines date them; raises Fault."""
     entry = journal.entry(place)
     sources = history.sources_at(place)
     readings = history.decode(place, entry, sources).readings

@@ -61,10 +61,7 @@ class FactRow(NamedTuple):
 def read_facts(
     document: Document, *, alone: bool = True
 ) -> tuple[tuple[FactRow, ...], list[ConfigError]]:
-    """The rows that are right in themselves, in the order of the file, and complaints.
-
-    With `alone` the file may hold facts only, so all errors in it are reported here.
-    """
+    """The rows that are right in themselves, and complaints; `alone`: the file holds facts only."""
     config_errors = list(_single_brackets(document))
     if alone:
         config_errors += [*document.config_errors, *islice(_foreign_tables(document), MOST_ERRORS)]

@@ -40,10 +40,7 @@ def _by_id(kind: type[Kind]) -> "cached_property[Mapping[str, Kind]]":
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """Immutable; the facts in force are those neither superseded nor revoked.
-
-    All views list facts in the order in which they were entered.
-    """
+    """Facts in the order of their entry; in force are those neither superseded nor revoked."""
 
     entered: tuple[Known, ...] = ()
 

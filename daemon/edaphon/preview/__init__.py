@@ -172,10 +172,7 @@ def _by_this_configuration(storage: Storage, before: Knowledge, after: Knowledge
 def _too_long(
     journal: JournalReader, series: Series, plan: Plan, ranges: Ranges, most_entries: int | None
 ) -> frozenset[str]:
-    """The channels that need the journal, where it is longer than that; else nothing.
-
-    Where it is read all the same, a terminal shows what takes so long.
-    """
+    """The channels that need a longer journal than that; where it is read, a terminal shows why."""
     if journal.length <= (MANY if most_entries is None else most_entries):
         return frozenset()
     hard = frozenset(_of_the_journal(series, plan, ranges))

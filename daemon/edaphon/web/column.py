@@ -248,7 +248,7 @@ _OLD_INTERVALS = 3  # a value older than that many usual intervals is called old
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One channel; `anchor` names its place on the page, `note` stands where a value is missing."""
+    """One channel; `anchor` names its place on the page, `note` is shown where a value is missing."""
 
     anchor: str
     id: str
@@ -405,7 +405,7 @@ def _number(latest: view.LatestValue | None, u: float | None, decimals: int) -> 
 
 
 def _note(latest: view.LatestValue | None) -> str:
-    """What stands where there is no value."""
+    """What is shown where there is no value."""
     if latest is None or latest.value is not None:
         return ""
     if latest.raw is None:

@@ -42,7 +42,7 @@ def status_text(status: Status) -> str:
 
 
 def silent_text(why: str) -> str:
-    """The recorder does not answer; `why` stands in a comment, for a person."""
+    """The recorder does not answer; `why` is a comment, for a person."""
     up = _one("up", "1 while the recorder answers.", 0)
     return f"# edaphon does not answer: {visible(' '.join(why.split()))}\n" + "".join(
         _written([up])

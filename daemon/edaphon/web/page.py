@@ -70,10 +70,7 @@ def _acknowledged_state(one: view.IncidentNow, now_ns: int, offset_s: int) -> st
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One ledger: a total, its parts in words, and whether the parts make the total.
-
-    `notes` count what is within the parts.
-    """
+    """One ledger: its total, its parts in words, whether they make the total, and notes."""
 
     title: str
     total: str

@@ -171,10 +171,7 @@ class ChannelNow:
 
 @dataclass(frozen=True, slots=True)
 class IncidentNow:
-    """An open incident; `wrong` is false where all is well again and it is kept open for a while.
-
-    `acknowledged_until_ns` is 0 without an acknowledgement.
-    """
+    """An open incident, not `wrong` while it is kept open for a while; times of 0 are not set."""
 
     number: int
     severity: str
@@ -237,10 +234,7 @@ Ask = Callable[[dict[str, object]], Answer]
 
 
 class ControlView:
-    """`ask` sends one JSON object to the recorder and returns its answer.
-
-    It may raise OSError or EOFError (nobody answers) and ValueError (not JSON).
-    """
+    """`ask` sends one object; it may raise OSError, EOFError (no answer), ValueError (no JSON)."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask

@@ -20,10 +20,7 @@ Remark = tuple[str, str, str]  # key, what came, what would be right
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What receivers share: who sends, the address of the page, the brokers by name.
-
-    `receiver` is the name of the one that is opened with it.
-    """
+    """What receivers share: who sends, the page, the brokers; `receiver` is this one's name."""
 
     logger: str
     site: str

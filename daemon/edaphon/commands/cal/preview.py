@@ -66,7 +66,7 @@ def _show(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> Non
         show_line(NOT_YET)
 
 
-WHENCE = "edaphon cal revoke"  # stands for the file
+WHENCE = "edaphon cal revoke"  # in place of a file
 
 
 def revoke(

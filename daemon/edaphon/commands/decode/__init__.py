@@ -41,10 +41,7 @@ _ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE: the who
 
 
 class _Decoded(NamedTuple):
-    """Readings, and the sheet whose factory curves go on from them; None of a maker's codec.
-
-    `unread` says what of the bytes is in none of them.
-    """
+    """Readings, and their sheet, None for a maker's codec; `unread`: the bytes that are in none."""
 
     readings: tuple[Reading, ...]
     sheet: Sheet | None

@@ -45,20 +45,14 @@ SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the simulated plot has its things: keys to put in the place of the real ones, by name.
-
-    `brokers` is empty where the real ones stay.
-    """
+    """The places of the simulated plot's things, by name; no `brokers`: the real ones stay."""
 
     folder: Path
     buses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def inbox(self, real: str) -> str:
-        """A copy of the inbox with the evidence in it: what is written there reaches no real one.
-
-        What was added to the copy stays in it.
-        """
+        """A copy of the inbox and its evidence; what was added to it stays."""
         copy = self.folder / "inbox"
         copy.mkdir(parents=True, exist_ok=True)
         shutil.copytree(real, copy, ignore=_not_copied, dirs_exist_ok=True)
