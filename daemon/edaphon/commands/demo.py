@@ -26,6 +26,7 @@ from edaphon.commands.programs import (
     free_port,
     launch,
     listens,
+    publisher,
     watch,
 )
 from edaphon.commands.status import ledger_lines
@@ -271,20 +272,14 @@ def _paced(chosen: Iterator[tuple[float, str, bytes]], own: bool) -> Iterator[An
 
 def _publish(port: int) -> threading.Event:
     """Say on the broker what the plot says, until the event is set."""
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
     stop = threading.Event()
 
     def speak() -> None:
-        client = Client(CallbackAPIVersion.VERSION2)
-        client.connect("127.0.0.1", port)
-        client.loop_start()
-        for wait_s, topic, data in messages(time.time):
-            client.publish(topic, data, qos=1)
-            if stop.wait(wait_s):
-                break
-        client.loop_stop()
+        with publisher(port) as send:
+            for wait_s, topic, data in messages(time.time):
+                send(topic, data)
+                if stop.wait(wait_s):
+                    break
 
     threading.Thread(target=speak, name="plot", daemon=True).start()
     return stop

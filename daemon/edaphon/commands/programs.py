@@ -146,6 +146,20 @@ def broker(program: Path, home: Path) -> Iterator[tuple[int, Running]]:
         running.end()
 
 
+@contextlib.contextmanager
+def publisher(port: int) -> Iterator[Callable[[str, bytes], object]]:
+    """A client of a broker of this machine: what it is called with, topic and payload, is sent."""
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    yield lambda topic, data: client.publish(topic, data, qos=1)
+    client.disconnect()
+    client.loop_stop()
+
+
 def listens(port: int) -> bool:
     """Whether a program accepts connections on this port of loopback."""
     try:

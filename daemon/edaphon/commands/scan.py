@@ -2,7 +2,6 @@
 
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -353,17 +352,10 @@ def _bus(
 def _asked(name: str, addresses: list[str], ask: Any) -> Iterator[Row]:
     left = iter(addresses)
     done = 0
-    with _progress() as show:
-        while group := list(islice(left, _AT_ONCE)):
-            show(f"{name}: {done} of {len(addresses)} addresses asked, now {group[0]}")
-            yield from ask("probe", bus=name, addresses=group)["rows"]
-            done += len(group)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Shown to a person only, and wiped out at the end."""
-    yield overwrite
+    while group := list(islice(left, _AT_ONCE)):
+        overwrite(f"{name}: {done} of {len(addresses)} addresses asked, now {group[0]}")
+        yield from ask("probe", bus=name, addresses=group)["rows"]
+        done += len(group)
     overwrite("")
 
 

@@ -190,18 +190,11 @@ def readings_of(
 
 
 def row_at(run: Observations, index: int) -> Row:
-    return Row(
-        int(run.time_ns[index]),
-        int(run.start_ns[index]),
-        float(run.raw[index]),
-        float(run.value[index]),
-        float(run.u_random[index]),
-        float(run.u_systematic[index]),
-        int(run.flag[index]),
-        run.derivation,
-        int(run.sequence[index]),
-        run.rank,
-    )
+    columns = (run.time_ns, run.start_ns, run.raw, run.value, run.u_random, run.u_systematic)
+    time, start, raw, value, random, systematic = (column[index].item() for column in columns)
+    flag, place = int(run.flag[index]), int(run.sequence[index])
+    numbers = raw, value, random, systematic
+    return Row(time, start, *numbers, flag, run.derivation, place, run.rank)
 
 
 def derived_again(

@@ -24,21 +24,10 @@ from edaphon.toml_input.models import MOST_ERRORS, came_text, not_looked_at, val
 from edaphon_calibration.curves import curve_names, find_curve
 
 _ALL: tuple[type[model.Fact], ...] = (
-    model.Plot,
-    model.Profile,
-    model.Horizon,
-    model.Sensor,
-    model.ChannelFact,
-    model.Deployment,
-    FactoryCurve,
-    Calibration,
-    FieldCheck,
-    model.Mark,
-    model.Visit,
-    model.Pause,
-    model.Replacement,
+    model.Plot, model.Profile, model.Horizon, model.Sensor, model.ChannelFact, model.Deployment,
+    FactoryCurve, Calibration, FieldCheck, model.Mark, model.Visit, model.Pause, model.Replacement,
     model.Revocation,
-)
+)  # fmt: skip
 KINDS: Mapping[str, type[model.Fact]] = {kind.table: kind for kind in _ALL}
 MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
 
@@ -205,14 +194,8 @@ def from_payload(payload: bytes) -> FactPayload:
     whole = orjson.loads(payload)
     if not isinstance(whole, dict) or not isinstance(whole.get("fact"), dict):
         raise ValueError("expected a JSON object with a fact in it")
-    return FactPayload(
-        fact_of(whole["fact"]),
-        whole["text"],
-        whole["sha256"],
-        whole["file"],
-        whole["who"],
-        whole.get("account", ""),
-    )
+    text, sha256, file, who = (whole[key] for key in ("text", "sha256", "file", "who"))
+    return FactPayload(fact_of(whole["fact"]), text, sha256, file, who, whole.get("account", ""))
 
 
 def in_order(rows: Sequence[FactRow]) -> list[FactRow]:

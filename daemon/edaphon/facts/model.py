@@ -118,15 +118,8 @@ class ChannelFact(Fact):
     table: ClassVar[str] = "channel"
     renewed: ClassVar[bool] = True
     frozen: ClassVar[tuple[str, ...]] = (
-        "quantity",
-        "unit",
-        "plot",
-        "profile",
-        "depth_cm",
-        "statistic",
-        "interval_ns",
-        "replicate",
-    )
+        "quantity", "unit", "plot", "profile", "depth_cm", "statistic", "interval_ns", "replicate",
+    )  # fmt: skip
 
     id: Id
     quantity: str
@@ -144,7 +137,7 @@ class ChannelFact(Fact):
         return {check: dict(_flat(given)) for check, given in self.checks.items()}
 
     def channel(self, site: str, plot: str = "") -> Channel:
-        """The noun the other rooms use; `plot` is that of the profile when none is named here."""
+        """As the other rooms know it; `plot` is that of the profile when none is named here."""
         return Channel(
             id=self.id,
             quantity=self.quantity,

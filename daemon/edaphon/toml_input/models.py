@@ -17,24 +17,6 @@ from edaphon.toml_input.values import SECRET_PLACE, Secret
 MOST_ERRORS = 100  # of one table; who made more mends these first
 _TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "pushed", "file", "lorawan", "json"))
 _URL_USER = re.compile(r"//.*@", re.DOTALL)  # may hold a password, and a password any character
-_MEANING = {
-    "string_type": "text in quotes",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false, without quotes",
-    "bool_parsing": "true or false, without quotes",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "tuple_type": "a list in square brackets",
-    "list_type": "a list in square brackets",
-    "string_too_short": "text that is not empty",
-    "too_short": "at least one element",
-}
 
 
 def validated(
@@ -122,7 +104,7 @@ def _right(kind: Any, inside: lines.Place, row: Any, error: ErrorDetails) -> str
         return f"use a decimal point: {number}, without quotes"
     if error["type"] == "wrong":
         return str(error["msg"])
-    wanted = _MEANING.get(error["type"], "")
+    wanted = lines.data_of("edaphon.toml_input", "wanted").get(error["type"], "")
     if error["type"] == "literal_error":
         choices = str(error.get("ctx", {}).get("expected", ""))
         return f"one of {choices.replace(chr(39), chr(34))}"

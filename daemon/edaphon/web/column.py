@@ -14,16 +14,6 @@ from edaphon.model import Float, Int, Observations, Small
 from edaphon.web import view
 from edaphon_calibration.checks import Flag
 
-_SYMBOLS = {
-    "dimensionless": "",
-    "degC": "°C",
-    "delta_degC": "°C",
-    "degF": "°F",
-    "degree": "°",
-    "ohm": "Ω",
-    "kohm": "kΩ",
-    "Mohm": "MΩ",
-}
 _MICRO = frozenset({"um", "ug", "ul", "us", "umol", "uS", "uV", "uA", "uW"})
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST_DECIMALS = 9
@@ -54,7 +44,7 @@ def pretty_unit(unit: str) -> str:
 
 
 def _symbol(word: str) -> str:
-    return _SYMBOLS.get(word, "µ" + word[1:] if word in _MICRO else word)
+    return view.NAMES["symbols"].get(word, "µ" + word[1:] if word in _MICRO else word)
 
 
 def _decimals(number: float, digits: int) -> int:
@@ -248,7 +238,7 @@ _OLD_INTERVALS = 3  # a value older than that many usual intervals is called old
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One channel; `anchor` names its place on the page, `note` is shown where a value is missing."""
+    """One channel; `anchor` is its place on the page, `note` is shown where a value is missing."""
 
     anchor: str
     id: str

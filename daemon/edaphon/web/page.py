@@ -218,13 +218,6 @@ _SOURCE_SIGNS = {
     "never": view.Sign("never received", "ring"),
 }
 _WORST_FIRST = ("silent", "never", "late", "held", "ok")
-_CLOCKS = {
-    "ntp": "set by network time",
-    "gps": "set by GPS",
-    "rtc": "set by the clock chip",
-    "typed": "set by hand",
-    "assumed": "assumed to be right",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +382,9 @@ def _recording(sources: tuple[view.SourceNow, ...]) -> view.Sign:
 def _clock(clock: view.ClockNow) -> view.Sign:
     if not clock.known:
         return view.Sign("clock not set", "cross")
-    return view.Sign(f"clock {_CLOCKS.get(clock.how, view.shortened(clock.how))}", "dot")
+    return view.Sign(
+        f"clock {view.NAMES['clocks'].get(clock.how, view.shortened(clock.how))}", "dot"
+    )
 
 
 def _sources(status: view.Status, now_ns: int) -> tuple[Source, ...]:

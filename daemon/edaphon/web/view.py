@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Float, Observations
+from edaphon.toml_input.lines import data_of
 from edaphon_calibration.checks import Flag
 
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # UTC ns
@@ -375,16 +376,7 @@ class StatusWatch:
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST = 160
-_QUANTITIES = {
-    "soil_temperature": "Temperature",
-    "volumetric_water_content": "Water content",
-    "bulk_electrical_conductivity": "Conductivity, bulk soil",
-    "bulk_electrical_conductivity_25c": "Conductivity, bulk soil, 25 °C",
-    "pore_water_electrical_conductivity": "Conductivity, pore water",
-    "relative_permittivity": "Permittivity",
-    "global_radiation": "Solar radiation",
-    "photosynthetic_photon_flux": "Photon flux (PAR)",
-}
+NAMES = data_of("edaphon.web", "names")
 _FORMULAS = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "o2": "O₂", "h2o": "H₂O", "ph": "pH"}
 
 
@@ -448,7 +440,7 @@ def offset_words(offset_s: int) -> str:
 
 def quantity_name(quantity: str) -> str:
     """The short name of a quantity; an unknown one keeps its own words."""
-    if known := _QUANTITIES.get(quantity):
+    if known := NAMES["quantities"].get(quantity):
         return known
     words = [_FORMULAS.get(word, word) for word in quantity.split("_")]
     if words[0] == quantity.split("_")[0]:

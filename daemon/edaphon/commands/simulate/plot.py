@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from edaphon.commands.programs import publisher
 from edaphon.config import (
     Bus,
     Configuration,
@@ -414,23 +415,16 @@ def senders_of(config: Configuration) -> tuple[list[SimulatedSender], dict[str, 
 
 def publish(senders: list[SimulatedSender], port: int, stop: threading.Event) -> None:
     """Says everything when it is due, on a broker of this machine, until `stop`."""
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    while not stop.wait(0.2):
-        now = time.monotonic()
-        for sender in senders:
-            if sender.next_s <= now:
-                sender.next_s = now + sender.wait_s
-                data = sender.spoilt(sender.say(sender.n))
-                sender.n += 1
-                if data is not None:
-                    client.publish(sender.topic, data, qos=1)
-    client.disconnect()
-    client.loop_stop()
+    with publisher(port) as send:
+        while not stop.wait(0.2):
+            now = time.monotonic()
+            for sender in senders:
+                if sender.next_s <= now:
+                    sender.next_s = now + sender.wait_s
+                    data = sender.spoilt(sender.say(sender.n))
+                    sender.n += 1
+                    if data is not None:
+                        send(sender.topic, data)
 
 
 def _every_s(expect_ns: int | None) -> float:
