@@ -382,9 +382,8 @@ def _recording(sources: tuple[view.SourceNow, ...]) -> view.Sign:
 def _clock(clock: view.ClockNow) -> view.Sign:
     if not clock.known:
         return view.Sign("clock not set", "cross")
-    return view.Sign(
-        f"clock {view.NAMES['clocks'].get(clock.how, view.shortened(clock.how))}", "dot"
-    )
+    how = view.NAMES["clocks"].get(clock.how) or view.shortened(clock.how)
+    return view.Sign(f"clock {how}", "dot")
 
 
 def _sources(status: view.Status, now_ns: int) -> tuple[Source, ...]:

@@ -376,7 +376,7 @@ class StatusWatch:
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST = 160
-NAMES = data_of("edaphon.web", "names")
+NAMES: Mapping[str, Mapping[str, str]] = data_of("edaphon.web", "names")
 _FORMULAS = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "o2": "O₂", "h2o": "H₂O", "ph": "pH"}
 
 
