@@ -10,7 +10,7 @@ from edaphon.service.check import read_documents, usual_file
 from edaphon.service.socket import page_socket
 from edaphon.storage.access import fail
 from edaphon.storage.client import ask
-from edaphon.toml_input import Document
+from edaphon.toml_input.lines import Document
 from edaphon.toml_input.models import validated
 
 _Kind = TypeVar("_Kind", Web, StorageTable)

@@ -28,7 +28,7 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, Item, recalled
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
 from edaphon.series import Series
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Refused

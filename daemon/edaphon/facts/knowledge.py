@@ -11,7 +11,7 @@ from edaphon.facts import model
 from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
 from edaphon.facts.files import FactRow, fact_of
 from edaphon.model import Channel, EntryId, FactName, in_force
-from edaphon.toml_input import ConfigError, did_you_mean
+from edaphon.toml_input.lines import ConfigError, did_you_mean
 from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output, Sheets
 

@@ -49,7 +49,7 @@ from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.offline import open_series, reached_by
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import ConfigError, Document
+from edaphon.toml_input.lines import ConfigError, Document
 
 FLUSH_EVERY_S = 3600
 IDENTIFY_EVERY_S = 86_400

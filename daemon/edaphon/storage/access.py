@@ -53,7 +53,7 @@ class Storage:
 
     def _journalled(self) -> "Configuration | None":
         from edaphon.config.reading import accepted_config
-        from edaphon.toml_input import read_document
+        from edaphon.toml_input.lines import read_document
 
         table = self._last_configuration()
         return accepted_config(read_document(table["file"], table["text"])) if table else None

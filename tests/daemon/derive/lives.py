@@ -33,7 +33,7 @@ from edaphon.journal.guard import Aside
 from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.readings import pack_message
 
 __all__ = [

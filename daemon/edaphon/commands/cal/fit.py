@@ -29,7 +29,7 @@ from edaphon.commands.check import write_new, write_own
 from edaphon.commands.options import USAGE, Json
 from edaphon.printer import show_json, show_text
 from edaphon.storage.access import fail
-from edaphon.toml_input import did_you_mean
+from edaphon.toml_input.lines import did_you_mean
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.curves import Curve, find_curve
