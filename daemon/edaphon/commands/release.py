@@ -41,7 +41,7 @@ def release(
             show_text(_summary(made))
         return
     found = list(found_releases(storage))
-    show_found(json, map(_row, found), _lines(found))
+    show_found(json, list(map(_row, found)), _lines(found))
     if any(each.problems for each in found):
         raise fail("expected what was released, got other files; take them from a copy")
 

@@ -19,8 +19,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edaphon.alerts import receivers
 from edaphon.alerts.model import Message, Occasion, Receiver, SendLater, SendRefused
+from edaphon.alerts.receivers import (
+    WHOLE_S,
+    Context,
+    Problem,
+    ReceiverKind,
+    Remark,
+    Taken,
+    secret_text,
+    sendable,
+)
 from edaphon.network.requests import (
     Deadline,
     Secrets,
@@ -74,7 +83,7 @@ class EmailSettings(Table):
         yield "host", f"{self.host}:{self.port or PORTS[self.security]}"
 
 
-def doubts(settings: EmailSettings) -> Iterator[receivers.Remark]:
+def doubts(settings: EmailSettings) -> Iterator[Remark]:
     """About a password that goes over a network as it is."""
     if settings.security == "none" and settings.password and not is_loopback(settings.host):
         came = f"the password goes unencrypted to {settings.host}"
@@ -84,21 +93,21 @@ def doubts(settings: EmailSettings) -> Iterator[receivers.Remark]:
 class Email(Receiver):
     """See Receiver. Who has taken a mail is not sent it again when the others are tried later."""
 
-    def __init__(self, settings: EmailSettings, context: receivers.Context) -> None:
+    def __init__(self, settings: EmailSettings, context: Context) -> None:
         self._settings, self._context = settings, context
         self._port = settings.port or PORTS[settings.security]
         self._place = f"{settings.host}:{self._port}"
-        self._taken = receivers.Taken()
+        self._taken = Taken()
 
     def send(self, message: Message) -> None:
         own = self._settings
-        password = receivers.secret_text(own.password, "the mail password") if own.password else ""
+        password = secret_text(own.password, "the mail password") if own.password else ""
         written = mail(message, own, self._context)
         self._taken.deliver(message, lambda: self._attempt(written, password, Secrets(password)))
 
-    def _attempt(self, written: EmailMessage, password: str, secrets: Secrets) -> receivers.Problem:
+    def _attempt(self, written: EmailMessage, password: str, secrets: Secrets) -> Problem:
         """What is raised is raised outside of the handlers: it carries no error of smtplib."""
-        deadline = Deadline(receivers.WHOLE_S)
+        deadline = Deadline(WHOLE_S)
         try:
             with _conversation(self._settings, self._port, deadline) as client:
                 if self._settings.username:
@@ -109,9 +118,7 @@ class Email(Receiver):
             if self._taken.by.issuperset(self._settings.to):
                 return None
             if deadline.over:
-                return SendLater(
-                    f"{self._place} did not take the mail within {receivers.WHOLE_S:g} s"
-                )
+                return SendLater(f"{self._place} did not take the mail within {WHOLE_S:g} s")
             return self._problem(error, secrets)
 
     def _deliver(self, client: smtplib.SMTP, written: EmailMessage) -> Answers:
@@ -126,7 +133,7 @@ class Email(Receiver):
         self._taken.by.update(to for to in waiting if to not in refused)
         return refused
 
-    def _verdict(self, refused: Answers, secrets: Secrets) -> receivers.Problem:
+    def _verdict(self, refused: Answers, secrets: Secrets) -> Problem:
         """Later as long as anybody may still get it; then a refusal of some is one."""
         if not refused:
             return None
@@ -184,7 +191,7 @@ def _conversation(settings: EmailSettings, port: int, deadline: Deadline) -> Ite
     """A server that greeted us, encrypted as the settings ask; over at the deadline."""
     context = None if settings.security == "none" else tls_context(settings.ca_file)
     sock = dial(settings.host, port, deadline)
-    client = _Client(local_hostname=_own_name(), timeout=receivers.WHOLE_S)
+    client = _Client(local_hostname=_own_name(), timeout=WHOLE_S)
     try:
         with ended_at(sock, deadline):
             if context is not None and settings.security == "tls":
@@ -211,7 +218,7 @@ def _own_name() -> str:
     return name if "." in name and name.isascii() else "[127.0.0.1]"
 
 
-def mail(message: Message, settings: EmailSettings, context: receivers.Context) -> EmailMessage:
+def mail(message: Message, settings: EmailSettings, context: Context) -> EmailMessage:
     """The mail; sent once more after a kill it has the same Message-ID, so that it shows once."""
     found = EmailMessage(MAIL_POLICY.clone(cte_type="7bit"))
     first = _identifier(settings, context, str(message.number))
@@ -220,10 +227,10 @@ def mail(message: Message, settings: EmailSettings, context: receivers.Context) 
     if message.number > 0 and not begins:
         found["In-Reply-To"] = found["References"] = first
     found["From"], found["To"] = settings.sender, ", ".join(settings.to)
-    found["Subject"] = " ".join(receivers.sendable(message.title).split())
+    found["Subject"] = " ".join(sendable(message.title).split())
     found["Date"] = datetime.fromtimestamp(message.time_ns // 10**9, UTC)
     found["Auto-Submitted"] = "auto-generated"
-    found.set_content(receivers.sendable(message.text), charset="utf-8")
+    found.set_content(sendable(message.text), charset="utf-8")
     return found
 
 
@@ -236,7 +243,7 @@ def _about(message: Message) -> tuple[str, ...]:
     return *parts, hashlib.sha256(text).hexdigest()[:12]
 
 
-def _identifier(settings: EmailSettings, context: receivers.Context, *about: str) -> str:
+def _identifier(settings: EmailSettings, context: Context, *about: str) -> str:
     """A Message-ID of this receiver: two that get the same incident have two threads."""
     parts = "edaphon", context.logger, context.receiver, *about
     atoms = (_NO_ATOM.sub(lambda sign: f"={ord(sign[0]):02X}", part) for part in parts if part)
@@ -254,4 +261,4 @@ def _answer(code: int, words: bytes | str, secrets: Secrets) -> str:
     return f"{code} {secrets.excerpt(text, WORDS)}".strip()
 
 
-KIND = receivers.ReceiverKind(EmailSettings, Email, doubts=doubts)
+KIND = ReceiverKind(EmailSettings, Email, doubts=doubts)
