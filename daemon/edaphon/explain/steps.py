@@ -24,7 +24,7 @@ from edaphon.facts import (
     Revocation,
     from_payload,
 )
-from edaphon.facts.calibrations import open_steps
+from edaphon.facts.model import open_steps
 from edaphon.model import EntryId
 from edaphon.people import person
 from edaphon.toml_input.values import duration_text

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypeGuard
 import orjson
 
 from edaphon.facts import model
-from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
 from edaphon.people import person
 from edaphon.toml_input.lines import (
     FACT_TABLES,
@@ -25,8 +24,8 @@ from edaphon_calibration.curves import curve_names, find_curve
 
 _ALL: tuple[type[model.Fact], ...] = (
     model.Plot, model.Profile, model.Horizon, model.Sensor, model.ChannelFact, model.Deployment,
-    FactoryCurve, Calibration, FieldCheck, model.Mark, model.Visit, model.Pause, model.Replacement,
-    model.Revocation,
+    model.FactoryCurve, model.Calibration, model.FieldCheck, model.Mark, model.Visit, model.Pause,
+    model.Replacement, model.Revocation,
 )  # fmt: skip
 KINDS: Mapping[str, type[model.Fact]] = {kind.table: kind for kind in _ALL}
 MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
@@ -169,7 +168,7 @@ def fact_of(table: Mapping[str, Any]) -> model.Fact:
     """The inverse of `table_of`; raises KeyError or ValueError for what is no fact."""
     row = dict(table)
     kind = KINDS[row.pop("kind")]
-    if kind in {Calibration, FactoryCurve}:
+    if kind in {model.Calibration, model.FactoryCurve}:
         row["parameters"] = _in_order(row["curve"], row["parameters"])
     return kind.model_validate(row)
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from edaphon.facts import model
-from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
 from edaphon.facts.files import FactRow, fact_of
 from edaphon.model import Channel, EntryId, FactName, in_force
 from edaphon.toml_input.lines import ConfigError, did_you_mean
@@ -101,8 +100,8 @@ class Knowledge:
     sensors = _by_id(model.Sensor)
     channels = _by_id(model.ChannelFact)
     deployments = _all(model.Deployment)
-    calibrations = _all(Calibration)
-    field_checks = _all(FieldCheck)
+    calibrations = _all(model.Calibration)
+    field_checks = _all(model.FieldCheck)
     visits = _all(model.Visit)
     pauses = _all(model.Pause)
     horizons = _all(model.Horizon)
@@ -110,17 +109,17 @@ class Knowledge:
     def deployments_at(self, channel: str, time_ns: int) -> tuple[model.Deployment, ...]:
         return tuple(d for d in self.deployments if d.channel == channel and d.covers(time_ns))
 
-    def calibrations_of(self, deployment: model.Deployment) -> tuple[Calibration, ...]:
+    def calibrations_of(self, deployment: model.Deployment) -> tuple[model.Calibration, ...]:
         return tuple(c for c in self.calibrations if c.is_for(deployment))
 
-    def field_checks_of(self, deployment: model.Deployment) -> tuple[FieldCheck, ...]:
+    def field_checks_of(self, deployment: model.Deployment) -> tuple[model.FieldCheck, ...]:
         return tuple(c for c in self.field_checks if c.is_for(deployment))
 
     @cached_property
-    def _factories(self) -> Mapping[tuple[str, str, str], FactoryCurve]:
-        return {f.key: f for f in self.current(FactoryCurve)}
+    def _factories(self) -> Mapping[tuple[str, str, str], model.FactoryCurve]:
+        return {f.key: f for f in self.current(model.FactoryCurve)}
 
-    def factory(self, model: str, output: str, name: str) -> FactoryCurve | None:
+    def factory(self, model: str, output: str, name: str) -> model.FactoryCurve | None:
         """The maker's curve as it was when it was first used, None for one that never was."""
         return self._factories.get((model, output, name))
 
@@ -196,10 +195,10 @@ def pin_id(model: str, output: str, name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:-]+", "-", plain)[: _LONGEST - 13] + f"-{tail}"
 
 
-def pin_of(model: str, output: str, factory: Factory) -> FactoryCurve:
-    return FactoryCurve(
-        id=pin_id(model, output, factory.name),
-        model=model,
+def pin_of(sheet: str, output: str, factory: Factory) -> model.FactoryCurve:
+    return model.FactoryCurve(
+        id=pin_id(sheet, output, factory.name),
+        model=sheet,
         output=output,
         name=factory.name,
         curve=factory.curve,
@@ -221,15 +220,15 @@ def pins_needed(
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]],
     models: Mapping[str, str],
-) -> tuple[FactoryCurve, ...]:
+) -> tuple[model.FactoryCurve, ...]:
     """The curves that new deployments among `rows` name and nobody has kept yet, each once.
 
     `sources` are the outputs of each source path, `models` its model sheet. A curve among
     `rows` itself needs none.
     """
     new = [row.fact for row in new_rows(rows, knowledge)]
-    written = {fact.key for fact in new if isinstance(fact, FactoryCurve)}
-    found: dict[tuple[str, str, str], FactoryCurve] = {}
+    written = {fact.key for fact in new if isinstance(fact, model.FactoryCurve)}
+    found: dict[tuple[str, str, str], model.FactoryCurve] = {}
     for deployment in (fact for fact in new if isinstance(fact, model.Deployment)):
         for pin in _named(deployment, sources, models):
             if pin.key not in written and knowledge.factory(*pin.key) is None:
@@ -241,7 +240,7 @@ def _named(
     deployment: model.Deployment,
     sources: Mapping[str, Mapping[str, Output]],
     models: Mapping[str, str],
-) -> Iterator[FactoryCurve]:
+) -> Iterator[model.FactoryCurve]:
     output = sources.get(deployment.source, {}).get(deployment.output)
     model = models.get(deployment.source)
     if output is not None and model:
@@ -250,7 +249,7 @@ def _named(
                 yield pin_of(model, output.name, factory)
 
 
-def _fresh(pin: FactoryCurve, knowledge: Knowledge) -> FactoryCurve:
+def _fresh(pin: model.FactoryCurve, knowledge: Knowledge) -> model.FactoryCurve:
     """With an id that was never used: that of a curve that was taken back stays its own."""
     number, id = 1, pin.id
     while id in knowledge.ever:

@@ -13,7 +13,7 @@ from edaphon.derive.calibrate import Segment
 from edaphon.derive.plan import Plan, changed_ranges, plan_of, whole_segments
 from edaphon.derive.projection import Comparison, derived_by, previewed, readings_suffice
 from edaphon.facts import Calibration, FactRow, Knowledge
-from edaphon.facts.calibrations import open_steps
+from edaphon.facts.model import open_steps
 from edaphon.journal import JournalReader, read_only
 from edaphon.model import EntryId as EntryId
 from edaphon.model import Range

@@ -16,7 +16,7 @@ from edaphon.clock import FAR_NS, instant_text
 from edaphon.commands.options import Config, Folder, Json
 from edaphon.commands.query import instant
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
-from edaphon.facts.calibrations import OfSubject
+from edaphon.facts.model import OfSubject
 from edaphon.journal import read_only
 from edaphon.model import ALWAYS
 from edaphon.people import person
