@@ -15,7 +15,6 @@ from edaphon.derive.projection import Comparison, derived_by, previewed, reading
 from edaphon.facts import Calibration, FactRow, Knowledge
 from edaphon.facts.model import open_steps
 from edaphon.journal import JournalReader, read_only
-from edaphon.model import EntryId as EntryId
 from edaphon.model import Range
 from edaphon.printer import show_error
 from edaphon.series import Series

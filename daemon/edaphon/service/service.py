@@ -29,6 +29,7 @@ from edaphon.journal.salvage import (
 )
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
+from edaphon.series.series import cursor_name
 from edaphon.service.alerting import notifier_of
 from edaphon.service.audit import (
     BEGIN_S,
@@ -45,7 +46,6 @@ from edaphon.service.look import DoubtfulChannels
 from edaphon.service.prerequisites import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
-from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.offline import open_series, reached_by
 from edaphon.storage.paths import Layout
