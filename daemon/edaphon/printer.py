@@ -157,11 +157,6 @@ def show_error_text(text: str) -> None:
     _written(sys.stderr, visible_lines(text) + "\n")
 
 
-def show_cells(cells: Iterable[str]) -> None:
-    """One row on stdout, its cells apart by tabs."""
-    _written(sys.stdout, "\t".join(map(visible, cells)) + "\n")
-
-
 def show_pieces(pieces: Iterable[str]) -> None:
     """Many lines on stdout that come one after the other."""
     for piece in pieces:
@@ -267,8 +262,8 @@ def show_rows(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     if sys.stdout.isatty():
         _show_aligned(cells)
         return
-    for row in cells:
-        show_cells(map(as_data, row))
+    for row in cells:  # apart by tabs
+        _written(sys.stdout, "\t".join(visible(as_data(cell)) for cell in row) + "\n")
 
 
 def _cell(cell: Any) -> str:

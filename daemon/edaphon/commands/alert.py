@@ -125,16 +125,13 @@ def _as_they_come(storage: Storage, names: list[str]) -> Iterator[dict[str, str]
 def _tested(storage: Storage, name: str) -> dict[str, str]:
     """Through the daemon, or from here while none runs."""
     try:
-        row: dict[str, str] = ask(storage.layout.control, _test_of(name), SEND_WITHIN_S)["sent"][0]
+        question = {"verb": "alert", "do": "test", "receiver": name}
+        row: dict[str, str] = ask(storage.layout.control, question, SEND_WITHIN_S)["sent"][0]
     except DaemonOff:
         return _sent_here(storage.config, name)
     except (DaemonRefuses, DaemonSilent) as error:
         return {"receiver": name, "result": "later", "why": str(error)}
     return row
-
-
-def _test_of(name: str) -> dict[str, str]:
-    return {"verb": "alert", "do": "test", "receiver": name}
 
 
 def _sent_here(config: Configuration, name: str) -> dict[str, str]:
@@ -170,7 +167,7 @@ def rehearse(
         if not node:
             show_line("no files of another logger are followed: this logger's own lines are silent")
     rules = [rules_of(config, notify) for notify in config.notify]
-    shown = rules or [_nobody(config)]
+    shown = rules or [ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)]
     try:
         messages = rehearsed(situation, fault, shown, node)
     except CannotRehearse as no:
@@ -209,11 +206,6 @@ def _followed(config: Configuration) -> str:
     """The node of the first source whose files another logger writes, "" without one."""
     paths = [one.path for one in config.sources if isinstance(one, FileSource)]
     return node_id(NodeKind.SOURCE, paths[0]) if paths else ""
-
-
-def _nobody(config: Configuration) -> ReceiverRules:
-    """Who would be sent everything, where nobody is configured."""
-    return ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)
 
 
 def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -114,7 +114,8 @@ def new_facts(
         rows, config_errors = found.rows, found.config_errors
     else:
         rows, config_errors = examine_facts([usual, *files], storage.config, knowledge)
-        given = {str(path) for place in files for path in _toml_files(place)}
+        toml = ((p.glob("*.toml") if p.is_dir() else [p]) for p in files)
+        given = {str(path) for paths in toml for path in paths}
         rows = tuple(row for row in rows if row.file in given)
         config_errors = tuple(c for c in config_errors if c.file in given)
         if not config_errors:  # they say nothing yet of what is only in the inbox
@@ -125,10 +126,6 @@ def new_facts(
         show_error("Nothing was changed.")
         raise typer.Exit(CONFIGURATION)
     return new_rows(rows, reported.knowledge)
-
-
-def _toml_files(place: Path) -> Iterable[Path]:
-    return place.glob("*.toml") if place.is_dir() else [place]
 
 
 def _alone(storage: Storage, reported: EnteredFacts, rows: Sequence[FactRow]) -> list[ConfigError]:

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -182,7 +182,7 @@ def _size(new_bytes: int) -> str:
 def _follow(storage: Storage, source: str, names: Sequence[str], json: bool) -> None:
     """Until every file is taken and derived, over a restart of the service too."""
     try:
-        with _json_lines() if json else _bars(names) as show:
+        with nullcontext(_print) if json else _bars(names) as show:
             while True:
                 progress = _progress(storage, source, names)
                 show({"source": source, "files": progress})
@@ -210,11 +210,6 @@ def _progress(storage: Storage, source: str, names: Sequence[str]) -> list[dict[
             if time.monotonic() > until:
                 raise fail(f"{off}; the import goes on when it runs again", TRY_AGAIN) from None
         time.sleep(POLL_S)
-
-
-@contextmanager
-def _json_lines() -> Iterator[_Show]:
-    yield _print
 
 
 def _print(table: dict[str, Any]) -> None:

@@ -170,12 +170,7 @@ def _site(release: str, file: Path | None, folder: Path | None) -> Site:
     layout = Layout(find_folder(file, folder))
     if release:
         return open_release(_release_named(release, layout))
-    return open_site(layout.folder, say, settle)
-
-
-def say(text: str) -> None:
-    """What an answer lacks, on stderr."""
-    printer.show_error(text)
+    return open_site(layout.folder, printer.show_error, settle)
 
 
 def settle(layout: Layout, _: Callable[[str], None]) -> None:
@@ -322,7 +317,9 @@ def channels(
     """List the channels: quantity, unit, place, and the first, last and number of values."""
     found = [
         row.as_json()
-        for row in open_site(release or find_folder(file, folder), say, settle).channels()
+        for row in open_site(
+            release or find_folder(file, folder), printer.show_error, settle
+        ).channels()
     ]
     if json:
         printer.show_json(found)
@@ -356,7 +353,7 @@ def quality(
     """
     from edaphon_calibration.quality.rules import RulesError
 
-    site = open_site(find_folder(file, folder), say, settle)
+    site = open_site(find_folder(file, folder), printer.show_error, settle)
     try:
         text = rules.read_text("utf-8") if rules else ""
         ids = channels or site.channels().ids

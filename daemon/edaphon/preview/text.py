@@ -63,14 +63,11 @@ def _channel(one: ChannelPreview) -> Iterator[str]:
     if found.gained:
         yield f"      {found.gained} rows gain a value"
     if kept := same_value(found):
-        yield f"      {kept} keep their value and get {_what_else(found)}"
+        other = "another uncertainty or flag" if flags_of(found) else "another uncertainty"
+        yield f"      {kept} keep their value and get {other}"
     flags = ", ".join(f"{n} from {_flag(a)} to {_flag(b)}" for a, b, n in flags_of(found))
     if flags:
         yield f"      flags: {flags}"
-
-
-def _what_else(found: Comparison) -> str:
-    return "another uncertainty or flag" if flags_of(found) else "another uncertainty"
 
 
 def _lost(one: ChannelPreview) -> Iterator[str]:

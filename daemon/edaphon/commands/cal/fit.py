@@ -99,7 +99,8 @@ def read_points(
     """
     data = read_bytes(file)
     header, lines = _lines(_text(data))
-    _expect_column(x, header)
+    if x not in header:
+        raise _lacking(x, header)
     if not lines:
         raise BadPoints("expected points below the header, got none")
     if not repeats:
@@ -163,11 +164,6 @@ def _counted(
         if len(cells) != len(header):
             raise BadPoints(f"line {number}: expected {len(header)} cells, got {len(cells)}")
         yield _Line(number, dict(zip(header, cells, strict=True)), decimal)
-
-
-def _expect_column(name: str, header: Sequence[str]) -> None:
-    if name not in header:
-        raise _lacking(name, header)
 
 
 def _lacking(name: str, header: Sequence[str]) -> BadPoints:

@@ -260,13 +260,9 @@ def _messages(
         parts.callback(stop.set)
     places = Places(home, plot.buses, brokers)
     text = toml_text(simulated_tables(found.document.table, places))
-    written = f"{_SIMULATED} made from {station_name(found)}.\n{text}"
+    written = f"{_SIMULATED} made from {Path(found.document.file).name}.\n{text}"
     write_own(home / "edaphon.toml", written, _SIMULATED)
     return {sender.path: sender for sender in senders} if port else {}
-
-
-def station_name(found: Configured) -> str:
-    return Path(found.document.file).name
 
 
 def _nodes(found: Configured, broker: str) -> list[JsonSource]:
