@@ -226,11 +226,7 @@ Show = Callable[[str, int, int | None], None]
 
 @contextmanager
 def working(text: str) -> Iterator[Show]:
-    """A line on stderr while something long runs; nothing where nobody looks at it.
-
-    It shows the text, how long it runs and what it is called with: words, how much is done, of
-    how much (None: nobody knows).
-    """
+    """A line on stderr while something long runs; shows words, how much is done, of how much."""
     if not sys.stderr.isatty():
         yield lambda words, done, of: None
         return

@@ -23,10 +23,7 @@ VISITS_KEPT = 50
 
 
 class Sent(NamedTuple):
-    """The last message of an incident to one receiver; `state` is the incident's at that time.
-
-    `reached`: at least one message of the incident was taken, this one or one before.
-    """
+    """The last message of an incident in `state` to one receiver; `reached`: it ever took one."""
 
     occasion: Occasion
     state: int

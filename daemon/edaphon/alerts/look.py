@@ -45,10 +45,7 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class SupplyState:
-    """A measured voltage: the last one, and the minima of the last days, the oldest first [V].
-
-    `least_v` is what the instruments on it need, None: not known.
-    """
+    """A voltage [V] and its daily minima, oldest first; `least_v`: what instruments need."""
 
     node: str
     last_ns: int

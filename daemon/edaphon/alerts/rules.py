@@ -80,10 +80,7 @@ def silence(look: Look) -> Iterator[Verdict]:
 
 
 def no_number(look: Look) -> Iterator[Verdict]:
-    """A source speaks and brings no number of a channel.
-
-    It may have been silent itself before: a channel has its intervals from when it speaks again.
-    """
+    """A source speaks, and for some intervals from then on brings no number of a channel."""
     for channel in look.situation.channels:
         source = look.source_of(channel.node)
         interval_ns = channel.interval_ns or (source and source.interval_ns)

@@ -338,10 +338,7 @@ class Absent(NamedTuple):
 def find_observation(
     series: Series, history: History, channel: str, time_ns: int
 ) -> FoundRow | Absent:
-    """The observation of that time, else the nearest that is less than an interval away.
-
-    One on the other side of the next slot must not stand for a slot that has none.
-    """
+    """The observation of that time, else the nearest less than an interval away in its slot."""
     runs = series.read(channel, time_ns - DAY_NS, time_ns + DAY_NS + 1)
     rows = [row_at(run, index) for run in runs for index in range(len(run))]
     usual = _usual_ns(history, channel, time_ns, rows)

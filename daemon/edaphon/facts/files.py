@@ -142,10 +142,7 @@ def _single_brackets(document: Document) -> Iterator[ConfigError]:
 
 
 class FactPayload(NamedTuple):
-    """A fact with the TOML text it was written in, the SHA-256 of its file, and who applied it.
-
-    `who` is the name that was given, `account` that of the system; entries of before have none.
-    """
+    """A fact with its text, the SHA-256 of its file, who applied it and by which account."""
 
     fact: model.Fact
     text: str

@@ -441,10 +441,7 @@ class FactoryCurve(Fact):
 def open_steps(
     calibrations: Iterable[Calibration], time_ns: int, maker: bool
 ) -> Iterator[list[Calibration]]:
-    """The calibrations of each step that has some, and none that covers the time.
-
-    Where the `maker`'s curve counts, it replaces all steps of the sensor.
-    """
+    """Of each step without one at that time its calibrations; `maker`: not the sensor's."""
     steps: dict[tuple[bool, int], list[Calibration]] = {}
     for calibration in calibrations:
         if calibration.channel is not None or not maker:

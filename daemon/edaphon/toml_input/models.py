@@ -218,10 +218,7 @@ _ANY = frozenset({"frame", "command", "body", "headers", "on", "off"})
 def hidden_texts(
     value: Any, place: lines.Place = (), apart: Collection[str] = ()
 ) -> Iterator[tuple[lines.Place, str]]:
-    """The place and text of each text and key with such a character, below other keys than those.
-
-    Variation selectors and fillers, which change no order and no meaning, are allowed.
-    """
+    """The place and text of each text and key with such a character; not below keys `apart`."""
     if isinstance(value, BaseModel):
         value = dict(value)
     if isinstance(value, str):

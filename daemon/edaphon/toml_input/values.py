@@ -280,10 +280,7 @@ LARGEST_SECRET_BYTES = 64 << 10
 def read_bytes(
     path: Path, most_bytes: int = LARGEST_BYTES, within: str | Path | None = None
 ) -> bytes:
-    """Raises OSError, with the name of the file and in words what it is, for what is no file.
-
-    With `within`, a link that leaves that folder is refused.
-    """
+    """Raises OSError for what is no file, and for a link that leaves the folder `within`."""
     descriptor = open_descriptor(path, within)
     try:
         return _all(descriptor, path, most_bytes)

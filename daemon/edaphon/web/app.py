@@ -127,10 +127,7 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """For its peer: for a request, or for an answer to be taken.
-
-        One that sends further requests before it has its answer can wait too: no browser does.
-        """
+        """Whether it waits for its peer: for a request, or for an answer to be taken."""
         if not self._busy or self.conn.trailing_data[0]:
             return True
         return self.flow.write_paused and self.loop.time() - self._since_s > STUCK_S

@@ -11,10 +11,7 @@ MOST_MEMBERS = 30
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """`text` is the message as it is sent, `acknowledge` what to type.
-
-    That is "" where it is done, or where the text says it already.
-    """
+    """`text` is the message as it is sent, `acknowledge` what to type, "" where that is known."""
 
     number: int
     sign: view.Sign
@@ -261,10 +258,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`problem` holds the sentences of the red strip, the most urgent one first.
-
-    Incidents are shown before it, except while the recorder is silent: all else is old then.
-    """
+    """`problem`: the sentences of the red strip; incidents come before it, except in silence."""
 
     incidents: tuple[IncidentRow, ...]
     problem: tuple[str, ...]

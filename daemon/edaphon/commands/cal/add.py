@@ -237,10 +237,7 @@ class Fitted:
 
 
 def as_table(fitted: Fitted, stated: Mapping[str, str]) -> dict[str, Any]:
-    """The calibration as keys and values; `stated` are the texts that people gave, "" left out.
-
-    Parameters and covariance stand in the curve's order, which a calibration asks for.
-    """
+    """The calibration by its keys, in the curve's order; `stated` are people's texts."""
     found = fitted.result
     order = find_curve(found.curve).in_order(found.parameters)
     place = [list(found.parameters).index(name) for name in order]

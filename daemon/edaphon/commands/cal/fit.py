@@ -92,11 +92,7 @@ class _Line:
 def read_points(
     file: Path, x: str, y: str, u_point: float, u_reference: float, u_density: float, repeats: bool
 ) -> Points:
-    """The points of a CSV file; raises BadPoints or OSError.
-
-    `u_reference` [unit of y] and `u_density` [g/cm³] are one error of all points; a column
-    `u_reference` says it for each. Two equal lines are one point written twice, unless `repeats`.
-    """
+    """The points of a CSV file, some errors shared by all; raises BadPoints or OSError."""
     data = read_bytes(file)
     header, lines = _lines(_text(data))
     if x not in header:

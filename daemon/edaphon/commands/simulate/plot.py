@@ -251,10 +251,7 @@ def _cell(item: Item, address: int, number: Callable[[], float]) -> Cell:
 
 
 def _registers_of(read: Read, serial: str) -> dict[int, int]:
-    """The registers of an identity with the deployed sensor's serial number, if they can hold it.
-
-    Nothing for one that can't: the unit refuses the read, as those do that know no identity.
-    """
+    """An identity's registers with the deployed serial number, none where they can't hold it."""
     for item in read.items:
         data = _serial_bytes(item, serial) if item.field == "serial" and serial else b""
         if data and read.address is not None:
