@@ -25,7 +25,7 @@ from edaphon.api import (
     shown_unit,
     window_of,
 )
-from edaphon.clock import FAR_NS, instant_text, typed_ns
+from edaphon.clock import FAR_NS, typed_ns
 from edaphon.commands.options import USAGE, Config, End, Folder, Json, Start
 from edaphon.errors import DamagedError, StorageError, TimeError
 from edaphon.model import Observations
@@ -134,8 +134,8 @@ def _mean_rows(means: Means, ucum: bool) -> Iterator[tuple[Any, ...]]:
         yield (
             *(
                 id,
-                instant_text(first),
-                instant_text(last),
+                _iso(first),
+                _iso(last),
                 n,
                 coverage,
                 mean,
@@ -250,7 +250,7 @@ def _rows(
         ):
             shown = (random, systematic) if level is Level.CALIBRATED else (None, None)
             yield (
-                instant_text(time),
+                _iso(time),
                 (time - begin) / 1e9,
                 _plain(number),
                 unit,
@@ -263,6 +263,13 @@ def _rows(
 
 def _plain(number: float | None) -> float | None:
     return None if number is None or number != number else number
+
+
+def _iso(time_ns: int) -> str:
+    """UTC to the nanosecond, trailing zeros left out."""
+    seconds, rest = divmod(time_ns, 10**9)
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{rest:09d}".rstrip("0") + "Z" if rest else f"{whole}Z"
 
 
 def _csv(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:

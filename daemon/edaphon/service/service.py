@@ -28,8 +28,7 @@ from edaphon.journal.salvage import (
     open_losses,
 )
 from edaphon.model import Channel, EntryId
-from edaphon.series import Series
-from edaphon.series.series import cursor_name
+from edaphon.series import Series, cursor_name
 from edaphon.service.alerting import notifier_of
 from edaphon.service.audit import (
     BEGIN_S,

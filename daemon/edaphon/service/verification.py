@@ -25,8 +25,7 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId
-from edaphon.series import BlockHead, Contested, Series
-from edaphon.series.series import cursor_name
+from edaphon.series import BlockHead, Contested, Series, cursor_name
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
     START,

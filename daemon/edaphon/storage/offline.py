@@ -21,8 +21,7 @@ from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_error
-from edaphon.series import Series, SeriesReader, WrongFile
-from edaphon.series.series import cursor_name
+from edaphon.series import Series, SeriesReader, WrongFile, cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.client import NOT_SHOWN, as_owner, is_behind
 from edaphon.storage.paths import Layout
