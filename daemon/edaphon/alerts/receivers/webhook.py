@@ -67,7 +67,6 @@ WORDS = 200
 TEXTS = ("title", "text", "short")
 FORM = "application/x-www-form-urlencoded"
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_JSON_BEGINS = re.compile(r"\s*[{[](?![a-z_]+\})")  # and not with a field
 _OWN_SECRET = {"slack", "teams"}  # the address alone lets anybody write there
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 # A string that never ends is taken to the end: it is looked for once, not from each of its quotes.

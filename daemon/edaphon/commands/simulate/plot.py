@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import orjson
@@ -304,19 +304,28 @@ class _Bytes(dict[int, int]):
 
 
 @dataclass(slots=True)
-class _Thermometer:
-    address: str
-    shown: Wave
-    fault: Callable[[object], str | None] = lambda _: None
-    _queued: list[str] = field(default_factory=list)
+class _Failing:
+    """What has faults on demand: those in the queue, then what `fault` says."""
+
+    faults: ClassVar[tuple[str, ...]] = ()
+    fault: Callable[[object], str | None] = field(default=lambda _: None, kw_only=True)
+    _queued: list[str] = field(default_factory=list, kw_only=True)
 
     def fail(self, fault: str, times: int = 1) -> None:
-        if fault not in W1_FAULTS:
-            raise ValueError(f"expected one of {', '.join(W1_FAULTS)}, got {fault!r}")
+        """The next `times` answers or messages meet that fault."""
+        if fault not in self.faults:
+            raise ValueError(f"expected one of {', '.join(self.faults)}, got {fault!r}")
         self._queued += [fault] * times
 
     def next_fault(self) -> str:
         return self._queued.pop(0) if self._queued else self.fault(None) or ""
+
+
+@dataclass(slots=True)
+class _Thermometer(_Failing):
+    address: str
+    shown: Wave
+    faults = W1_FAULTS
 
 
 class _Thermometers:
@@ -346,7 +355,6 @@ class _Thermometers:
         self._folder.unplug()
 
 
-FAULTS = ("silent", "cut")
 HURRIED, HURRIED_S = 30, 2.0
 USUAL_S, MOST_S = 60.0, 86_400.0
 _DRAWN = 30  # frames from which the outputs of a model are taken
@@ -360,7 +368,7 @@ _PER_SECOND = {"epoch_s": 1, "epoch_ms": 1000, "epoch_ns": 10**9}
 
 
 @dataclass(slots=True)
-class SimulatedSender:
+class SimulatedSender(_Failing):
     """One device; `say` makes its message of that number. A silent one says nothing."""
 
     path: str
@@ -370,23 +378,16 @@ class SimulatedSender:
     say: Callable[[int], bytes]
     next_s: float = 0.0
     n: int = 0
-    fault: Callable[[object], str | None] = lambda _: None
-    _queued: list[str] = field(default_factory=list)
+    faults = ("silent", "cut")
 
     @property
     def wait_s(self) -> float:
         """Until the next message [s]; the first ones hurry, a recorder may just have started."""
         return min(self.every_s, HURRIED_S) if self.n < HURRIED else self.every_s
 
-    def fail(self, fault: str, times: int = 1) -> None:
-        """The next `times` messages meet that fault."""
-        if fault not in FAULTS:
-            raise ValueError(f"expected one of {', '.join(FAULTS)}, got {fault!r}")
-        self._queued += [fault] * times
-
     def spoilt(self, data: bytes) -> bytes | None:
         """What goes out of it, None for nothing."""
-        fault = self._queued.pop(0) if self._queued else self.fault(data)
+        fault = self.next_fault()
         if fault == "silent":
             return None
         return data[: len(data) // 2] if fault == "cut" else data
