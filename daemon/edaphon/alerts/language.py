@@ -96,13 +96,12 @@ class Language:
         today = self._at(time_ns).date() == self._at(self.now_ns).date()
         return self._time("moment_today" if today else "moment", time_ns)
 
-    def short_moment(self, time_ns: int) -> str:
+    def short_moment(self, time_ns: int, form: str = "short") -> str:
         far = abs(self.now_ns - time_ns) > _FAR_DATE_NS
-        return self._time("short_far" if far else "short", time_ns)
+        return self._time("short_far" if far else form, time_ns)
 
     def short_date(self, time_ns: int) -> str:
-        far = abs(self.now_ns - time_ns) > _FAR_DATE_NS
-        return self._time("short_far" if far else "short_date", time_ns)
+        return self.short_moment(time_ns, "short_date")
 
     def offset(self) -> str:
         """The site's time less UTC, such as +01:00."""

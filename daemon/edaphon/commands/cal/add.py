@@ -48,13 +48,8 @@ def calibration_row(stated: Said) -> dict[str, Any]:
     name = _known_curve(stated["curve"])
     parameters = _in_order(name, numbers_given(stated["parameter"], "--parameter"))
     row = _begin(stated, "")
-    row |= {
-        "step": stated["step"],
-        "curve": name,
-        "second": _second(stated),
-        "parameters": parameters,
-    }
-    row["covariance"] = _covariance(stated, name, parameters)
+    row |= {"step": stated["step"], "curve": name, "second": _second(stated)}
+    row |= {"parameters": parameters, "covariance": _covariance(stated, name, parameters)}
     row |= {key: stated[key] for key in ("from_unit", "to_unit")}
     row["domain"] = _domain(stated["domain"])
     row |= _period(stated) | {k: stated[k] for k in ("drifts_from", "expires", "drift_per_year")}
@@ -129,12 +124,8 @@ def _stated(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _second(stated: Said) -> dict[str, str]:
-    given = {
-        "output": stated["second_output"],
-        "channel": stated["second_channel"],
-        "max_age": stated["max_age"],
-    }
-    return {key: value for key, value in given.items() if value}
+    keys = {"output": "second_output", "channel": "second_channel", "max_age": "max_age"}
+    return {key: stated[name] for key, name in keys.items() if stated[name]}
 
 
 def numbers_given(given: Iterable[str] | None, option: str) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -149,7 +148,7 @@ def _lines(text: str) -> tuple[tuple[str, ...], list[_Line]]:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    row = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    row = next(csv.reader([line], delimiter=delimiter))
     return [cell.strip() for cell in row]
 
 
