@@ -281,15 +281,9 @@ class _Derivation:
         known = self._history.known_from(self._record, entry)
         if known is None:
             return None
-        sources = self._history.sources
-        line = Pipeline(
-            PipelineState(),
-            self._plan,
-            Sources(),
-            partial(recalled, self._journal),
-            latest=sources,
-            journal=self._journal,
-        )
+        begin, recall = PipelineState(), partial(recalled, self._journal)
+        latest = self._history.sources
+        line = Pipeline(begin, self._plan, Sources(), recall, latest=latest, journal=self._journal)
         line.step(self._history.before(start))
         for batch in self._batches(start, self._record):
             line.step(batch)

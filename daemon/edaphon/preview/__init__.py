@@ -122,14 +122,10 @@ def preview_of(
         behind = _behind(series, reported.plan) & ranges.keys()
     finally:
         series.close()
+    units = {channel: own.unit for channel, own in after.channels.items()}
     channels = tuple(
-        ChannelPreview(
-            channel,
-            after.channels[channel].unit if channel in after.channels else "",
-            one,
-            lost_stretches(plan, after, channel, one),
-        )
-        for channel, one in sorted(found.items())
+        ChannelPreview(id, units.get(id, ""), one, lost_stretches(plan, after, id, one))
+        for id, one in sorted(found.items())
     )
     rest = {c: own for c, own in {**ranges, **bare}.items() if c not in found}
     return Preview(channels, rest, tuple(sorted(behind)), unread)

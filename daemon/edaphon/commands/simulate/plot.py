@@ -238,16 +238,8 @@ def _fill(
 
 
 def _cell(item: Item, address: int, number: Callable[[], float]) -> Cell:
-    return Cell(
-        address,
-        number,
-        item.type,
-        item.word_order,
-        item.byte_order,
-        item.multiply,
-        item.plus,
-        item.divide,
-    )
+    order, scale = (item.word_order, item.byte_order), (item.multiply, item.plus, item.divide)
+    return Cell(address, number, item.type, *order, *scale)
 
 
 def _registers_of(read: Read, serial: str) -> dict[int, int]:
