@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from errno import EFBIG, ELOOP
 from pathlib import Path
@@ -374,13 +375,13 @@ def open_accepted(file: Path | None) -> Storage:
     """As `open_storage`; a text that the service has started with is not checked again."""
     set_umask()
     documents, wrong = read_documents([file or usual_file()])
-    config = None if wrong or len(documents) != 1 else accepted_config(documents[0])
-    if config is None or config.missing():
-        return open_storage(file)
-    storage = Storage(config, Layout(config.storage.folder))
-    if storage.journalled_text() != documents[0].text:
-        return open_storage(file)
-    return storage
+    with suppress(ValueError):  # tables that do not fit
+        config = None if wrong or len(documents) != 1 else accepted_config(documents[0])
+        if config is not None and not config.missing():
+            storage = Storage(config, Layout(config.storage.folder))
+            if storage.journalled_text() == documents[0].text:
+                return storage
+    return open_storage(file)
 
 
 def configured(path: Path) -> Configured:
