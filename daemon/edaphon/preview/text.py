@@ -7,9 +7,9 @@ import numpy as np
 
 from edaphon.clock import instant_text
 from edaphon.derive.projection import Comparison
-from edaphon.explain.build import flag_name
 from edaphon.model import ALWAYS, Range
 from edaphon.preview import ChannelPreview, Preview
+from edaphon.tables import FLAGS
 
 COLUMNS = (
     "channel", "unit", "first", "last", "rows", "changed", "moved", "mean_change",
@@ -93,7 +93,7 @@ def flags_of(found: Comparison) -> list[tuple[int, int, int]]:
 
 
 def _flag(flag: int) -> str:
-    return "no row" if flag == NO_ROW else f"{flag} {flag_name(flag)}"
+    return "no row" if flag == NO_ROW else f"{flag} {FLAGS[flag].replace('_', ' ')}"
 
 
 def _time(time_ns: int | None) -> str:
