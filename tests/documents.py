@@ -47,8 +47,8 @@ from edaphon.config.sources import (
     ScheduledSource,
     SupplyTable,
 )
-from edaphon.facts.calibrations import Calibration, SecondInput
 from edaphon.facts.files import KINDS
+from edaphon.facts.model import Calibration, SecondInput
 from edaphon.sinks.sink import SINKS
 from edaphon.toml_input.models import KeyText, key_text, toml_text
 from edaphon.toml_input.values import duration_text

@@ -26,7 +26,7 @@ from edaphon.model import EntryId
 from edaphon.service.jobs import Threads
 from edaphon.service.service import Service
 from edaphon.service.sources import Overrides, all_committed
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_calibration.checks import Flag
 from edaphon_drivers.readings import pack_message
 

@@ -45,10 +45,7 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class SupplyState:
-    """A measured voltage: the last one, and the minima of the last days, the oldest first [V].
-
-    `least_v` is what the instruments on it need, None: not known.
-    """
+    """A voltage [V] and its daily minima, oldest first; `least_v`: what instruments need."""
 
     node: str
     last_ns: int
@@ -59,10 +56,7 @@ class SupplyState:
 
 @dataclass(frozen=True, slots=True)
 class PauseNow:
-    """A declared pause, visit or removal: nothing is expected of these nodes in [from, to) UTC ns.
-
-    `kind` is "visit", "pause" or "removal".
-    """
+    """Nothing is expected of these nodes in [from, to) UTC ns; a "visit", "pause" or "removal"."""
 
     nodes: frozenset[str]
     start_ns: int
@@ -117,10 +111,7 @@ class Situation:
 
 
 class Week(NamedTuple):
-    """What came in during a week: records, and measurements that were missed.
-
-    `disk_days` until the disk is full, None: it does not fill, or nobody knows.
-    """
+    """Records and missed measurements of a week; days to a full disk, None: never, or not known."""
 
     records: int
     missed: int
@@ -307,10 +298,7 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookR
 
 
 def _back(
-    verdicts: Iterable[Verdict],
-    before: LookResult,
-    mending: Mapping[Key, int],
-    ill: Set[Key],
+    verdicts: Iterable[Verdict], before: LookResult, mending: Mapping[Key, int], ill: Set[Key]
 ) -> Iterator[tuple[Key, int]]:
     """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
     for one in verdicts:

@@ -58,10 +58,7 @@ class Rehearsed:
 def rehearsed(
     healthy: Situation, fault: str, receivers: Sequence[ReceiverRules], node: str = ""
 ) -> list[Rehearsed]:
-    """Play a fault through rules, causes, incidents and due messages, from an empty book.
-
-    Raises CannotRehearse.
-    """
+    """Play a fault through rules, causes, incidents and due messages; raises CannotRehearse."""
     book, found, messages = Book(), LookResult(), list[Rehearsed]()
     for now in situations(healthy, fault, node):
         found = conditions(now, found)
@@ -201,8 +198,7 @@ def _codes(play: _Play, now: Situation, since_ns: int) -> Situation:
         return replace(play.channel(one, begin_ns), failed_ns=times, code=A_CODE)
 
     return replace(
-        now,
-        channels=tuple(failed(one) if one.node in play.struck else one for one in now.channels),
+        now, channels=tuple(failed(one) if one.node in play.struck else one for one in now.channels)
     )
 
 
