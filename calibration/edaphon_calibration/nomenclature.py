@@ -85,6 +85,7 @@ _LINES = (
     Quantity("absorptance", "dimensionless", "share of light that the gas in a cell takes up"),
     Quantity("ring_down_time", "us", "decay time of light in an analyser's cavity"),
     Quantity("fit_residual", "dimensionless", "what an analyser's fit of a spectrum leaves over"),
+    Quantity("flux_fit_r2", "dimensionless", "r squared of the fit that a flux comes from"),
     Quantity("co2_mole_fraction_change", "ppm", "rise of CO2 in a chamber since it was closed"),
     Quantity("soil_co2_efflux_mass", "g/(h*m**2)", "mass of CO2 from soil to air, positive up"),
     Quantity("elapsed_time", "s", "time since an instrument began what it does"),

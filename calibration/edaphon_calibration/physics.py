@@ -153,6 +153,7 @@ PHYSICS: dict[str, Physics] = {
     "absorptance": Physics(-0.2, 1.1, "a part of the light, with the noise of the detector"),
     "ring_down_time": Physics(0, 10_000, "light in 3,000 km of path; a time is not negative"),
     "fit_residual": Physics(-inf, inf, _NO_SCALE),
+    "flux_fit_r2": Physics(-1000, 1, "1 is a perfect fit; below 0 it is worse than the mean"),
     "co2_mole_fraction_change": Physics(-1e6, 1e6, "the difference of two parts of a whole"),
     "soil_co2_efflux_mass": Physics(-80, 1600, f"{_VENTS}: 10,000 umol/(m2 s)"),
     "elapsed_time": Physics(-1, 3.2e9, "a century"),

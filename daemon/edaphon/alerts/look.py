@@ -25,6 +25,7 @@ class SourceState:
     numbered: bool = False
     missed: int = 0  # uplinks by their counter, in the last day
     received: int = 0
+    clock_ahead_ns: int | None = None  # of its times, 0: right, None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,21 @@ class SinkState:
     set_aside: int
 
 
+class DoubtState(NamedTuple):
+    """What is wrong with the values of a node, since when [UTC ns], and what shows it."""
+
+    what: What
+    since_ns: int
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """`now_ns` is UTC by the service's clock, `mono_ns` the monotonic time of that moment.
 
     `down` are ports and brokers that can't be used: node -> (since UTC ns, why). `failing` are
     parts of the service: name -> why. `losses` are journal losses that nobody has noted yet.
-    `doubtful` are channels whose values fail tests: node -> (since UTC ns, the tests).
+    `doubtful` are channels and probes whose values fail tests with their context.
     `floods` go on: node of the source or broker -> (since UTC ns, items) that were not kept.
     """
 
@@ -112,7 +121,7 @@ class Situation:
     disk_days: float | None = None
     journal_fails: str = ""
     losses: tuple[str, ...] = ()
-    doubtful: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    doubtful: Mapping[str, DoubtState] = field(default_factory=dict)
     floods: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
