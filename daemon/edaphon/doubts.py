@@ -22,7 +22,7 @@ from edaphon_calibration.quality.rules import usual_rules
 from edaphon_calibration.units import conversion
 
 STEP, SWAPPED, NO_RAIN = "step", "cables swapped", "soil gets wet without rain"
-REPORT_NS = 7 * DAY_NS  # a step is reported for so long
+REPORT_NS = 14 * DAY_NS  # a step is reported for so long
 MOST_A_DAY, MOST_ROWS = 20_000, 60_000  # rows of a channel that is tested each day, and looked at
 _LASTING = {"flat", "noise", "rail", "offset", "range", "temperature_sensitivity", "diagnostics"}
 _LASTING |= {"replicate", "drift", "amplitude", "rise_without_water"}
@@ -32,14 +32,14 @@ _LOST = {"flat", "rail", "diagnostics"}  # such numbers say nothing of the soil
 _LONG_S, _LEAST = 3600.0, 3  # what lasts for an hour, or comes three times, is no chance
 _DRY = 0.1  # m3/m3: what fails `range` below it is a probe that has lost the soil
 _SIDE = 36  # rows of 10 minutes before and after a step
-_STEP_LEAST = {"volumetric_water_content": 0.03, "soil_temperature": 2.0}
+_STEP_LEAST = 0.03  # m3/m3
 _SWAP_LEAST = {"volumetric_water_content": 0.02, "soil_temperature": 0.4}
 _SWAP_SHARE = (
     0.3  # of the distance of two channels may be left between one's end and the other's begin
 )
 _SWAP_ROWS = 3
 _RISE, _EVENTS, _EVENT_NS = 0.02, 2, 6 * HOUR_NS  # m3/m3 in an hour; of at least two probes
-_GAUGE_NS = 14 * DAY_NS
+_GAUGE_NS = 28 * DAY_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,33 +124,35 @@ def _interval_s(time_ns: Int) -> float:
 def last_step(report: QualityReport, known: Sequence[Mark] = ()) -> int | None:
     """When the level changed within one row and stayed [UTC ns]; None where it did not.
 
-    Water, frost and visits explain a step: `rate` knows of the first two.
+    Water, frost and visits explain a step: `rate` knows of the first two. A step back ends it.
     """
-    own = report.channel
-    if own.quantity not in _STEP_LEAST:
+    own, far, since_ns = report.channel, 0.0, None
+    if own.quantity != "volumetric_water_content":
         return None
     value = conversion(own.unit, quantity(own.quantity).unit).apply(report.value)
-    for row in reversed(range(1, len(value))):
-        if "rate" not in report.reason[row] or _is_known(int(report.time_ns[row]), known):
+    for row in range(1, len(value)):
+        time_ns = int(report.time_ns[row])
+        if "rate" not in report.reason[row] or _is_known(time_ns, known):
             continue
-        before, after = value[max(row - _SIDE, 0) : row], value[row : row + _SIDE]
-        if _stays(before, after, _STEP_LEAST[own.quantity]):
-            return int(report.time_ns[row])
-    return None
+        size = _stays(value[max(row - _SIDE, 0) : row], value[row : row + _SIDE])
+        if abs(size) > _STEP_LEAST:
+            far += size
+            since_ns = time_ns
+    return since_ns if abs(far) > _STEP_LEAST else None
 
 
 def _is_known(time_ns: int, known: Sequence[Mark]) -> bool:
     return any(mark.covers(time_ns) or mark.covers(time_ns - HOUR_NS) for mark in known)
 
 
-def _stays(before: Float, after: Float, least: float) -> bool:
-    """Whether two stretches of rows lie apart by more than `least` and by what each moves."""
+def _stays(before: Float, after: Float) -> float:
+    """How far two stretches of rows lie apart; 0 where that is little against what each moves."""
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
     if min(len(before), len(after)) < _SIDE // 2:
-        return False
-    apart = abs(float(np.median(after) - np.median(before)))
+        return 0.0
+    apart = float(np.median(after) - np.median(before))
     spread = max(float(np.ptp(np.percentile(side, (10, 90)))) for side in (before, after))
-    return apart > least and spread < apart / 2
+    return apart if spread < abs(apart) / 2 else 0.0
 
 
 def doubts_of(
@@ -188,10 +190,12 @@ def _explained(
     """The doubts that stay, and those of several channels together."""
     channels = {id: knowledge.channel(id, "") for id in knowledge.channels}
     evidence = Evidence(knowledge, channels, read, now_ns - BEFORE_NS, now_ns, usual_rules())
-    swapped = dict(_swapped(evidence))
-    touched = set(_on_the_same(knowledge, {*swapped, *(d.against or "" for d in swapped.values())}))
-    profiles = {channels[id].profile for id in swapped}
+    exchanged = {pair: times for pair, times in _exchanged(evidence).items() if times}
+    swapped = dict(_swapped(exchanged))
+    touched = set(_on_the_same(knowledge, {id for pair in exchanged for id in pair}))
+    profiles = {channels[id].profile for pair in exchanged for id in pair}
     shared, gauges = _without_rain(evidence, now_ns)
+    steps = {_sensor(knowledge, id) for id, doubt in found.items() if STEP in doubt.tests}
     for id, doubt in found.items():
         own, other = channels[id], found.get(doubt.against or "")
         if touched & {id, doubt.against}:
@@ -200,6 +204,8 @@ def _explained(
             continue
         if doubt.tests == ("rise_without_water",) and id in shared:
             continue
+        if doubt.tests == (STEP,) and len(steps) > 1:
+            continue  # several probes at once: the soil has changed
         if doubt.of_two and other is not None and not other.of_two:
             continue
         if doubt.of_two and other is not None and _is_stranger(evidence, doubt.against or "", id):
@@ -219,36 +225,55 @@ def _on_the_same(knowledge: Knowledge, ids: set[str]) -> Iterator[str]:
 # -- two cables ----------------------------------------------------------------------------
 
 
-def _swapped(evidence: Evidence) -> Iterator[tuple[str, Doubt]]:
-    """Pairs of channels of a plot that went on with each other's values from one row on."""
+Pair = tuple[str, str]
+
+
+def _exchanged(evidence: Evidence) -> dict[Pair, list[int]]:
+    """When two probes of a plot went on with each other's values [UTC ns], by channels of both."""
     groups: dict[tuple[str, str], list[str]] = {}
     for id, own in evidence.channels.items():
         if own.quantity in _SWAP_LEAST:
             groups.setdefault((own.plot, own.quantity), []).append(id)
-    pairs: set[frozenset[str]] = set()
+    names: dict[frozenset[str], Pair] = {}
+    found: dict[Pair, list[int]] = {}
     for (_, name), ids in groups.items():
-        for one, other in combinations(ids, 2):
-            since_ns = _exchanged(evidence, one, other, _SWAP_LEAST[name])
-            sensors = frozenset(_sensor(evidence.knowledge, id) for id in (one, other))
-            if since_ns is not None and sensors not in pairs:
-                pairs.add(sensors)
-                yield one, Doubt(since_ns, (SWAPPED,), other)
+        for pair in combinations(ids, 2):
+            probes = frozenset(_sensor(evidence.knowledge, id) for id in pair)
+            if len(probes) == 2:
+                times = found.setdefault(names.setdefault(probes, pair), [])
+                times += _exchanges_of(evidence, *pair, _SWAP_LEAST[name])
+    return {pair: _once(sorted(times)) for pair, times in found.items()}
+
+
+def _once(times_ns: Sequence[int]) -> list[int]:
+    """The first of those that lie within an hour."""
+    found: list[int] = []
+    for time_ns in times_ns:
+        if not found or time_ns - found[-1] > HOUR_NS:
+            found.append(time_ns)
+    return found
+
+
+def _swapped(exchanged: Mapping[Pair, Sequence[int]]) -> Iterator[tuple[str, Doubt]]:
+    """The pairs that are not as they were: two exchanges are none."""
+    for (one, other), times in exchanged.items():
+        if len(times) % 2:
+            yield one, Doubt(times[-1], (SWAPPED,), other)
 
 
 def _sensor(knowledge: Knowledge, id: str) -> str:
     return next((d.sensor for d in knowledge.deployments if d.channel == id and d.sensor), id)
 
 
-def _exchanged(evidence: Evidence, one: str, other: str, least: float) -> int | None:
-    """When two channels changed places and stayed there [UTC ns]."""
+def _exchanges_of(evidence: Evidence, one: str, other: str, least: float) -> list[int]:
     a, b = evidence.rows(one), evidence.rows(other)
     if a is None or b is None:
-        return None
+        return []
     time, in_a, in_b = np.intersect1d(a.time_s, b.time_s, return_indices=True)
     values = np.array([a.value[in_a], b.value[in_b]])
-    values, time = values[:, np.isfinite(values).all(0)], time[np.isfinite(values).all(0)]
-    at = exchanges(values, least)
-    return evidence.start_ns + int(time[at[-1]] * SECOND_NS) if len(at) % 2 else None
+    both = np.isfinite(values).all(axis=0)
+    at = exchanges(values[:, both], least)
+    return [evidence.start_ns + int(time_s * SECOND_NS) for time_s in time[both][at]]
 
 
 def exchanges(values: Float, least: float) -> Int:

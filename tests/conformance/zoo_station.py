@@ -327,16 +327,20 @@ class ZooStation:
         """A visit or a pause; one whose rows go on more slowly says how slowly."""
         first, end, what = self.zoo.pauses[n]
         if "irrig" in what:
-            text = f'[[mark]]\nid = "irrigation-{n}"\ncause = "irrigation"\nflag = 3\nwho = "a person"\n'
-            columns = [c for c in self.columns if "water" in self.site.columns[c]["quantity"]]
-            return (
-                text + f"channels = {columns}\nfrom = {self._time(first)}\nto = {self._time(end)}\n"
-            )
+            return self._irrigation(n)
         kind = "visit" if "visit" in what else "pause"
         text = f'[[{kind}]]\nid = "{kind}-{n}"\nplot = "{PLOT}"\nwho = "a person"\n'
         text += f"from = {self._time(first)}\nto = {self._time(end)}\n"
         slower_s = self._slower_s(first, end)
         return text + (f'interval = "{slower_s} s"\n' if kind == "pause" and slower_s else "")
+
+    def _irrigation(self, n: int) -> str:
+        first, end, _ = self.zoo.pauses[n]
+        channels = [c for c in self.columns if "water" in self.site.columns[c]["quantity"]]
+        return (
+            f'[[mark]]\nid = "irrigation-{n}"\ncause = "irrigation"\nflag = 3\nwho = "a person"\n'
+            f"channels = {channels}\nfrom = {self._time(first)}\nto = {self._time(end)}\n"
+        )
 
     def _time(self, row: int) -> str:
         return f"{datetime.fromtimestamp(self.time_ns(row) // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -194,8 +194,8 @@ class _Arrivals:
 class SourceClocks:
     """Whether the times of a source keep their distance to when they are received.
 
-    Three arrivals in a row must agree, one after the other as they are due: a file that comes late is
-    no wrong clock. What lags by the same as ever has no wrong clock that anybody could know of.
+    Three arrivals in a row must agree, one after the other as they are due: a file that comes late
+    is no wrong clock. Of what lags by the same as ever nobody could know that its clock is wrong.
     """
 
     def __init__(self) -> None:
