@@ -78,7 +78,7 @@ def doubt_of(
     """Whether so many rows fail that somebody should look; one odd value is no reason.
 
     What a person has marked already (`known`), a visit too, is nothing new. Only rows from
-    `since_ns` on count, but for a step, which may be older.
+    `since_ns` on count.
     """
     rows: dict[str, list[int]] = {}
     for row, reason in enumerate(report.reason):
@@ -95,8 +95,7 @@ def doubt_of(
         if (test in _LASTING and len(own) >= lasting) or (test in _SHORT and len(own) >= _LEAST)
     }
     if not found:
-        step_ns = last_step(report, known)
-        return None if step_ns is None else Doubt(step_ns, (STEP,))
+        return None
     tests = tuple(sorted(found, key=lambda test: (-len(found[test]), test)))
     first = min(own[0] for own in found.values())
     out = "range" in found and _is_dry(report, found["range"])
@@ -134,7 +133,10 @@ def last_step(report: QualityReport, known: Sequence[Mark] = ()) -> int | None:
         time_ns = int(report.time_ns[row])
         if "rate" not in report.reason[row] or _is_known(time_ns, known):
             continue
-        size = _stays(value[max(row - _SIDE, 0) : row], value[row : row + _SIDE])
+        around = slice(max(row - _SIDE, 0), row + _SIDE)
+        if any("frozen" in why or "saturated" in why for why in report.reason[around]):
+            continue
+        size = _stays(value[around.start : row], value[row : around.stop])
         if abs(size) > _STEP_LEAST:
             far += size
             since_ns = time_ns
@@ -166,6 +168,7 @@ def doubts_of(
     `rest` is called after each channel; where it returns True, nothing is known: None.
     """
     found: dict[str, Doubt] = {}
+    steps: dict[str, int] = {}
     for id in knowledge.channels:
         rows = sum(map(len, read(id, now_ns - DAY_NS, now_ns)))
         if not 0 < rows < MOST_A_DAY:
@@ -175,13 +178,27 @@ def doubts_of(
         report = quality_of(knowledge, id, *span, read, before_ns=before_ns - span[1] + span[0])
         known = [mark for mark in knowledge.marks if id in mark.channels]
         doubt = doubt_of(report, known, now_ns - DAY_NS)
+        if (step_ns := last_step(report, known)) is not None:
+            steps[id] = step_ns
         if doubt is not None:
             found[id] = doubt
             if "diagnostics" in doubt.tests and report.context.fit_r2:
                 found[report.context.fit_r2] = doubt
         if rest():
             return None
+    found = dict(_of_one_probe(knowledge, steps)) | found
     return dict(_explained(knowledge, read, now_ns, found))
+
+
+def _of_one_probe(knowledge: Knowledge, steps: Mapping[str, int]) -> Iterator[tuple[str, Doubt]]:
+    """The steps that no other probe has at the same time: else the soil has changed."""
+    for id, step_ns in steps.items():
+        own = _sensor(knowledge, id)
+        if not any(
+            abs(step_ns - other_ns) < _EVENT_NS and _sensor(knowledge, other) != own
+            for other, other_ns in steps.items()
+        ):
+            yield id, Doubt(step_ns, (STEP,))
 
 
 def _explained(
@@ -195,7 +212,6 @@ def _explained(
     touched = set(_on_the_same(knowledge, {id for pair in exchanged for id in pair}))
     profiles = {channels[id].profile for pair in exchanged for id in pair}
     shared, gauges = _without_rain(evidence, now_ns)
-    steps = {_sensor(knowledge, id) for id, doubt in found.items() if STEP in doubt.tests}
     for id, doubt in found.items():
         own, other = channels[id], found.get(doubt.against or "")
         if touched & {id, doubt.against}:
@@ -204,8 +220,6 @@ def _explained(
             continue
         if doubt.tests == ("rise_without_water",) and id in shared:
             continue
-        if doubt.tests == (STEP,) and len(steps) > 1:
-            continue  # several probes at once: the soil has changed
         if doubt.of_two and other is not None and not other.of_two:
             continue
         if doubt.of_two and other is not None and _is_stranger(evidence, doubt.against or "", id):
