@@ -123,23 +123,24 @@ def _interval_s(time_ns: Int) -> float:
 def last_step(report: QualityReport, known: Sequence[Mark] = ()) -> int | None:
     """When the level changed within one row and stayed [UTC ns]; None where it did not.
 
-    Water, frost and visits explain a step: `rate` knows of the first two. A step back ends it.
+    Water, frost and visits explain a step: `rate` knows of the first two. A step back ends it,
+    whatever explains that one.
     """
     own, far, since_ns = report.channel, 0.0, None
     if own.quantity != "volumetric_water_content":
         return None
     value = conversion(own.unit, quantity(own.quantity).unit).apply(report.value)
-    for row in range(1, len(value)):
-        time_ns = int(report.time_ns[row])
-        if "rate" not in report.reason[row] or _is_known(time_ns, known):
-            continue
+    with np.errstate(invalid="ignore"):
+        jumps = np.flatnonzero(np.abs(np.diff(value)) > _STEP_LEAST / 2) + 1
+    for row in jumps.tolist():
         around = slice(max(row - _SIDE, 0), row + _SIDE)
         if any("frozen" in why or "saturated" in why for why in report.reason[around]):
             continue
         size = _stays(value[around.start : row], value[row : around.stop])
-        if abs(size) > _STEP_LEAST:
-            far += size
-            since_ns = time_ns
+        time_ns = int(report.time_ns[row])
+        begins = "rate" in report.reason[row] and not _is_known(time_ns, known)
+        if abs(size) > _STEP_LEAST and (begins or size * far < 0):
+            far, since_ns = far + size, time_ns
     return since_ns if abs(far) > _STEP_LEAST else None
 
 

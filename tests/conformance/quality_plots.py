@@ -34,9 +34,9 @@ class Plot:
         self._facts.append(ChannelFact.model_validate(fact))
         self.columns[id] = np.array([float(cell) if cell else np.nan for cell in cells])
 
-    def doubts(self, end_ns: int) -> Mapping[str, Doubt]:
+    def doubts(self, end_ns: int, stops: bool = False) -> Mapping[str, Doubt]:
         """What is doubtful of the day before, by the rows until then."""
-        return doubts_of(self._knowledge(), self._until(end_ns), end_ns) or {}
+        return doubts_of(self._knowledge(), self._until(end_ns), end_ns, lambda: stops) or {}
 
     def report(self, id: str, rules: str = "") -> QualityReport:
         chosen = usual_rules_with(rules) if rules else usual_rules()
