@@ -367,7 +367,7 @@ def unheard(situation: Situation, nodes: Set[str]) -> tuple[Unheard, ...]:
 def _unheard(situation: Situation, nodes: Set[str]) -> Iterator[Unheard]:
     look, silent = Look(situation, {}), set[str]()
     for source in situation.sources:
-        if not _speaks(situation, source.last_ns, source.interval_ns):
+        if not _speaks(situation, _by_our_clock(source, source.last_ns), source.interval_ns):
             silent.add(source.node)
             if source.node in nodes:
                 yield Unheard(source.node, source.last_ns)
@@ -376,8 +376,13 @@ def _unheard(situation: Situation, nodes: Set[str]) -> Iterator[Unheard]:
         if source_ is None or source_.node in silent or channel.node not in nodes:
             continue
         interval_ns = channel.interval_ns or source_.interval_ns
-        if not _speaks(situation, channel.last_number_ns, interval_ns):
+        if not _speaks(situation, _by_our_clock(source_, channel.last_number_ns), interval_ns):
             yield Unheard(channel.node, channel.last_number_ns)
+
+
+def _by_our_clock(source: SourceState, time_ns: int | None) -> int | None:
+    """A time that a source with a wrong clock gave."""
+    return None if time_ns is None else time_ns - (source.clock_ahead_ns or 0)
 
 
 def _speaks(situation: Situation, last_ns: int | None, interval_ns: int | None) -> bool:

@@ -266,16 +266,17 @@ def sources_now(
     for source in service.config.sources:
         found = source_times(service, source)
         received, missed = uplinks.of(source.path)
+        ahead_ns = _clock_ahead_ns(service, clocks, source.path, found, excused)
         yield SourceState(
             node=node_id(NodeKind.SOURCE, source.path),
             last_ns=None if found.held else found.last_ns,
-            age_ns=max(0, _age_ns(service, found) - excused),
+            age_ns=max(0, _age_ns(service, found) - excused + (ahead_ns or 0)),
             interval_ns=found.interval_ns,
             detail=_detail(service, source),
             numbered=isinstance(source, LorawanSource),
             missed=missed,
             received=received,
-            clock_ahead_ns=_clock_ahead_ns(service, clocks, source.path, found, excused),
+            clock_ahead_ns=ahead_ns,
         )
 
 
