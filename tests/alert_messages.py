@@ -237,6 +237,7 @@ IN_THE_GUIDE = {"name": "NAME", "source": "SOURCE", "site": "SITE"}
 # Columns of the guide: what is wrong, by kind of node or protocol.
 AT = {
     "bus": "A whole bus",
+    "sensor": "A whole probe",
     "branch": "A branch of a line",
     "supply": "All that hangs on a supply",
     "gateway": "All devices of a LoRaWAN gateway",

@@ -19,6 +19,7 @@ from edaphon_calibration.quality.results import (
     HOUR_S,
     PASSES,
     UNKNOWN,
+    diagnostics,
     in_range,
     last_before,
     results,
@@ -83,6 +84,7 @@ class Context:
     rain: Rows | None = None  # mm: rain, irrigation and snow melt
     replicate: Rows | None = None  # same quantity and depth, another sensor
     above: Rows | None = None  # temperature of the next shallower sensor or of the air
+    fit_r2: Rows | None = None  # of the fits that a flux comes from
     others: tuple[Rows, ...] = ()  # channels that should move when this one does
     porosity: float = np.nan  # m3/m3 of the horizon
     wilting_point: float = np.nan  # m3/m3 of the horizon
@@ -450,17 +452,44 @@ def _drift(case: Case, p: Parameters) -> Small:
 
 
 def _temperature_sensitivity(case: Case, p: Parameters) -> Small:
-    """Of a day: 3 dry days of the last 5 that follow temperature."""
+    """Of a day: 3 dry days of the last 5 that follow temperature, or 2 by a replicate."""
     day = np.unique(case.day)
-    found = np.full(len(day), UNKNOWN, np.int8)
-    rain = case.wet(_DAY_S)
+    alone = np.full(len(day), UNKNOWN, np.int8)
+    of_two = np.full(len(day), UNKNOWN, np.int8)
+    rain, other = case.wet(_DAY_S), case.context.replicate
+    there = None if other is None else other.at(case.time_s)
     edges = np.searchsorted(case.day, np.append(day, np.inf))
     for n in range(len(day)):
         rows = slice(edges[n], edges[n + 1])
+        own, degrees = case.good[rows], case.temperature[rows]
         if (rain[rows] == 0).all() and (case.frozen[rows] == PASSES).all():
-            found[n] = water.temperature_sensitivity(case.good[rows], case.temperature[rows])
-    often = np.convolve(found == FAILS, np.ones(5, int))[: len(day)] if len(day) else found
-    return case.of_days(day, results(found != UNKNOWN, (found == FAILS) & (often >= 3)))
+            alone[n] = water.temperature_sensitivity(own, degrees)
+        if there is not None:
+            of_two[n] = water.more_sensitive_of_two(own, there[rows], degrees)
+    failing = _often(alone, 3) | _often(of_two, 2)
+    known = (alone != UNKNOWN) | (of_two != UNKNOWN)
+    return case.of_days(day, results(known, failing))
+
+
+def _often(found: Small, least: int) -> Bools:
+    """The days that fail, with at least so many of the last five."""
+    if not len(found):
+        return np.zeros(0, bool)
+    often = np.convolve(found == FAILS, np.ones(5, int))[: len(found)]
+    return np.asarray((found == FAILS) & (often >= least))
+
+
+def _diagnostics(case: Case, p: Parameters) -> Small:
+    """By the fits of a flux: a lid that stays open gives curves that no line goes through."""
+    r2 = case.context.fit_r2
+    if r2 is None:
+        return _all(case, UNKNOWN)
+    own = np.isfinite(case.number)
+    fit = r2.at(case.time_s[own], case.interval_s)
+    bad = np.where(np.isfinite(fit), fit < _number(p, "least_r2", 0.5), np.nan)
+    out = _all(case, UNKNOWN)
+    out[own] = diagnostics(bad)
+    return out
 
 
 CONTEXT = {"frozen", "saturated"}  # that they pass says nothing of the value
@@ -483,4 +512,5 @@ TESTS: dict[str, tuple[Evaluate, Flag | None]] = {
     "amplitude": (_amplitude, Flag.SUSPECT),
     "drift": (_drift, Flag.SUSPECT),
     "temperature_sensitivity": (_temperature_sensitivity, Flag.SUSPECT),
+    "diagnostics": (_diagnostics, Flag.FAIL),
 }

@@ -207,18 +207,52 @@ def temperature_sensitivity(
     with less than 80 % of the rows or a `swing` of temperature below 3 degC.
     Source: Rosenbaum et al. 2011 (doi:10.2136/vzj2010.0083); doi:10.3390/s7040548.
     """
+    line = _sensitivity(value, temperature, swing)
+    if line is None:
+        return UNKNOWN
+    slope, r2 = line
+    return FAILS if beyond(abs(slope), limit) and beyond(r2, least_r2) else PASSES
+
+
+def more_sensitive_of_two(
+    value: Float,
+    other: Float,
+    temperature: Float,
+    limit: float = 0.0025,
+    least_r2: float = 0.5,
+    swing: float = 0.9,
+) -> int:
+    """Whether the difference of two probes follows temperature, and this one is why.
+
+    Rain and frost act on both, so days with these count too. FAILS for the one that follows
+    temperature more by itself. UNKNOWN as `temperature_sensitivity`. Source: own; limits by
+    simulated plots.
+    """
+    difference = _sensitivity(value - other, temperature, swing)
+    if difference is None:
+        return UNKNOWN
+    slope, r2 = difference
+    if not (beyond(abs(slope), limit) and beyond(r2, least_r2)):
+        return PASSES
+    both = np.isfinite(value) & np.isfinite(other)
+    mine = _sensitivity(np.where(both, value, np.nan), temperature, swing)
+    its = _sensitivity(np.where(both, other, np.nan), temperature, swing)
+    return FAILS if mine and its and abs(mine[0]) > abs(its[0]) else PASSES
+
+
+def _sensitivity(value: Float, temperature: Float, swing: float) -> tuple[float, float] | None:
+    """Slope per degC and r2 without the straight lines of the day; None where it is not known."""
     both = np.isfinite(value) & np.isfinite(temperature)
     if both.sum() < max(ENOUGH_OF_A_DAY * len(value), 4):
-        return UNKNOWN
+        return None
     x, degrees, row = value[both], temperature[both], np.flatnonzero(both).astype(float)
     if beyond(swing, np.ptp(degrees)):
-        return UNKNOWN
+        return None
     x, degrees = _without_line(row, x), _without_line(row, degrees)
     if not beyond(np.abs(x).max(), 1e-9) or not beyond(np.abs(degrees).max(), 1e-9):
-        return PASSES
+        return 0.0, 0.0
     slope = float(degrees @ x / (degrees @ degrees))
-    r2 = float((degrees @ x) ** 2 / ((degrees @ degrees) * (x @ x)))
-    return FAILS if beyond(abs(slope), limit) and beyond(r2, least_r2) else PASSES
+    return slope, float((degrees @ x) ** 2 / ((degrees @ degrees) * (x @ x)))
 
 
 def _without_line(row: Float, value: Float) -> Float:

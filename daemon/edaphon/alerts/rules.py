@@ -284,10 +284,20 @@ def receivers(look: Look) -> Iterator[Verdict]:
 
 
 def doubtful_values(look: Look) -> Iterator[Verdict]:
-    """The values of a channel fail tests that know its context."""
-    for node, (since_ns, tests) in look.situation.doubtful.items():
+    """Values fail tests that know their context."""
+    for node, (what, since_ns, why) in look.situation.doubtful.items():
         if node in look.situation.nodes:
-            yield look.verdict(node, What.DOUBTFUL_VALUES, True, {"why": tests}, since_ns=since_ns)
+            yield look.verdict(node, what, True, {"why": why}, since_ns=since_ns)
+
+
+def source_clocks(look: Look) -> Iterator[Verdict]:
+    """The times of a source are not those at which it sends."""
+    for one in look.situation.sources:
+        off_ns = one.clock_ahead_ns
+        wrong = None if off_ns is None else off_ns != 0
+        yield look.verdict(
+            one.node, What.CLOCK_OFF, wrong, {"why": f"{(off_ns or 0) / 1e9:+.0f} s"}
+        )
 
 
 def floods(look: Look) -> Iterator[Verdict]:
@@ -299,5 +309,6 @@ def floods(look: Look) -> Iterator[Verdict]:
 
 RULES: tuple[Callable[[Look], Iterator[Verdict]], ...] = (
     silence, no_number, failure_codes, low_supply, supply_falls, ports, uplinks, sinks, disk,
-    journal, clock, wrong_sensors, calibrations, parts, receivers, doubtful_values, floods,
+    journal, clock, wrong_sensors, calibrations, parts, receivers, doubtful_values, source_clocks,
+    floods,
 )  # fmt: skip

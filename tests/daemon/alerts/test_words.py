@@ -32,7 +32,7 @@ from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
 from edaphon.alerts.due import ReceiverRules, summary, visit_ended, well
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
-from edaphon.alerts.look import LookResult, Situation, SupplyState
+from edaphon.alerts.look import DoubtState, LookResult, Situation, SupplyState
 from edaphon.alerts.model import (
     LOGGER,
     Condition,
@@ -549,6 +549,9 @@ def test_the_first_words_of_paragraphs_are_in_the_order_of_the_five_things() -> 
     assert all(one < two for one, two in pairwise(places))
 
 
+DOUBTS = (What.VALUES_LOST, What.DOUBTFUL_VALUES, What.CABLES_SWAPPED)
+
+
 def everything_wrong() -> Situation:
     """A station where each kind of condition holds at once, each at a node of its own."""
     now = healthy()
@@ -561,7 +564,7 @@ def everything_wrong() -> Situation:
         now,
         sources=(
             replace(probes[0], last_ns=START - DAY, age_ns=DAY, detail="no answer"),
-            replace(probes[1], numbered=True, missed=90, received=10),
+            replace(probes[1], numbered=True, missed=90, received=10, clock_ahead_ns=HOUR_NS),
             *now.sources[2:],
         ),
         channels=(*now.channels[:-3], none, now.channels[-2], code),
@@ -581,7 +584,10 @@ def everything_wrong() -> Situation:
         disk_days=5.0,
         journal_fails="read-only",
         losses=("journal-000003.sqlite",),
-        doubtful={now.channels[-2].node: (START - HOUR_NS, "flat, noise")},
+        doubtful={
+            one.node: DoubtState(what, START - HOUR_NS, "flat, noise")
+            for one, what in zip(now.channels, DOUBTS, strict=False)
+        },
         floods={"broker c": (START - HOUR_NS, 3000)},
     )
 
