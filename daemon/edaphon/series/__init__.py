@@ -9,8 +9,8 @@ from edaphon.series.release import (
     release_problems,
     write_release,
 )
-from edaphon.series.rows import Change, Conflict, Contested, Withdrawal, contested
-from edaphon.series.series import Series
+from edaphon.series.rows import Conflict, Contested, Withdrawal, contested
+from edaphon.series.series import Change, Series
 from edaphon.series.store import BlockHead
 
 __all__ = [
