@@ -18,7 +18,7 @@ import orjson
 
 from edaphon.derive.decode import Note, Sources
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline
+from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline, span
 from edaphon.derive.plan import (
     LostFacts,
     Plan,
@@ -38,7 +38,6 @@ from edaphon.derive.rederive import (
     Learned,
     learned,
     settled,
-    span,
     try_again,
 )
 from edaphon.derive.state import PipelineState
@@ -106,6 +105,14 @@ class Deriver(DerivingAgain):
         self._reached = self.position, self.state.counts.records, self._rows
 
     @property
+    def plan(self) -> Plan:
+        return self._pipeline.plan
+
+    @property
+    def state(self) -> PipelineState:
+        return self._pipeline.state
+
+    @property
     def knowledge(self) -> Knowledge:
         """All that was ever entered, what `turn` has not reached yet included."""
         return self._latest.knowledge
@@ -151,7 +158,10 @@ class Deriver(DerivingAgain):
         with self._lock:
             items = self._next(limit)
             self._full = self._live(items, readings) or _may_go_on(items, limit)
-            busy = self._full or self._derive_again(limit, readings) or bool(items)
+            busy = self._full or bool(items)
+            if not self._full and (self._pending or self._miscounted):
+                self._derive_again(limit, readings)
+                busy = True
             if self._guard.suspects:
                 self._settle_suspects()
             if self._series.unflushed_rows > FLUSH_AT_ROWS:
@@ -266,7 +276,9 @@ class Deriver(DerivingAgain):
         """Merge what a batch means into the series: the entries of it that were taken."""
         lived = self._lived_until
         again = self.position < lived or (bool(self.state.due) and self.position == lived)
-        runs = self._left_of_work(self._pipeline.step(batch, readings, entries))
+        runs = self._pipeline.step(batch, readings, entries)
+        if self._recalibration is not None:
+            runs = self._left_of_work(self._recalibration, runs)
         if runs:
             self._series.merge(runs, self.plan.texts, again)
         return batch[: self._pipeline.taken]
@@ -351,7 +363,7 @@ class Deriver(DerivingAgain):
         """Records that were set aside and no longer are."""
         files = try_again(self.state, self._guard.aside, self.sources, self._recall)
         outputs = [own for path in files for own in self.plan.routes.get(path, {}).values()]
-        if outputs:
+        if files:
             self._derive_from_journal({segment.channel for own in outputs for segment in own})
 
     def _resume(self, table: dict[str, Any] | None) -> None:

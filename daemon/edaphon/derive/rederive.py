@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
+from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning, span
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
 from edaphon.derive.segments import PlanInterval
@@ -32,18 +32,6 @@ _FLUSH_ROWS = 200_000
 READINGS, BATCH_BYTES = 20_000, 500_000
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
-
-
-def span(
-    due: Sequence[int], items: Sequence[Item], position: EntryId, entries: int = ALL
-) -> tuple[int, int]:
-    """The numbers of the first and last of a step's `entries`; where records waited, up to
-    `position`."""
-    if due and entries == 1:
-        due, position = due[:1], EntryId.of(due[0])
-    first = due[0] if due else items[0][0].number
-    last = max(due[-1], position.number) if due else 0
-    return first, max(last, items[-1][0].number) if items else last
 
 
 def settled(
@@ -218,18 +206,11 @@ class DerivingAgain:
         self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
         self._from_journal: set[str] = set()  # pending channels whose readings may be others
+        self._miscounted: list[str] = []  # sources whose files are counted once more
         self._known = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
         self._newest_ns = -(2**63)
         self.position = START
         self.differing = 0  # rows that deriving again has changed or withdrawn
-
-    @property
-    def plan(self) -> Plan:
-        return self._pipeline.plan
-
-    @property
-    def state(self) -> PipelineState:
-        return self._pipeline.state
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         raise NotImplementedError
@@ -249,7 +230,7 @@ class DerivingAgain:
 
     def _reconsider(self, before: Mapping[str, tuple[PlanInterval, ...]]) -> None:
         """Plan the work that the difference between two plans makes for what is derived."""
-        changed = changed_ranges(before, self.plan.intervals)
+        changed = changed_ranges(before, self._pipeline.plan.intervals)
         reached = {
             channel: past
             for channel, ranges in changed.items()
@@ -260,51 +241,42 @@ class DerivingAgain:
         self._pending = whole_segments(
             {channel: sorted(ranges) for channel, ranges in reached.items()},
             before,
-            self.plan.intervals,
+            self._pipeline.plan.intervals,
         )
         self._from_journal |= {
             channel
             for channel, ranges in reached.items()
             if not same_readings(
-                before.get(channel, ()), self.plan.intervals.get(channel, ()), ranges
+                before.get(channel, ()), self._pipeline.plan.intervals.get(channel, ()), ranges
             )
         }
         self._drop_jobs()
 
-    def _derive_again(self, limit: int, readings: int) -> bool:
-        if not self._pending and not self._miscounted():
-            return False
+    def _derive_again(self, limit: int, readings: int) -> None:
+        """A slice of what is to be derived again."""
         if self._recalibration is None and self._replay is None:
             self._begin_again()
         if self._recalibration is not None:
             self._recalibrate(self._recalibration, min(limit * ROWS_FOR_ENTRY, SLICE_ROWS))
         elif self._replay is not None and self._replay.turn(self.position, limit, readings):
             self._adopt(self._replay)
-        return True
 
     def _begin_again(self) -> None:
         """One channel after the other from the series, then the others at once from the journal."""
         for channel in sorted(self._pending.keys() - self._from_journal):
-            if can_recalibrate(self.plan, self._series, channel, self._pending[channel]):
+            if can_recalibrate(self._pipeline.plan, self._series, channel, self._pending[channel]):
                 self._recalibration = self._recalibration_of(channel)
                 return
             self._from_journal.add(channel)
-        plan = self.plan.only(self._pending)
+        plan = self._pipeline.plan.only(self._pending)
         latest = self._known.sources
-        counted = self._miscounted()
         self._replay = Replay(
-            self._journal, plan, self._scratch, self._recall, latest, counted, self._guard
+            self._journal, plan, self._scratch, self._recall, latest, self._miscounted, self._guard
         )
 
-    def _miscounted(self) -> list[str]:
-        """Sources whose files were counted by another meaning, or by an earlier version."""
-        known, sources = self.state.files, self._known.sources
-        paths = (path for path in sources.files if path in known)
-        return [path for path in paths if known[path].meaning != files_meaning(sources, path)]
-
     def _recalibration_of(self, channel: str) -> Recalibration:
-        ranges, displaced = self._pending[channel], self.state.displaced
-        return Recalibration(self._series, self.plan, channel, ranges, displaced)
+        ranges, displaced = self._pending[channel], self._pipeline.state.displaced
+        return Recalibration(self._series, self._pipeline.plan, channel, ranges, displaced)
 
     def _recalibrate(self, job: Recalibration, limit: int) -> None:
         """A slice; it is written with the place to go on from, and sinks see it then."""
@@ -316,44 +288,44 @@ class DerivingAgain:
             return
         with self._series.unseen():
             if part is not None:
-                self.differing += self._series.revise(part.new, self.plan.texts)
+                self.differing += self._series.revise(part.new, self._pipeline.plan.texts)
             if job.done:
                 self._finish(job)
             self.flush()
 
     def _finish(self, job: Recalibration) -> None:
-        self.state.memory.update(job.memory)
+        self._pipeline.state.memory.update(job.memory)
         self._know_latest(job.channel, self._pending.pop(job.channel), job.latest)
         self._recalibration = None
         if not self._pending:
             self._forget_segments()
 
-    def _left_of_work(self, runs: list[Observations]) -> list[Observations]:
+    def _left_of_work(self, job: Recalibration, runs: list[Observations]) -> list[Observations]:
         """Live rows that the work leaves; one behind its place sends its channel to the journal."""
-        job = self._recalibration
-        kept = job.second_input(runs) if job is not None else runs
-        if kept is None and job is not None:
-            self._from_journal.add(job.channel)
-            self._recalibration = None
-        return runs if kept is None else kept
+        kept = job.second_input(runs)
+        if kept is not None:
+            return kept
+        self._from_journal.add(job.channel)
+        self._recalibration = None
+        return runs
 
     def _know_latest(self, channel: str, ranges: list[Range], last: LastValue | None) -> None:
         """The latest value that others take; that of a stretch of the past alone is not it."""
-        known = self.state.latest.get(channel)
+        known = self._pipeline.state.latest.get(channel)
         renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
         if known is not None and not renewed and (last is None or last.place < known.place):
             return
         if last is not None:
-            self.state.latest[channel] = last
+            self._pipeline.state.latest[channel] = last
         else:
-            self.state.latest.pop(channel, None)
+            self._pipeline.state.latest.pop(channel, None)
 
     def _forget_segments(self) -> None:
         """What is remembered of segments that are no longer in the plan."""
-        segments = list(self.plan.segments())
+        segments = list(self._pipeline.plan.segments())
         mine = {s.key for s in segments} | {s.demoted_key for s in segments}
-        for key in self.state.memory.keys() - mine:
-            del self.state.memory[key]
+        for key in self._pipeline.state.memory.keys() - mine:
+            del self._pipeline.state.memory[key]
 
     def _adopt(self, replay: Replay) -> None:
         """Take over one channel; sinks see it once it is written with the place to go on from.
@@ -382,20 +354,20 @@ class DerivingAgain:
 
     def _take_over(self, replay: Replay, channel: str) -> None:
         ranges = self._pending.pop(channel)
-        fed = [(e.start_ns, e.end_ns) for e in self.plan.intervals.get(channel, ())]
+        fed = [(e.start_ns, e.end_ns) for e in self._pipeline.plan.intervals.get(channel, ())]
         adopted = self._series.adopt(channel, replay.series, ranges, replay.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
         counted = replay.state.derived.get(channel, 0) + adopted.kept
         if ranges != [ALWAYS]:
-            counted += self.state.derived.get(channel, 0) - adopted.before
-        self.state.derived[channel] = counted
+            counted += self._pipeline.state.derived.get(channel, 0) - adopted.before
+        self._pipeline.state.derived[channel] = counted
         for segment in replay.plan.segments():
             if segment.channel == channel:
                 for key in (segment.key, segment.demoted_key):
-                    self.state.memory.pop(key, None)
+                    self._pipeline.state.memory.pop(key, None)
                     if key in replay.memory:
-                        self.state.memory[key] = replay.memory[key]
+                        self._pipeline.state.memory[key] = replay.memory[key]
         self._know_latest(channel, ranges, replay.latest.get(channel))
         self._from_journal.discard(channel)
 
@@ -404,18 +376,22 @@ class DerivingAgain:
 
         Lines whose entries were lost since stay counted by the same meaning, as values stay."""
         sources = self._known.sources
-        for path in {*replay.state.files, *self._miscounted()}:
+        for path in {*replay.state.files, *self._miscounted}:
             counted = replay.state.files.get(path, SourceFiles())
             counted.meaning = files_meaning(sources, path)
-            kept = self.state.files.get(path, counted)
+            kept = self._pipeline.state.files.get(path, counted)
             if kept.meaning != counted.meaning or kept.lines <= counted.lines:
-                self.state.files[path] = counted
+                self._pipeline.state.files[path] = counted
 
     def _drop_jobs(self) -> None:
+        """What is to be derived again, or counted by another meaning, is begun once more."""
         self._recalibration = None
         if self._replay is not None:
             self._replay.close()
             self._replay = None
+        known, sources = self._pipeline.state.files, self._known.sources
+        paths = (path for path in sources.files if path in known)
+        self._miscounted = [p for p in paths if known[p].meaning != files_meaning(sources, p)]
 
 
 class Learned(NamedTuple):

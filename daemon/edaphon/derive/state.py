@@ -11,8 +11,6 @@ from edaphon.derive.files import SourceFiles
 from edaphon.model import Readings, Small
 
 NOTES_REMEMBERED = 16
-UPLINKS_REMEMBERED = 64  # by path
-_FIRST_BYTES = 16  # of an uplink, to show
 
 
 class Memory(NamedTuple):
@@ -138,34 +136,6 @@ class PipelineState:
         own = self.notes.setdefault(path, {})
         name = what if what in own or len(own) < NOTES_REMEMBERED else "others"
         own[name] = own.get(name, 0) + 1
-
-    def is_repeated(self, path: str, uplink: Uplink, data: bytes, received_ns: int) -> bool:
-        """Whether this uplink came before; a hole in the frame counter is counted."""
-        known = self.uplinks.setdefault(path, [])
-        before = next((u for u in known if u[:3] == uplink[:3]), None)
-        if before is None:
-            self._count_missed(path, uplink, known)
-            known.append(uplink)
-            del known[:-UPLINKS_REMEMBERED]
-            return False
-        if before.digest in {"", uplink.digest}:
-            self.counts.duplicates += 1
-            return True
-        self.counts.conflicts += 1
-        n = self.uplink_conflicts.get(path, UplinkConflicts()).n + 1
-        both = before.digest, uplink.digest
-        begins = data[:_FIRST_BYTES].hex()
-        self.uplink_conflicts[path] = UplinkConflicts(n, received_ns, uplink.f_cnt, *both, begins)
-        return True
-
-    def _count_missed(self, path: str, uplink: Uplink, known: list[Uplink]) -> None:
-        counters = [u.f_cnt for u in known if u.session == uplink.session]
-        before = self.uplinks_missed.get(path, 0)
-        if counters and uplink.f_cnt > max(counters) + 1:
-            missed = uplink.f_cnt - max(counters) - 1
-            self.uplinks_missed[path] = before + missed
-        elif counters and uplink.f_cnt < max(counters):  # late: it was counted as missed
-            self.uplinks_missed[path] = max(0, before - 1)
 
     def to_json(self) -> dict[str, Any]:
         """In the order of the fields."""
