@@ -6,9 +6,7 @@ import os
 import re
 import sqlite3
 import struct
-import threading
 import zlib
-from collections import deque
 from collections.abc import Mapping
 from enum import IntEnum
 from itertools import chain
@@ -82,6 +80,7 @@ def entry_crc(file: int, n: int, entry: Entry) -> int:
     return zlib.crc32(entry.payload, zlib.crc32(head + names))
 
 
+START = EntryId(0, 0)
 APPLICATION_ID = 0x65646170  # "edap", so that file(1) and we know our own
 VERSION = 1
 
@@ -192,8 +191,6 @@ def any_text(data: bytes) -> str:
 
 
 FILE_NAME = re.compile(r"journal-(\d{6,})\.sqlite")
-
-
 LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
 
 
@@ -218,80 +215,6 @@ def number_of(path: Path) -> int:
 
 def is_sealed(path: Path) -> bool:
     return not path.stat().st_mode & 0o222
-
-
-ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
-
-
-class _Batch(NamedTuple):
-    first: EntryId
-    last: EntryId
-    entries: list[Entry]
-    size_bytes: int
-
-
-class Ring:
-    """One run of entries without a hole, the newest at its end."""
-
-    def __init__(self, largest_bytes: int = 8_000_000) -> None:
-        self._largest_bytes = largest_bytes
-        self._batches: deque[_Batch] = deque()
-        self._bytes = 0
-        self._behind = EntryId(0, 0)  # the place before the run
-        self._lock = threading.Lock()
-
-    def add(self, first: EntryId, entries: list[Entry]) -> None:
-        """Entries with the numbers from `first` on."""
-        size = sum(len(entry.payload) + ENTRY_BYTES for entry in entries)
-        last = EntryId(first.file, first.n + len(entries) - 1)
-        with self._lock:
-            if not self._goes_on(first):
-                self._batches.clear()
-                self._bytes, self._behind = 0, EntryId(first.file, first.n - 1)
-            self._batches.append(_Batch(first, last, entries, size))
-            self._bytes += size
-            while self._bytes > self._largest_bytes and len(self._batches) > 1:
-                old = self._batches.popleft()
-                self._bytes, self._behind = self._bytes - old.size_bytes, old.last
-
-    def after(
-        self, sequence: EntryId | None, limit: int, largest_bytes: int
-    ) -> list[tuple[EntryId, Entry]] | None:
-        """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
-        fresh: list[_Batch] = []
-        with self._lock:
-            if not self._covers(sequence):
-                return None
-            for batch in reversed(self._batches):
-                if sequence is not None and batch.last <= sequence:
-                    break
-                fresh.append(batch)
-        found: list[tuple[EntryId, Entry]] = []
-        for first, _, entries, _ in reversed(fresh):
-            skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
-            start = max(0, skip)
-            chosen = entries[start : start + limit - len(found)]
-            for n, entry in enumerate(chosen, first.n + start):
-                found.append((EntryId(first.file, n), entry))
-                largest_bytes -= len(entry.payload)
-                if largest_bytes <= 0:
-                    return found
-            if len(found) == limit:
-                break
-        return found
-
-    def _goes_on(self, first: EntryId) -> bool:
-        """Whether nothing was committed between the run and `first` that never came here."""
-        if not self._batches:
-            return False
-        last = self._batches[-1].last
-        return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
-
-    def _covers(self, sequence: EntryId | None) -> bool:
-        return bool(self._batches) and (sequence or EntryId(0, 0)) >= self._behind
-
-
-START = EntryId(0, 0)
 
 
 _THERE = re.compile(FILE_NAME.pattern + r"(\.damaged-\d+)?")
@@ -331,6 +254,34 @@ def numbers_there(folder: Path) -> set[int]:
     """The numbers of all files that are there, set-aside ones included."""
     found = (_THERE.fullmatch(name) for name in os.listdir(folder))
     return {int(match[1]) for match in found if match}
+
+
+_REACHED = "journal.reached"
+_PLACE = struct.Struct("<II")
+_PLACE_AND_CRC = struct.Struct("<III")
+
+
+def reached_in(folder: Path) -> EntryId | None:
+    """The last place known to be committed; None where that is not known."""
+    with contextlib.suppress(OSError, struct.error):
+        data = (folder / _REACHED).read_bytes()[: _PLACE_AND_CRC.size]
+        file, n, crc = _PLACE_AND_CRC.unpack(data)
+        if zlib.crc32(data[: _PLACE.size]) == crc:
+            return EntryId(file, n)
+    return None
+
+
+def reach(folder: Path, place: EntryId) -> None:
+    """All is committed, and the second copies are complete, up to there."""
+    data = _PLACE.pack(*place)
+    data += zlib.crc32(data).to_bytes(4, "little")
+    with contextlib.suppress(OSError):
+        # not synchronised: a place that is too old is looked behind of
+        file = os.open(folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            os.pwrite(file, data, 0)
+        finally:
+            os.close(file)
 
 
 def take_lock(folder: Path) -> int:

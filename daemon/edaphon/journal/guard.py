@@ -324,5 +324,5 @@ def _read(path: Path) -> tuple[WorkMark | None, SetAsideTable]:
 
 def guarded(journal: "Journal", is_armed: bool) -> EntryGuard:
     """The guard of the journal's one writer, which is this process."""
-    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
-    return journal.guard
+    guard = journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
+    return guard

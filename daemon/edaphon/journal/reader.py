@@ -24,15 +24,11 @@ from edaphon.journal.entry import (
     read_header,
     read_names,
 )
-from edaphon.journal.guard import Aside, EntryGuard, set_aside
+from edaphon.journal.guard import Aside, set_aside
 from edaphon.model import EntryId
 
 if TYPE_CHECKING:
     from edaphon.journal.summary import Summary
-
-if TYPE_CHECKING:
-    pass
-
 
 Numbered = tuple[EntryId, Entry]
 
@@ -72,17 +68,12 @@ class JournalReader:
     def __init__(self, folder: Path, with_copies: bool = True) -> None:
         self.folder = folder
         self.summary: Summary | None = None  # the one writer may know it: see Journal.summarise
-        self.guard: EntryGuard | None = None  # the one writer has it
         self._with_copies = with_copies
         self._copies: tuple[object, Copies] = None, Copies()
 
-    @property
+    @cached_property
     def aside(self) -> Mapping[int, Aside]:
         """By number, the entries that ended the service twice: nobody asks what they mean."""
-        return self.guard.aside if self.guard is not None else self._aside
-
-    @cached_property
-    def _aside(self) -> Mapping[int, Aside]:
         return set_aside(self.folder)
 
     @property

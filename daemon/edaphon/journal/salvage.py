@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from edaphon.journal.copies import Copies, copies_in, reached_in
+from edaphon.journal.copies import Copies, copies_in
 from edaphon.journal.entry import (
     Entry,
     Kind,
@@ -23,6 +23,7 @@ from edaphon.journal.entry import (
     file_path,
     number_of,
     numbers_there,
+    reached_in,
 )
 from edaphon.journal.reader import DamagedRow, read_only
 from edaphon.model import EntryId

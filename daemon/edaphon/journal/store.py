@@ -1,8 +1,4 @@
-"""The writer's thread: it gathers entries into commits and says what is committed, never before.
-
-Delays are counted on the machine's monotonic clock and not on the injected one: they spare the
-medium and have no part in what is measured.
-"""
+"""The files of the journal that are written to: commits, the next file, and what is lost."""
 
 import contextlib
 import logging
@@ -25,12 +21,12 @@ from edaphon.databases import (
     sync_folder,
 )
 from edaphon.journal.copies import (
+    NOT_COPIED,
     CopyFile,
     begun_line,
     copies_in,
     machine_marks,
     origin_of,
-    reached_in,
 )
 from edaphon.journal.entry import (
     APPLICATION_ID,
@@ -50,6 +46,8 @@ from edaphon.journal.entry import (
     is_sealed,
     next_number,
     number_of,
+    reach,
+    reached_in,
     read_header,
     read_names,
     row_of,
@@ -322,7 +320,7 @@ class EntryStore:
         self._gone |= missing_files(self._folder, self._reached)
         file = self._opened()
         self._heal_copies()
-        self._copies.reach(EntryId(file.number, file.last_n))
+        reach(self._folder, EntryId(file.number, file.last_n))
         self.origin.write(self._folder)
 
     def _heal_copies(self) -> None:
@@ -357,8 +355,17 @@ class EntryStore:
                 self._lost[file.path] = f"{file.path.name}: {error}"
             raise
         self._doubt = None
-        self._copies.commit(EntryId(file.number, first_n), entries)
-        return EntryId(file.number, first_n)
+        first = EntryId(file.number, first_n)
+        self._committed(first, entries)
+        return first
+
+    def _committed(self, first: EntryId, entries: list[Entry]) -> None:
+        copies = self._copies
+        is_plain = NOT_COPIED.issuperset(entry.kind for entry in entries)
+        if is_plain and copies.healed and not copies.waiting:
+            reach(self._folder, EntryId(first.file, first.n + len(entries) - 1))
+        else:
+            copies.commit(first, entries)
 
     def close(self) -> None:
         if self._file is not None:
@@ -385,7 +392,7 @@ class EntryStore:
                 file.make_durable()
         self._doubt = None
         if came:
-            self._copies.commit(doubt, entries)
+            self._committed(doubt, entries)
         return doubt if came else None
 
     def _room(self) -> OpenFile:
@@ -422,11 +429,8 @@ class EntryStore:
         except Damaged as damage:
             self._lost[path] = str(damage)
             return None
-        if file.journal != self.id or (self._is_full(file) and file.last_n):
-            file.close()
-            seal(path)
-            return None
-        if self._has_lost_its_end(file):
+        is_over = file.journal != self.id or (self._is_full(file) and file.last_n)
+        if is_over or self._has_lost_its_end(file):
             file.close()
             seal(path)
             return None
@@ -476,7 +480,7 @@ class EntryStore:
         name = file_path(self._folder, loss["number"]).name
         now, stated = self._clock, orjson.dumps({"file": name, **loss})
         entries = [Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", stated)]
-        self._copies.commit(EntryId(file.number, file.write(entries, [None])), entries)
+        self._committed(EntryId(file.number, file.write(entries, [None])), entries)
 
     def _known_id(self) -> str | None:
         for number in reversed(file_numbers(self._folder)):

@@ -7,13 +7,11 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from edaphon.journal.entry import START, Entry, Kind, entry_crc
+from edaphon.journal.entry import START, Kind, entry_crc
 from edaphon.journal.reader import CHUNK, NO_MORE, DamagedRow, JournalReader
 from edaphon.model import EntryId
 
 LONG = 100_000
-
-
 Keep = Callable[[Mapping[str, Any]], None]
 
 
@@ -55,14 +53,6 @@ class Summary(NamedTuple):
             return whole
         end = EntryId(place.file, own.last)
         return whole + journal.count_between(place, end, Kind.RECORD)
-
-    def with_entries(self, first: EntryId, entries: list[Entry], kinds: Collection[Kind]) -> Self:
-        """With entries that were committed from `first` on."""
-        own = self.files.get(first.file, FileSum())
-        rare = tuple(first.n + i for i, entry in enumerate(entries) if entry.kind in kinds)
-        records = sum(entry.kind == Kind.RECORD for entry in entries)
-        more = FileSum(first.n + len(entries) - 1, own.records + records, own.rare + rare)
-        return self._replace(files={**self.files, first.file: more})
 
     def to_json(self, journal: JournalReader) -> dict[str, Any]:
         """With the CRC of the entry at its place, and one of its own."""
