@@ -26,5 +26,4 @@ __all__ = [
     "is_written",
     "read_only",
     "salvage",
-    "EntryId",
 ]

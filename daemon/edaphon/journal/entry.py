@@ -7,7 +7,7 @@ import re
 import sqlite3
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from itertools import chain
 from pathlib import Path
@@ -191,6 +191,7 @@ def any_text(data: bytes) -> str:
 
 
 FILE_NAME = re.compile(r"journal-(\d{6,})\.sqlite")
+_THERE = re.compile(FILE_NAME.pattern + r"(\.damaged-\d+)?")
 LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
 
 
@@ -200,9 +201,28 @@ def file_path(folder: Path, number: int) -> Path:
 
 def file_numbers(folder: Path) -> list[int]:
     """The numbers of all files that are there to be read, in order."""
-    found = (FILE_NAME.fullmatch(name) for name in os.listdir(folder))
-    numbers = (int(match[1]) for match in found if match)
+    numbers = _numbers(folder, FILE_NAME.fullmatch)
     return sorted(number for number in numbers if 0 < number <= LARGEST_NUMBER)
+
+
+def numbers_ever(folder: Path) -> set[int]:
+    """The numbers of all files here, set-aside ones and logs without their file included."""
+    return {number for number in _numbers(folder, FILE_NAME.match) if number < LARGEST_NUMBER}
+
+
+def numbers_there(folder: Path) -> set[int]:
+    """The numbers of all files that are there, set-aside ones included."""
+    return set(_numbers(folder, _THERE.fullmatch))
+
+
+def _numbers(folder: Path, match: Callable[[str], re.Match[str] | None]) -> list[int]:
+    return [int(found[1]) for name in os.listdir(folder) if (found := match(name))]
+
+
+def stray_files(folder: Path) -> list[Path]:
+    """Those named like a journal file, with a number that none can have."""
+    named = sorted(name for name in os.listdir(folder) if FILE_NAME.fullmatch(name))
+    return [folder / name for name in named if not 0 < number_of(folder / name) <= LARGEST_NUMBER]
 
 
 def number_of(path: Path) -> int:
@@ -217,9 +237,6 @@ def is_sealed(path: Path) -> bool:
     return not path.stat().st_mode & 0o222
 
 
-_THERE = re.compile(FILE_NAME.pattern + r"(\.damaged-\d+)?")
-
-
 class Damaged(Exception):
     """A file is not the whole journal file that it was; the text says what was found."""
 
@@ -230,30 +247,6 @@ class JournalTooNew(Exception):
 
 class JournalBusy(Exception):
     """Another process already writes this journal."""
-
-
-def stray_files(folder: Path) -> list[Path]:
-    """Those named like a journal file, with a number that none can have."""
-    named = sorted(name for name in os.listdir(folder) if FILE_NAME.fullmatch(name))
-    return [folder / name for name in named if not 0 < number_of(folder / name) <= LARGEST_NUMBER]
-
-
-def next_number(folder: Path) -> int:
-    """A number that no file here has had, set-aside ones included."""
-    return max(numbers_ever(folder), default=0) + 1
-
-
-def numbers_ever(folder: Path) -> set[int]:
-    """The numbers of all files here, set-aside ones and logs without their file included."""
-    found = (FILE_NAME.match(name) for name in os.listdir(folder))
-    numbers = (int(match[1]) for match in found if match)
-    return {number for number in numbers if number < LARGEST_NUMBER}
-
-
-def numbers_there(folder: Path) -> set[int]:
-    """The numbers of all files that are there, set-aside ones included."""
-    found = (_THERE.fullmatch(name) for name in os.listdir(folder))
-    return {int(match[1]) for match in found if match}
 
 
 _REACHED = "journal.reached"

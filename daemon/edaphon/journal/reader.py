@@ -3,7 +3,6 @@
 import fcntl
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
@@ -212,17 +211,6 @@ class JournalReader:
         with closing(connect_reading(file_path(self.folder, file))) as connection:
             row: tuple[Any, ...] = connection.execute(query, words).fetchone()
             return row
-
-    def counts(self) -> dict[tuple[str, Kind], int]:
-        """How many rows there are of each source and kind, damaged or not."""
-        total: Counter[tuple[str, Kind]] = Counter()
-        for _, connection in self._newest_first():
-            names = read_names(connection)
-            for source, kind, n in connection.execute(
-                "SELECT source, kind, count(*) FROM entry GROUP BY source, kind"
-            ):
-                total[names.get(source, "?"), Kind(kind)] += n
-        return dict(total)
 
     def deliveries(self, source: str, at_most: int) -> list[tuple[int, bytes]]:
         """Packet identifier and payload of a source's last QoS 1 messages, oldest first."""

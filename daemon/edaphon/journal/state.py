@@ -21,8 +21,6 @@ from edaphon.databases import (
     move_aside,
 )
 
-__all__ = ["SetAside", "StateFile"]
-
 _APPLICATION_ID = 0x65646173  # "edas"
 _VERSION = 1
 TRY_AGAIN_S = 5.0

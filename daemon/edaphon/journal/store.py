@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ from edaphon.journal.entry import (
     file_path,
     insert,
     is_sealed,
-    next_number,
     number_of,
+    numbers_ever,
     reach,
     reached_in,
     read_header,
@@ -447,16 +447,13 @@ class EntryStore:
 
     def _create(self) -> OpenFile:
         self.origin.write(self._folder)
-        reached = self._reached.file if self._reached is not None else 0
-        number = max(next_number(self._folder), reached + 1, *self._begun_ever())
+        reached = [self._reached.file] if self._reached is not None else []
+        known = {*numbers_ever(self._folder), *reached, *copies_in(self._folder).files}
+        number = max(known, default=0) + 1
         opened_ns = self._clock.wall_ns()
         file = OpenFile.create(self._folder, number, self.id, opened_ns)
         self._copies.begin(number, opened_ns)
         return file
-
-    def _begun_ever(self) -> Iterator[int]:
-        """Numbers that the next file may have, for all that is known to have been begun."""
-        return (number + 1 for number in copies_in(self._folder).files)
 
     def _declare_lost(self, file: OpenFile) -> None:
         # The declaration is durable before the rename: a crash between them declares it twice,

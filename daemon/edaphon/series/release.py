@@ -22,15 +22,6 @@ from edaphon.series.reader import Extent, WrongFile
 from edaphon.series.rows import digest, runs_of
 from edaphon.series.store import BlockHead, SeriesStore
 
-__all__ = [
-    "DamagedBlock",
-    "OpenRelease",
-    "Release",
-    "read_release",
-    "release_problems",
-    "write_release",
-]
-
 _RELEASE, _CHANNELS = "release", "channels"
 LONGEST_WORDS = 100_000  # of one text that a release says of itself
 MOST_ROWS = 10**12
