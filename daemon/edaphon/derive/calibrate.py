@@ -389,25 +389,18 @@ class SecondInputValues:
         return taken
 
     def _column(self, channel: str) -> _Column:
-        known = self._latest.get(channel)
-        columns = [_of_latest(known)] if known is not None else []
-        columns += map(_of_noted, self._noted.get(channel, ()))
+        columns = []
+        if (known := self._latest.get(channel)) is not None:
+            numbers = np.array(known[2:]).reshape(3, 1)
+            columns.append(_Column(np.array([-1]), np.array([known.time_ns]), numbers))
+        for order, fresh, taken in self._noted.get(channel, ()):
+            numbers, good = np.stack(taken[:3])[:, taken.good], taken.good
+            columns.append(_Column(np.array(order, np.int64)[good], fresh.time_ns[good], numbers))
         if not columns:
             nothing = np.zeros(0, np.int64)
             return _Column(nothing, nothing, np.zeros((3, 0)))
         whole = _Column.concat(columns)
         return whole.take(np.argsort(whole.order, kind="stable"))
-
-
-def _of_noted(noted: _Noted) -> _Column:
-    taken, good = noted.taken, noted.taken.good
-    numbers = np.stack([taken.value, taken.u_random, taken.u_systematic])[:, good]
-    return _Column(np.array(noted.order, np.int64)[good], noted.fresh.time_ns[good], numbers)
-
-
-def _of_latest(known: LastValue) -> _Column:
-    numbers = np.array([[known.value], [known.u_random], [known.u_systematic]])
-    return _Column(np.array([-1]), np.array([known.time_ns]), numbers)
 
 
 def filled(
@@ -444,12 +437,7 @@ def possible(quantity: str, unit: str) -> Physics:
 
 def within_physics(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
     """The readings in their order; an impossible number gives way to the status that says so."""
-    for _, quantity, number, unit, *_ in readings:  # each reading of ten years passes here
-        if number is not None:
-            lowest, highest = possible(quantity, unit)[:2]
-            if not lowest <= number <= highest:
-                break
-    else:
+    if all(map(_is_possible, readings)):
         return readings
     return tuple(
         r if _is_possible(r) else r._replace(number=None, status=Status.IMPOSSIBLE)
@@ -471,7 +459,7 @@ def why_impossible(reading: Reading) -> str:
     if number is None or _is_possible(reading):
         return ""
     limits = possible(quantity, unit)
-    word, limit = ("above the highest", limits.highest)
+    word, limit = "above the highest", limits.highest
     if number < limits.lowest:
-        word, limit = ("below the lowest", limits.lowest)
+        word, limit = "below the lowest", limits.lowest
     return f"{number:.10g} is {word} possible {quantity}, {limit:.10g} {unit} ({limits.why})"

@@ -139,32 +139,26 @@ class PipelineState:
 
     def to_json(self) -> dict[str, Any]:
         """In the order of the fields."""
-        return {name: getattr(self, name) for name in self.__slots__} | {
-            "counts": {name: getattr(self.counts, name) for name in RecordCounts.__slots__},
-            "memory": {key: memory.to_json() for key, memory in self.memory.items()},
-            "uplinks": {path: [list(u) for u in known] for path, known in self.uplinks.items()},
-            "uplink_conflicts": {p: list(found) for p, found in self.uplink_conflicts.items()},
-            "files": {path: files.to_json() for path, files in self.files.items()},
-            "latest": {channel: last.to_json() for channel, last in self.latest.items()},
-        }
+        own = {name: getattr(self, name) for name in self.__slots__}
+        own["counts"] = {name: getattr(self.counts, name) for name in RecordCounts.__slots__}
+        for name in _TYPED:
+            own[name] = {key: value.to_json() for key, value in own[name].items()}
+        own["uplinks"] = {path: [list(u) for u in known] for path, known in self.uplinks.items()}
+        own["uplink_conflicts"] = {p: list(row) for p, row in self.uplink_conflicts.items()}
+        return own
 
     @classmethod
     def of_json(cls, table: Mapping[str, Any]) -> "PipelineState":
         """What an earlier version did not write is as in a new one."""
-        rows = {path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()}
-        conflicts = table.get("uplink_conflicts", {})
-        own = {name: table[name] for name in cls.__slots__ if name in table}
-        return cls(
-            **deepcopy(own)
-            | {
-                "counts": RecordCounts(**table["counts"]),
-                "memory": {key: Memory.of_json(m) for key, m in table["memory"].items()},
-                "boots": {boot: tuple(pair) for boot, pair in table["boots"].items()},
-                "uplinks": rows,
-                "uplink_conflicts": {p: UplinkConflicts(*row) for p, row in conflicts.items()},
-                "files": {p: SourceFiles.of_json(f) for p, f in table.get("files", {}).items()},
-                "latest": {c: LastValue.of_json(last) for c, last in table["latest"].items()},
-                "displaced": list(map(tuple, table["displaced"])),
-                "waited": list(map(tuple, table["waited"])),
-            }
-        )
+        own = deepcopy({name: table[name] for name in cls.__slots__ if name in table})
+        own["counts"] = RecordCounts(**own["counts"])
+        for name, kind in _TYPED.items():
+            own[name] = {key: kind.of_json(row) for key, row in own.get(name, {}).items()}
+        own["uplinks"] = {p: [Uplink(*u) for u in known] for p, known in own["uplinks"].items()}
+        conflicts = own.get("uplink_conflicts", {})
+        own["uplink_conflicts"] = {p: UplinkConflicts(*row) for p, row in conflicts.items()}
+        own["boots"] = {boot: tuple(pair) for boot, pair in own["boots"].items()}
+        return cls(**own | {name: list(map(tuple, own[name])) for name in ("displaced", "waited")})
+
+
+_TYPED: Mapping[str, Any] = {"memory": Memory, "files": SourceFiles, "latest": LastValue}

@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,13 +233,8 @@ class JournalReader:
         behind = start or EntryId(0, 0)
         for number in file_numbers(self.folder):
             if number >= behind.file:
-                try:
+                with suppress(FileNotFoundError), _passing(file_path(self.folder, number)):
                     yield from self._copied_of(number, behind.n if number == behind.file else 0)
-                except FileNotFoundError:
-                    continue
-                except _UNREADABLE as error:
-                    if not _unreadable(error, file_path(self.folder, number)):
-                        raise
 
     def _copied_of(self, file: int, behind: int) -> Iterator[Numbered]:
         with closing(connect_reading(file_path(self.folder, file))) as connection:
@@ -338,15 +333,14 @@ class JournalReader:
     def _newest_first(self) -> Iterator[tuple[int, sqlite3.Connection]]:
         """All files that can be opened; one that can't is reported by after()."""
         for number in reversed(file_numbers(self.folder)):
-            try:
-                with closing(connect_reading(file_path(self.folder, number))) as connection:
-                    read_header(connection)
-                    yield number, connection
-            except FileNotFoundError:
-                continue
-            except _UNREADABLE as error:
-                if not _unreadable(error, file_path(self.folder, number)):
-                    raise
+            path = file_path(self.folder, number)
+            with (
+                suppress(FileNotFoundError),
+                _passing(path),
+                closing(connect_reading(path)) as file,
+            ):
+                read_header(file)
+                yield number, file
 
 
 def read_only(folder: Path) -> JournalReader:
@@ -363,20 +357,27 @@ def _unreadable(error: Exception, path: Path | None = None) -> bool:
     return fault in AT_FAULT or (bad_sectors and fault is StorageFault.OTHER)
 
 
+@contextmanager
+def _passing(path: Path | None = None) -> Iterator[None]:
+    """What can't be read because the file is at fault ends the block, and nothing else."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        if not _unreadable(error, path):
+            raise
+
+
 def _highest_n(connection: sqlite3.Connection) -> int:
     """The last n that the file has or, where that is damaged, could have."""
     header = read_header(connection)
     if header is not None and header.last_n is not None:
         return header.last_n
-    try:
+    with _passing():
         (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()
-    except _UNREADABLE as error:
-        if not _unreadable(error):
-            raise
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        n = pages * size // _SMALLEST_ROW_BYTES
-    return int(n)
+        return int(n)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(pages) * int(size) // _SMALLEST_ROW_BYTES
 
 
 def _received_ns(connection: sqlite3.Connection, n: int) -> int:
@@ -388,25 +389,15 @@ def _received_ns(connection: sqlite3.Connection, n: int) -> int:
 
 def _rows(connection: sqlite3.Connection, behind: int, limit: int, last: int) -> Iterator[Row]:
     """Rows in order, one in memory at a time; those on bad pages are left out."""
-    try:
-        for row in connection.execute(
-            "SELECT * FROM entry WHERE n > ? ORDER BY n LIMIT ?", (behind, limit)
-        ):
+    query = "SELECT * FROM entry WHERE n > ? ORDER BY n LIMIT ?"
+    with _passing():
+        for row in connection.execute(query, (behind, limit)):
             yield row
             behind = row[0]
-    except _UNREADABLE as error:
-        if not _unreadable(error):
-            raise
-        yield from _rows_one_by_one(connection, behind, min(last, behind + _PROBES))
-
-
-def _rows_one_by_one(connection: sqlite3.Connection, behind: int, last: int) -> Iterator[Row]:
-    for n in range(behind + 1, last + 1):
-        try:
+        return
+    for n in range(behind + 1, min(last, behind + _PROBES) + 1):
+        with _passing():
             yield from connection.execute("SELECT * FROM entry WHERE n = ?", (n,))
-        except _UNREADABLE as error:
-            if not _unreadable(error):
-                raise
 
 
 def is_written(folder: Path) -> bool:

@@ -223,18 +223,13 @@ def test_another_program_reads_while_the_journal_is_written(tmp_path: Path) -> N
     assert last == EntryId(1, 8000)
 
 
-def test_scan_chooses_sources_and_kinds_and_counts_agree(journal: Journal) -> None:
+def test_scan_chooses_sources_and_kinds(journal: Journal) -> None:
     entries = [record(k, source=f"sdi12/{'abc'[k % 3]}") for k in range(30)]
     entries[5] = entries[5]._replace(kind=Kind.GAP)
     commit(journal, entries)
     chosen = [entry for _, entry in journal.scan(sources={"sdi12/c"}, kinds={Kind.RECORD})]
     assert chosen == [e for e in entries if e.source == "sdi12/c" and e.kind == Kind.RECORD]
-    assert journal.counts() == {
-        ("sdi12/a", Kind.RECORD): 10,
-        ("sdi12/b", Kind.RECORD): 10,
-        ("sdi12/c", Kind.RECORD): 9,
-        ("sdi12/c", Kind.GAP): 1,
-    }
+    assert [entry for _, entry in journal.scan(kinds={Kind.GAP})] == [entries[5]]
 
 
 def test_the_last_deliveries_of_a_broker_come_back_with_their_identifiers(
