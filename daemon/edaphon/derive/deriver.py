@@ -313,13 +313,9 @@ class Deriver(DerivingAgain):
     def settle_lost_facts(self) -> None:
         """A person acknowledged lost entries of meaning: what is known without them holds."""
         with self._lock:
-            if not self.lost_facts.places:
-                return
             table = {"meanings": self._fact_log_places}
-            self.lost_facts = (
-                LostFacts() if not lost_fact_places(self._journal, table) else self.lost_facts
-            )
-            if not self.lost_facts.places:
+            if self.lost_facts.places and not lost_fact_places(self._journal, table):
+                self.lost_facts = LostFacts()
                 self._plan_again()
                 known = {h.channel for h in self._series.heads()} | self.plan.channels.keys()
                 self._derive_from_journal(known)
@@ -407,20 +403,17 @@ class Deriver(DerivingAgain):
         self._reconsider(before)
         if waited := [c for c in table.get("waiting", ()) if not self._is_held(c)]:
             self._derive_from_journal(waited)
-        if table["recalibration"] and self._pending == pending:
-            self._go_on(table["recalibration"])
+        going_on = table["recalibration"]
+        if going_on and self._pending == pending:
+            job = self._recalibration_of(going_on["channel"])
+            job.go_on(going_on)
+            self._recalibration = job
 
     def _configuration_entered_again(self) -> frozenset[EntryId]:
         """The place of the one in force, where it is lost and a later one is known."""
         place = EntryId.of(self.state.configuration or 0)
         later = self._latest.configured > place
         return frozenset({place} if later and not list(self._recall([place])) else ())
-
-    def _go_on(self, table: Mapping[str, Any]) -> None:
-        channel = table["channel"]
-        job = self._recalibration_of(channel)
-        job.go_on(table)
-        self._recalibration = job
 
 
 def _may_go_on(items: list[Item], limit: int) -> bool:

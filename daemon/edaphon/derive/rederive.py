@@ -15,7 +15,7 @@ from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning, spa
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
 from edaphon.derive.segments import PlanInterval
-from edaphon.derive.state import LastValue, Memory, PipelineState
+from edaphon.derive.state import LastValue, PipelineState
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.fact_log import START, Item, recalled
@@ -98,8 +98,9 @@ class Replay:
         self._scratch = scratch
         remove_series(scratch)
         self.series = Series(scratch)
+        self.state = PipelineState()
         self._pipeline = Pipeline(
-            PipelineState(), plan, Sources(), recall, latest=latest, journal=journal
+            self.state, plan, Sources(), recall, latest=latest, journal=journal
         )
         self.position = EntryId(0, 0)  # up to which all is derived
         # Ranges of entries that can't be read, by number: nothing is known against their rows.
@@ -107,18 +108,6 @@ class Replay:
         # A record's source is its path, or for a broker the first part of the path.
         paths = {*plan.routes, *counted}
         self._sources = paths | {path.partition("/")[0] for path in paths}
-
-    @property
-    def latest(self) -> Mapping[str, LastValue]:
-        return self._pipeline.state.latest
-
-    @property
-    def state(self) -> PipelineState:
-        return self._pipeline.state
-
-    @property
-    def memory(self) -> Mapping[str, Memory]:
-        return self._pipeline.state.memory
 
     def turn(self, live: EntryId, limit: int, readings: int = READINGS) -> bool:
         """Derive a slice; True once everything up to `live` is derived."""
@@ -129,8 +118,9 @@ class Replay:
             self.position = damage.last
             return False
         items = [item for item in items if item[0] <= live]
-        own = [item for item in items if self._concerns(item)]
-        if not items and not self._pipeline.state.due:
+        mine = self._sources
+        own = [i for i in items if i[1].kind != Kind.RECORD or i[1].source in mine]
+        if not items and not self.state.due:
             return True
         taken = self._taken(own, readings)
         if taken < len(own):
@@ -139,7 +129,7 @@ class Replay:
             self.position = items[-1][0]
         if self.series.unflushed_rows > _FLUSH_ROWS:
             self.series.flush()
-        return self.position >= live and not self._pipeline.state.due
+        return self.position >= live and not self.state.due
 
     def _taken(self, own: list[Item], readings: int) -> int:
         """How many entries a turn has taken; one by one where one of them is to be found."""
@@ -147,23 +137,18 @@ class Replay:
             return self._step(own, readings)
         at = 0
         for _ in range(ONE_BY_ONE):
-            one = [] if self._pipeline.state.due else own[at : at + 1]
+            one = [] if self.state.due else own[at : at + 1]
             at += self._step(one, readings, 1)
         return at
 
     def _step(self, batch: list[Item], readings: int, entries: int = ALL) -> int:
-        due = self._pipeline.state.due
-        if not batch and not due:
+        if not batch and not self.state.due:
             return 0
-        with self._guard.at(AGAIN, *span(due, batch, self.position, entries)):
+        with self._guard.at(AGAIN, *span(self.state.due, batch, self.position, entries)):
             runs = self._pipeline.step(batch, readings, entries)
             if runs:
                 self.series.merge(runs, self.plan.texts)
         return self._pipeline.taken
-
-    def _concerns(self, item: Item) -> bool:
-        entry = item[1]
-        return entry.kind != Kind.RECORD or entry.source in self._sources
 
     def close(self) -> None:
         self.series.close()
@@ -358,17 +343,18 @@ class DerivingAgain:
         adopted = self._series.adopt(channel, replay.series, ranges, replay.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
+        derived, memory = self._pipeline.state.derived, self._pipeline.state.memory
         counted = replay.state.derived.get(channel, 0) + adopted.kept
         if ranges != [ALWAYS]:
-            counted += self._pipeline.state.derived.get(channel, 0) - adopted.before
-        self._pipeline.state.derived[channel] = counted
+            counted += derived.get(channel, 0) - adopted.before
+        derived[channel] = counted
         for segment in replay.plan.segments():
             if segment.channel == channel:
                 for key in (segment.key, segment.demoted_key):
-                    self._pipeline.state.memory.pop(key, None)
-                    if key in replay.memory:
-                        self._pipeline.state.memory[key] = replay.memory[key]
-        self._know_latest(channel, ranges, replay.latest.get(channel))
+                    memory.pop(key, None)
+                    if key in replay.state.memory:
+                        memory[key] = replay.state.memory[key]
+        self._know_latest(channel, ranges, replay.state.latest.get(channel))
         self._from_journal.discard(channel)
 
     def _count_files_as(self, replay: Replay) -> None:

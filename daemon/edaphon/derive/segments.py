@@ -329,7 +329,10 @@ def _segment(
     deployment, fact, output, rank = place.deployment, place.fact, place.output, place.rank
     calibrations, factory = chosen.calibrations, chosen.factory
     chain = chain_of(place, factory, calibrations, checks, chosen.covered)
-    limits = _limits(fact)
+    limits, maker = _limits(fact), list[Any]()
+    if factory is not None:
+        maker = [factory.name, factory.curve, dict(factory.parameters)]
+        maker += [factory.quantity, factory.unit]
     basis = {
         "line": LINE_VERSION,
         "channel": {"id": fact.id, "quantity": fact.quantity, "unit": fact.unit},
@@ -338,7 +341,7 @@ def _segment(
         "possible": possible(output.quantity, output.unit)[:2],
         "sensor": deployment.sensor or "",
         "figures": [chain.accuracy, chain.repeatability, chain.resolution],
-        "factory": _of_maker(factory) if factory else [],
+        "factory": maker,
         "calibrations": [_as_entered(c) for c in calibrations],
         "steps": [[s.curve.name, s.parameters.tolist()] for s in chain.steps],
         "drift since": [
@@ -421,18 +424,15 @@ def _second_inputs(
     place: PlannedDeployment, calibrations: list[Calibration], span: Range
 ) -> list[list[Any]]:
     """The derivations of other channels that the values taken from them may have."""
-    return [
-        [
-            c.id,
-            *sorted({e.derivation for e in place.second_input(c) if _reaches(e, span, age_of(c))}),
-        ]
-        for c in calibrations
-        if c.second is not None and c.second.channel is not None
-    ]
-
-
-def _reaches(interval: PlanInterval, span: Range, age_ns: int) -> bool:
-    return interval.start_ns < span[1] and span[0] - age_ns < interval.end_ns
+    found: list[list[Any]] = []
+    for c in calibrations:
+        if c.second is not None and c.second.channel is not None:
+            begin = span[0] - age_of(c)
+            touched = (
+                e for e in place.second_input(c) if e.start_ns < span[1] and begin < e.end_ns
+            )
+            found.append([c.id, *sorted({e.derivation for e in touched})])
+    return found
 
 
 def _windows(
@@ -476,11 +476,6 @@ def _factory(place: PlannedDeployment) -> Factory | None:
     if pinned is not None and not output.meaning:
         return pinned.as_on_a_sheet()
     return next((f for f in output.factory if f.name == deployment.factory), None)
-
-
-def _of_maker(factory: Factory) -> list[Any]:
-    name, curve, given = factory.name, factory.curve, dict(factory.parameters)
-    return [name, curve, given, factory.quantity, factory.unit]
 
 
 def _limits(fact: ChannelFact) -> dict[str, dict[str, float]]:
