@@ -275,10 +275,8 @@ def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
         rows.raw, rows.time_ns, rows.second_input
     )
     missing = np.isnan(value)
-    own, rank = rows.source_flag, segment.rank
+    own = rows.source_flag
     earned = own & np.int8(ALONE - 1) if own[0] >= ALONE else own
-    if own[0] & DEMOTED:  # all of them are, or none
-        rank = demoted_rank(rank)
     flags = [earned]
     good = ~missing & (earned != _FAIL)
     for check in segment.checks:
@@ -297,7 +295,22 @@ def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
         flags.append(_where(inside, mark.flag))
     flag = worst_flag(flags, len(rows))
     flag[missing] = _MISSING
-    run = Observations(
+    is_demoted = bool(own[0] & DEMOTED)  # all of them are, or none
+    run = observations_of(segment, rows, (value, u_random, u_systematic), flag, is_demoted)
+    return run, good
+
+
+def observations_of(
+    segment: Segment,
+    rows: Readings,
+    numbers: tuple[Float, Float, Float],
+    flag: Small,
+    is_demoted: bool,
+    ordinal: Int | None = None,
+) -> Observations:
+    """The rows with these values, u_random and u_systematic."""
+    value, u_random, u_systematic = numbers
+    return Observations(
         channel=segment.channel,
         derivation=segment.derivation,
         time_ns=rows.time_ns,
@@ -307,11 +320,11 @@ def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
         u_random=u_random,
         u_systematic=u_systematic,
         flag=flag,
-        source_flag=own,
+        source_flag=rows.source_flag,
         sequence=rows.sequence,
-        rank=rank,
+        rank=demoted_rank(segment.rank) if is_demoted else segment.rank,
+        ordinal=ordinal,
     )
-    return run, good
 
 
 def _where(touched: Mask, flag: int) -> Small:

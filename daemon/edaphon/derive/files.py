@@ -8,14 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from edaphon_drivers.files.lines import (
-    FIRST,
-    TEXT_BYTES,
-    Context,
-    LineCounts,
-    RefusedLine,
-    Slice,
-)
+from edaphon_drivers.files.lines import FIRST, TEXT_BYTES, Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.readings import Follows, Piece
 
 FileReader = Callable[[Piece, Context], Iterator[Slice]]

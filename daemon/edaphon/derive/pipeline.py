@@ -12,7 +12,14 @@ import numpy as np
 import orjson
 
 from edaphon.clock import DAY_NS
-from edaphon.derive.calibrate import SecondInputValues, Segment, evaluate, filled, within_physics
+from edaphon.derive.calibrate import (
+    SecondInputValues,
+    Segment,
+    evaluate,
+    filled,
+    observations_of,
+    within_physics,
+)
 from edaphon.derive.decode import Decoded, Note, Sources, sources_of
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.plan import Plan
@@ -21,7 +28,7 @@ from edaphon.derive.state import PipelineState, Uplink, UplinkConflicts
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.journal.fact_log import Item
 from edaphon.journal.guard import Aside
-from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
+from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings
 from edaphon_calibration.checks import Flag
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files.lines import Context, LineCounts, RefusedLine
@@ -76,25 +83,6 @@ def groups_of(rows: Sequence[PlacedRow], reported: _Reported, demoting: bool) ->
         fresh = _fresh([rows[at] for at in places])
         groups.append(Group(*fresh, numbers, demoted, ordinals if is_further else ()))
     return groups
-
-
-def _further(segment: Segment, group: Group) -> Observations:
-    fresh, nothing = group.fresh, np.full(len(group.fresh), np.nan)
-    return Observations(
-        channel=segment.channel,
-        derivation=segment.derivation,
-        time_ns=fresh.time_ns,
-        start_ns=fresh.start_ns,
-        raw=fresh.raw,
-        value=nothing,
-        u_random=nothing,
-        u_systematic=nothing,
-        flag=fresh.source_flag,
-        source_flag=fresh.source_flag,
-        sequence=fresh.sequence,
-        rank=demoted_rank(segment.rank) if group.demoted else segment.rank,
-        ordinal=np.array(group.ordinals, np.int64),
-    )
 
 
 def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
@@ -214,7 +202,10 @@ class Pipeline:
         for group in groups_of(rows, self._reported.get(segment, {}), self._demoting):
             fresh, order, reported, demoted, ordinals = group
             if ordinals:
-                found.append(_further(segment, group))
+                nothing, own = np.full(len(fresh), np.nan), np.array(ordinals, np.int64)
+                numbers = nothing, nothing, nothing
+                run = observations_of(segment, fresh, numbers, fresh.source_flag, demoted, own)
+                found.append(run)
                 continue
             fresh = filled(segment, fresh, order, values, reported)
             key = segment.demoted_key if demoted else segment.key

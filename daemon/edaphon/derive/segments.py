@@ -436,11 +436,7 @@ def _second_inputs(
 
 
 def _windows(
-    basis: dict[str, Any],
-    derivation: str,
-    marks: list[Mark],
-    span: Range,
-    texts: dict[str, str],
+    basis: dict[str, Any], derivation: str, marks: list[Mark], span: Range, texts: dict[str, str]
 ) -> Iterator[tuple[int, str]]:
     cuts = {t for m in marks for t in bounds_of(m) if span[0] < t < span[1]}
     for begin in [span[0], *sorted(cuts)]:

@@ -65,19 +65,11 @@ _FIXED = struct.Struct("<IIBqq?qB")
 
 def entry_crc(file: int, n: int, entry: Entry) -> int:
     """CRC-32 over every column and the entry's own place, so a row moved or changed shows."""
-    slot = entry.slot_ns
-    head = _FIXED.pack(
-        file,
-        n,
-        entry.kind,
-        entry.received_ns,
-        entry.mono_ns,
-        slot is not None,
-        slot or 0,
-        entry.purpose,
-    )
-    names = f"{entry.boot}\0{entry.source}\0".encode("utf-8", "surrogateescape")
-    return zlib.crc32(entry.payload, zlib.crc32(head + names))
+    kind, received_ns, mono_ns, boot, source, payload, slot_ns, purpose = entry
+    has_slot = slot_ns is not None
+    head = _FIXED.pack(file, n, kind, received_ns, mono_ns, has_slot, slot_ns or 0, purpose)
+    names = f"{boot}\0{source}\0".encode("utf-8", "surrogateescape")
+    return zlib.crc32(payload, zlib.crc32(head + names))
 
 
 START = EntryId(0, 0)
@@ -121,19 +113,9 @@ class Header(NamedTuple):
 def row_of(
     file: int, n: int, entry: Entry, names: Mapping[str, int], mid: int | None = None
 ) -> Row:
-    return (
-        n,
-        entry.kind,
-        entry.received_ns,
-        entry.mono_ns,
-        names[entry.boot],
-        names[entry.source],
-        entry.slot_ns,
-        entry.purpose,
-        entry.payload,
-        entry_crc(file, n, entry),
-        mid,
-    )
+    kind, received_ns, mono_ns, boot, source, payload, slot_ns, purpose = entry
+    who, crc = (names[boot], names[source]), entry_crc(file, n, entry)
+    return n, kind, received_ns, mono_ns, *who, slot_ns, purpose, payload, crc, mid
 
 
 def insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
@@ -149,16 +131,8 @@ def entry_of(file: int, row: Row, names: Mapping[int, str]) -> Entry | None:
     """The entry that a row holds; None when the row is not what was written."""
     n, kind, received_ns, mono_ns, boot, source, slot_ns, purpose, payload, crc, _ = row
     try:
-        entry = Entry(
-            _KINDS[kind],
-            received_ns,
-            mono_ns,
-            names[boot],
-            names[source],
-            payload,
-            slot_ns,
-            _PURPOSES[purpose],
-        )
+        who, known = (names[boot], names[source]), _PURPOSES[purpose]
+        entry = Entry(_KINDS[kind], received_ns, mono_ns, *who, payload, slot_ns, known)
         return entry if entry_crc(file, n, entry) == crc else None
     except (KeyError, TypeError, ValueError, AttributeError, struct.error):
         return None  # damage can put any type into any column

@@ -301,12 +301,7 @@ class JournalReader:
             return [], self._damage(file, behind + 1, NO_MORE)
 
     def _read_run(
-        self,
-        connection: sqlite3.Connection,
-        file: int,
-        behind: int,
-        limit: int,
-        largest_bytes: int,
+        self, connection: sqlite3.Connection, file: int, behind: int, limit: int, largest_bytes: int
     ) -> tuple[list[Numbered], DamagedRow | None]:
         """Good rows up to the first damage, and that damage."""
         connection.execute("BEGIN")  # one state of the file for all that follows

@@ -12,14 +12,7 @@ from typing import Any
 import orjson
 
 from edaphon.clock import Clock
-from edaphon.databases import (
-    AT_FAULT,
-    SIDE_FILES,
-    connect,
-    fault_of,
-    move_aside,
-    sync_folder,
-)
+from edaphon.databases import AT_FAULT, SIDE_FILES, connect, fault_of, move_aside, sync_folder
 from edaphon.journal.copies import (
     NOT_COPIED,
     CopyFile,

@@ -87,10 +87,7 @@ def _crc_of(table: Mapping[str, Any]) -> int:
 
 
 def summed(
-    journal: JournalReader,
-    kept: Any,
-    kinds: Collection[Kind],
-    keep: Keep = lambda _: None,
+    journal: JournalReader, kept: Any, kinds: Collection[Kind], keep: Keep = lambda _: None
 ) -> Summary:
     """The summary of all entries, from one that was kept as JSON (or None) and what is behind it.
 
@@ -117,11 +114,7 @@ def differing(kept: Summary, journal: JournalReader, kinds: Collection[Kind]) ->
 
 
 def _of_file(
-    journal: JournalReader,
-    file: int,
-    before: FileSum,
-    kinds: Collection[Kind],
-    end: int = NO_MORE,
+    journal: JournalReader, file: int, before: FileSum, kinds: Collection[Kind], end: int = NO_MORE
 ) -> FileSum:
     """Its sum up to n = `end`, from that of its first rows.
 
