@@ -157,7 +157,8 @@ class Deriver(DerivingAgain):
         """
         with self._lock:
             items = self._next(limit)
-            self._full = self._live(items, readings) or _may_go_on(items, limit)
+            size = sum(len(entry.payload) for _, entry in items)
+            self._full = self._live(items, readings) or len(items) == limit or size >= BATCH_BYTES
             busy = self._full or bool(items)
             if not self._full and (self._pending or self._miscounted):
                 self._derive_again(limit, readings)
@@ -414,8 +415,3 @@ class Deriver(DerivingAgain):
         place = EntryId.of(self.state.configuration or 0)
         later = self._latest.configured > place
         return frozenset({place} if later and not list(self._recall([place])) else ())
-
-
-def _may_go_on(items: list[Item], limit: int) -> bool:
-    """Whether more may wait behind these."""
-    return len(items) == limit or sum(len(entry.payload) for _, entry in items) >= BATCH_BYTES

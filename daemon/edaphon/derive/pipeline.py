@@ -465,15 +465,9 @@ class Pipeline:
                 own.append(_NAN if number is None else number)
 
     def _received(self, sequence: int, entry: Entry) -> int:
-        """When it came [UTC ns], by the clock as it is known now."""
-        return entry.received_ns + self._correction(sequence, entry)
-
-    def _correction(self, sequence: int, entry: Entry) -> int:
-        """What the logger's clock was wrong by, for records older than their boot's clock entry."""
+        """When it came [UTC ns]; by the boot's clock entry where the record is older than that."""
         offset, known_since = self.state.boots[entry.boot]
-        if sequence > known_since:
-            return 0
-        return offset - (entry.received_ns - entry.mono_ns)
+        return entry.received_ns if sequence > known_since else entry.mono_ns + offset
 
 
 def span(

@@ -155,17 +155,8 @@ def _widened(ranges: list[Range], intervals: list[PlanInterval]) -> list[Range]:
         if any(e.start_ns < end and start < e.end_ns for start, end in ranges)
     }
     parts = [(e.start_ns, e.end_ns) for e in intervals if e.segment in touched]
-    wider = list(_joined(_overlapping(sorted({*ranges, *parts}))))
+    wider = _joined(sorted({*ranges, *parts}))
     return wider if wider == ranges else _widened(wider, intervals)
-
-
-def _overlapping(ranges: list[Range]) -> Iterator[Range]:
-    """Sorted ranges with the overlaps cut off, so that those in one another's reach touch."""
-    reach = ALWAYS[0] - 1
-    for start, end in ranges:
-        if end > reach:
-            yield max(start, reach), end
-            reach = end
 
 
 def changed_ranges(
@@ -175,7 +166,7 @@ def changed_ranges(
     found = {}
     for channel in before.keys() | after.keys():
         old, new = before.get(channel, ()), after.get(channel, ())
-        if old != new and (ranges := list(_joined(_differing(old, new)))):
+        if old != new and (ranges := _joined(_differing(old, new))):
             found[channel] = ranges
     return found
 
@@ -195,17 +186,15 @@ def _holding(intervals: Iterable[PlanInterval], time_ns: int) -> set[tuple[objec
     }
 
 
-def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
-    last: Range | None = None
+def _joined(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges in the order of their begin, with those in one that touch or overlap."""
+    found: list[Range] = []
     for start, end in ranges:
-        if last is not None and last[1] == start:
-            last = (last[0], end)
-            continue
-        if last is not None:
-            yield last
-        last = (start, end)
-    if last is not None:
-        yield last
+        if found and start <= found[-1][1]:
+            start, last = found.pop()
+            end = max(last, end)
+        found.append((start, end))
+    return found
 
 
 def intervals_to_json(

@@ -385,7 +385,7 @@ def _further(
     if replaced := _replaced(place):
         basis["replaced"] = replaced
     if any(chain.calendar):
-        basis["pairs"] = [_earlier(place, c) for c in chosen.calibrations]
+        basis["pairs"] = [_as_entered(place.before(c)) for c in chosen.calibrations]
         basis["calendar"] = chain.calendar
     if chain.deviations:
         basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
@@ -451,16 +451,12 @@ def _named(basis: dict[str, Any], texts: dict[str, str]) -> str:
     return name
 
 
-def _as_entered(calibration: Calibration) -> dict[str, Any]:
+def _as_entered(calibration: Calibration | None) -> dict[str, Any]:
+    if calibration is None:
+        return {}
     return calibration.model_dump(
         mode="json", by_alias=True, exclude={"from_ns", "to_ns"}, exclude_none=True
     )
-
-
-def _earlier(place: PlannedDeployment, calibration: Calibration) -> dict[str, Any]:
-    """What it drifted from."""
-    before = place.before(calibration)
-    return _as_entered(before) if before is not None else {}
 
 
 def _factory(place: PlannedDeployment) -> Factory | None:

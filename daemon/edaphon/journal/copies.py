@@ -134,8 +134,11 @@ class CopyFile:
         self.waiting += [_line_of(*item) for item in items]
         if not self.waiting:
             return
-        with contextlib.suppress(OSError), self._path.open("r+b" if self._there else "w+b") as file:
-            file.seek(_end_of_lines(file.read()))
+        with (
+            contextlib.suppress(OSError),
+            self._path.open("r+b" if self._path.exists() else "w+b") as file,
+        ):
+            file.seek(file.read().rfind(b"\n") + 1)
             file.truncate()
             file.write(b"".join(self.waiting))
             file.flush()
@@ -173,18 +176,10 @@ class CopyFile:
                 self._path.rename(self._path.with_name(f"{_NAME}.damaged-{os.getpid()}"))
             new.rename(self._path)
 
-    @property
-    def _there(self) -> bool:
-        return self._path.exists()
-
 
 def begun_line(number: int, opened_ns: int = 0) -> Item:
     """That a journal file was begun, as an entry of place 0 in it."""
     return EntryId(number, 0), Entry(Kind.NOTE, opened_ns, 0, "", "", b"")
-
-
-def _end_of_lines(data: bytes) -> int:
-    return data.rfind(b"\n") + 1
 
 
 def _line_of(place: EntryId, entry: Entry) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 from edaphon.clock import Clock
 from edaphon.databases import StorageFault, fault_of, make_folder
 from edaphon.journal.copies import Origin
-from edaphon.journal.entry import Entry, Kind, take_lock
+from edaphon.journal.entry import START, Entry, Kind, take_lock
 from edaphon.journal.guard import Aside, EntryGuard, set_aside
 from edaphon.journal.reader import LARGEST_READ_BYTES, JournalReader
 from edaphon.journal.store import EntryStore
@@ -34,6 +34,7 @@ LARGEST_COMMIT = 1000
 LARGEST_WAITING_BYTES = 32_000_000
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 10.0
 _INTEGERS = struct.Struct("<BqqqB")
+RING_BYTES = 8_000_000
 ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
 _log = logging.getLogger(__name__)
 
@@ -48,11 +49,10 @@ class _Batch(NamedTuple):
 class Ring:
     """One run of entries without a hole, the newest at its end."""
 
-    def __init__(self, largest_bytes: int = 8_000_000) -> None:
-        self._largest_bytes = largest_bytes
+    def __init__(self) -> None:
         self._batches: deque[_Batch] = deque()
         self._bytes = 0
-        self._behind = EntryId(0, 0)  # the place before the run
+        self._behind = START  # the place before the run
         self._lock = threading.Lock()
 
     def add(self, first: EntryId, entries: list[Entry]) -> None:
@@ -65,7 +65,7 @@ class Ring:
                 self._bytes, self._behind = 0, EntryId(first.file, first.n - 1)
             self._batches.append(_Batch(first, last, entries, size))
             self._bytes += size
-            while self._bytes > self._largest_bytes and len(self._batches) > 1:
+            while self._bytes > RING_BYTES and len(self._batches) > 1:
                 old = self._batches.popleft()
                 self._bytes, self._behind = self._bytes - old.size_bytes, old.last
 
@@ -75,7 +75,7 @@ class Ring:
         """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
         fresh: list[_Batch] = []
         with self._lock:
-            if not self._covers(sequence):
+            if not self._batches or (sequence or START) < self._behind:
                 return None
             for batch in reversed(self._batches):
                 if sequence is not None and batch.last <= sequence:
@@ -101,9 +101,6 @@ class Ring:
             return False
         last = self._batches[-1].last
         return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
-
-    def _covers(self, sequence: EntryId | None) -> bool:
-        return bool(self._batches) and (sequence or EntryId(0, 0)) >= self._behind
 
 
 class Journal(JournalReader):
@@ -281,8 +278,12 @@ class Journal(JournalReader):
 
     def _check(self, entry: Entry) -> None:
         """Refuse here, in the caller's thread, what would stop the writer for ever."""
-        if entry.boot not in self._known or entry.source not in self._known:
-            self._check_names(entry)
+        for name in (entry.boot, entry.source):
+            if name in self._known:
+                continue
+            if not name.isprintable():
+                raise ValueError(f"expected a printable name of a boot or source, got {name!r}")
+            self._known.add(name)
         try:
             _INTEGERS.pack(
                 entry.kind, entry.received_ns, entry.mono_ns, entry.slot_ns or 0, entry.purpose
@@ -290,12 +291,6 @@ class Journal(JournalReader):
             memoryview(entry.payload)
         except (struct.error, TypeError) as error:
             raise ValueError(f"expected an entry that fits a row, got {entry!r}: {error}") from None
-
-    def _check_names(self, entry: Entry) -> None:
-        for name in (entry.boot, entry.source):
-            if not name.isprintable():
-                raise ValueError(f"expected a printable name of a boot or source, got {name!r}")
-            self._known.add(name)
 
 
 class JournalClosed(Exception):

@@ -165,7 +165,10 @@ class StateFile:
         except sqlite3.Error as error:
             fault = fault_of(error, self._path)
             if fault is StorageFault.FULL:
-                return self._in_memory_from_file()
+                if not is_created(self._path):
+                    return self._in_memory(None)
+                with closing(connect_reading(self._path)) as kept:
+                    return self._in_memory(kept)
             if fault not in AT_FAULT:
                 raise
             return self._begun_again(error)
@@ -178,12 +181,6 @@ class StateFile:
             connection.close()
             raise
         return connection
-
-    def _in_memory_from_file(self) -> sqlite3.Connection:
-        if not is_created(self._path):
-            return self._in_memory(None)
-        with closing(connect_reading(self._path)) as kept:
-            return self._in_memory(kept)
 
     def _in_memory(self, kept: sqlite3.Connection | None) -> sqlite3.Connection:
         """A copy of what the full disk has, until that has room again."""

@@ -27,7 +27,6 @@ from edaphon.series.rows import (
     ROW,
     Adopted,
     Adoption,
-    Conflict,
     Rows,
     Withdrawal,
     changed_rows,
@@ -291,15 +290,14 @@ class Series(SeriesDays):
         if (row["sequence"], row["rank"]) != (current["sequence"], current["rank"]):
             row, loser = ranked(current, row)
             if loser is current:
-                for conflict in self._conflicts_at(channel, int(row["time_ns"])):
+                time_ns = int(row["time_ns"])
+                known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}
+                known |= self._unwritten.conflicts.get((channel, time_ns), {})
+                for conflict in known.values():
                     self._unwritten.add_conflict(judged(conflict, row))
             self._unwritten.add_conflict(conflict_of(channel, loser, row))
         same = not changed_rows(np.array([current]), np.array([row]))[0]
         return current if same else row
-
-    def _conflicts_at(self, channel: str, time_ns: int) -> list[Conflict]:
-        known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}
-        return list((known | self._unwritten.conflicts.get((channel, time_ns), {})).values())
 
     def adopt(
         self,
