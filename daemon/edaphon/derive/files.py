@@ -149,17 +149,9 @@ class FileAccount:
     @classmethod
     def of_json(cls, row: list[Any]) -> "FileAccount":
         lines, counts, missing, copy, next_line, context, unended, refused, *end = row
-        return cls(
-            lines,
-            LineCounts(*counts),
-            missing,
-            copy,
-            next_line,
-            Context.of_json(context),
-            unended and _Unended(LineCounts(*unended[0]), Context.of_json(unended[1])),
-            [KeptRefusal(*r) for r in refused],
-            *end,
-        )
+        before = unended and _Unended(LineCounts(*unended[0]), Context.of_json(unended[1]))
+        own = lines, LineCounts(*counts), missing, copy, next_line, Context.of_json(context)
+        return cls(*own, before, [KeptRefusal(*r) for r in refused], *end)
 
 
 @dataclass(slots=True)

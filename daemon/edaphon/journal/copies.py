@@ -12,7 +12,7 @@ import contextlib
 import os
 import struct
 import uuid
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,12 +53,8 @@ class Copies:
 
     def within(self, first: EntryId, last: EntryId) -> list[Item]:
         """The copies from one place to another, in order."""
-        at = bisect_left(self.places, first)
-        found = []
-        while at < len(self.places) and self.places[at] <= last:
-            found.append((self.places[at], self.entries[self.places[at]]))
-            at += 1
-        return found
+        begin, end = bisect_left(self.places, first), bisect_right(self.places, last)
+        return [(place, self.entries[place]) for place in self.places[begin:end]]
 
     def last(self, kind: Kind) -> Item | None:
         """The copy of that kind that was entered last."""

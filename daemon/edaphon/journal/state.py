@@ -69,8 +69,7 @@ class StateFile:
             return default
 
     def put(self, key: str, value: Any) -> None:
-        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        self._ask("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, data))
+        self.put_all({key: value})
 
     def put_all(self, values: Mapping[str, Any]) -> None:
         """As `put` for several keys: all of them or none."""

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from edaphon.journal.entry import START, Kind, entry_crc
+from edaphon.journal.entry import START, Kind
+from edaphon.journal.fact_log import crc_at
 from edaphon.journal.reader import CHUNK, NO_MORE, DamagedRow, JournalReader
 from edaphon.model import EntryId
 
@@ -57,7 +58,7 @@ class Summary(NamedTuple):
     def to_json(self, journal: JournalReader) -> dict[str, Any]:
         """With the CRC of the entry at its place, and one of its own."""
         files = {str(number): list(own) for number, own in self.files.items()}
-        table = {"files": files, "entry_crc": _crc_at(journal, self.place)}
+        table = {"files": files, "entry_crc": crc_at(journal, self.place)}
         return {**table, "crc": _crc_of(table)}
 
     @classmethod
@@ -71,15 +72,8 @@ class Summary(NamedTuple):
             return None
         there = set(journal.files())
         found = cls({number: file for number, file in every.items() if number in there})
-        same = found.place != cls(every).place or own["entry_crc"] == _crc_at(journal, found.place)
+        same = found.place != cls(every).place or own["entry_crc"] == crc_at(journal, found.place)
         return found if whole and same else None
-
-
-def _crc_at(journal: JournalReader, place: EntryId) -> int:
-    try:
-        return entry_crc(*place, journal.entry(place)) if place != START else -1
-    except (KeyError, DamagedRow):
-        return -2
 
 
 def _crc_of(table: Mapping[str, Any]) -> int:

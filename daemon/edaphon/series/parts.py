@@ -244,17 +244,9 @@ def kept(db: sqlite3.Connection, channel: str | None) -> tuple[int, Contested]:
     return int(n), Contested(*lost)
 
 
-def by_channel(db: sqlite3.Connection) -> Totals:
-    """The sums that are kept, of channels that have any."""
-    return _by_channel(db, f"SELECT channel, {_NAMES} FROM total")  # noqa: S608
-
-
-def count_all(db: sqlite3.Connection) -> Totals:
-    """The same counted from all rows."""
-    return _by_channel(db, _COUNT)
-
-
-def _by_channel(db: sqlite3.Connection, query: str) -> Totals:
+def by_channel(db: sqlite3.Connection, is_counted: bool) -> Totals:
+    """The sums of channels that have any: counted from all rows, or as they are kept."""
+    query = _COUNT if is_counted else f"SELECT channel, {_NAMES} FROM total"  # noqa: S608
     found = {channel: (n, Contested(*lost)) for channel, n, *lost in db.execute(query)}
     return {channel: own for channel, own in found.items() if own != (0, Contested())}
 

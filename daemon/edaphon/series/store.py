@@ -25,7 +25,6 @@ from edaphon.series.parts import (
     Totals,
     add_totals,
     by_channel,
-    count_all,
     digest_of_parts,
     has_totals,
     kept,
@@ -310,11 +309,13 @@ class SeriesStore(DayFile):
 
     def kept_totals(self) -> Totals:
         """Of each channel; counted where no sums are kept."""
-        return by_channel(self._db) if self._has_totals else count_all(self._db)
+        return by_channel(self._db, is_counted=not self._has_totals)
 
     def totals(self) -> tuple[Totals, Totals]:
         """(what is kept of how many there are, the same counted); both empty where none is kept."""
-        return (by_channel(self._db), count_all(self._db)) if self._has_totals else ({}, {})
+        if not self._has_totals:
+            return {}, {}
+        return by_channel(self._db, False), by_channel(self._db, True)
 
     @noting
     def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
