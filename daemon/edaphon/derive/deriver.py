@@ -43,11 +43,10 @@ from edaphon.derive.rederive import (
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal.entry import START, Item
 from edaphon.journal.fact_log import (
     CHECKPOINT,
     FACT_LOG_KINDS,
-    START,
-    Item,
     crc_at,
     fact_log_items,
     lost_fact_places,
@@ -202,6 +201,7 @@ class Deriver(DerivingAgain):
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         """Write the series with the place to go on from; nothing is lost without it but time."""
         with self._lock:
+            lost = self.lost_facts.kept or self.channels if self.lost_facts.places else ()
             checkpoint = {
                 "position": self.position.number,
                 "crc": crc_at(self._journal, self.position),
@@ -212,16 +212,12 @@ class Deriver(DerivingAgain):
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
                 "meanings": self._fact_log_places,
-                "waiting": sorted(self._waiting()),
+                # The channels that are derived from the journal when they can be again.
+                "waiting": sorted({*lost, *self.plan.missing}),
                 "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
             self._series.flush({CHECKPOINT: text, **(cursors or {})})
-
-    def _waiting(self) -> set[str]:
-        """The channels that are derived from the journal when they can be again."""
-        lost = self.lost_facts.kept or self.channels if self.lost_facts.places else ()
-        return {*lost, *self.plan.missing}
 
     # -- live ------------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ from edaphon.derive.segments import (
 )
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import JournalReader
-from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, Item, fact_log_items, trusted
+from edaphon.journal.entry import Item
+from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, fact_log_items, trusted
 from edaphon.model import ALWAYS, DEMOTED_RANKS, Channel, EntryId, Range
 from edaphon.series import Series
 
@@ -62,7 +63,6 @@ class Plan:
         intervals: dict[str, list[PlanInterval]] = {id: [] for id in knowledge.channels}
         seconds: Counter[str] = Counter()  # further opinions of a channel, in order of entry
         levels = levels_of(knowledge)
-        units = {id: fact.unit for id, fact in knowledge.channels.items()}
         for deployment in sorted(knowledge.deployments, key=lambda d: levels.get(d.channel, 0)):
             output = outputs.get(deployment.source, {}).get(deployment.output)
             fact = knowledge.channels.get(deployment.channel)
@@ -73,7 +73,7 @@ class Plan:
             level = levels[fact.id]
             model = (models or {}).get(deployment.source, "")
             place = PlannedDeployment(
-                deployment, fact, output, rank, level, outputs, intervals, units, model, knowledge
+                deployment, fact, output, rank, level, outputs, intervals, model, knowledge
             )
             segments = tuple(segments_of(knowledge, place, texts))
             fed = routes.setdefault(deployment.source, {})

@@ -18,7 +18,8 @@ from edaphon.derive.segments import PlanInterval
 from edaphon.derive.state import LastValue, PipelineState
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.journal.fact_log import START, Item, recalled
+from edaphon.journal.entry import START, Item
+from edaphon.journal.fact_log import recalled
 from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
 from edaphon.journal.salvage import losses_in
 from edaphon.model import ALWAYS, EntryId, Observations, Range

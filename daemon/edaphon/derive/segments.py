@@ -68,7 +68,6 @@ class PlannedDeployment:
     level: int
     outputs: Outputs
     intervals: Mapping[str, list[PlanInterval]]
-    units: Mapping[str, str]
     model: str = ""
     knowledge: Knowledge = field(default_factory=Knowledge)
 
@@ -192,8 +191,8 @@ def _side(
         found = place.outputs.get(place.deployment.source, {}).get(second.output or "")
         unit = found.unit if found is not None else wanted.unit
         return SecondInputSource(conversion(unit, wanted.unit), output=second.output or "")
-    unit = place.units.get(second.channel, wanted.unit)
-    line = conversion(unit, wanted.unit)
+    fact = place.knowledge.channels.get(second.channel)
+    line = conversion(fact.unit if fact else wanted.unit, wanted.unit)
     return SecondInputSource(line, channel=second.channel, max_age_ns=second.max_age_ns or 0)
 
 
@@ -284,13 +283,8 @@ def missing_parts(knowledge: Knowledge, missing: Mapping[str, str]) -> dict[str,
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The steps of a moment; not `covered` where a step has calibrations, and none of that time."""
-
-    factory: Factory | None
-    calibrations: list[Calibration]
-    covered: bool
+# The steps of a moment; not covered where a step has calibrations, and none of that time.
+_Chosen = tuple[Factory | None, list[Calibration], bool]
 
 
 def _chosen(mine: list[Calibration], place: PlannedDeployment, time_ns: int) -> _Chosen:
@@ -309,7 +303,7 @@ def _chosen(mine: list[Calibration], place: PlannedDeployment, time_ns: int) -> 
         factory = _factory(place)
     if factory is not None:
         steps = {step for step in steps if step[0]}
-    return _Chosen(factory, [chosen[step] for step in sorted(chosen)], steps <= chosen.keys())
+    return factory, [chosen[step] for step in sorted(chosen)], steps <= chosen.keys()
 
 
 def _checked(checks: list[FieldCheck], time_ns: int) -> list[FieldCheck]:
@@ -327,8 +321,8 @@ def _segment(
     texts: dict[str, str],
 ) -> Segment:
     deployment, fact, output, rank = place.deployment, place.fact, place.output, place.rank
-    calibrations, factory = chosen.calibrations, chosen.factory
-    chain = chain_of(place, factory, calibrations, checks, chosen.covered)
+    factory, calibrations, covered = chosen
+    chain = chain_of(place, factory, calibrations, checks, covered)
     limits, maker = _limits(fact), list[Any]()
     if factory is not None:
         maker = [factory.name, factory.curve, dict(factory.parameters)]
@@ -350,7 +344,7 @@ def _segment(
         "value": chain.known,
         "checks": limits,
     }
-    basis |= _further(place, chosen, chain, checks, span)
+    basis |= _further(place, calibrations, chain, checks, span)
     derivation = _named(basis, texts)
     over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
@@ -374,7 +368,11 @@ def _segment(
 
 
 def _further(
-    place: PlannedDeployment, chosen: _Chosen, chain: Chain, checks: list[FieldCheck], span: Range
+    place: PlannedDeployment,
+    calibrations: list[Calibration],
+    chain: Chain,
+    checks: list[FieldCheck],
+    span: Range,
 ) -> dict[str, Any]:
     """What only some derivations are made of."""
     basis: dict[str, Any] = {}
@@ -385,11 +383,11 @@ def _further(
     if replaced := _replaced(place):
         basis["replaced"] = replaced
     if any(chain.calendar):
-        basis["pairs"] = [_as_entered(place.before(c)) for c in chosen.calibrations]
+        basis["pairs"] = [_as_entered(place.before(c)) for c in calibrations]
         basis["calendar"] = chain.calendar
     if chain.deviations:
         basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
-    if second_input := _second_inputs(place, chosen.calibrations, span):
+    if second_input := _second_inputs(place, calibrations, span):
         basis["beside"] = second_input
     return basis
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import orjson
 
-from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc, reach
+from edaphon.journal.entry import Entry, Item, Kind, Purpose, entry_crc, reach
 from edaphon.model import EntryId
 
 COPIED = frozenset(
@@ -30,7 +30,6 @@ COPIED = frozenset(
 NOT_COPIED = frozenset(Kind) - COPIED - {Kind.NOTE}
 NOTED = b'"what":"release"'  # of notes those that say what was released
 _NAME = "journal.copies"
-Item = tuple[EntryId, Entry]
 
 
 @dataclass(frozen=True)

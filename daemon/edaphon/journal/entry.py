@@ -60,6 +60,7 @@ class Entry(NamedTuple):
     purpose: Purpose = Purpose.ROUTINE
 
 
+Item = tuple[EntryId, Entry]  # with its place in the journal
 _FIXED = struct.Struct("<IIBqq?qB")
 
 

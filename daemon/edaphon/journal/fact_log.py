@@ -8,18 +8,15 @@ from typing import Any
 import orjson
 
 from edaphon.journal.copies import acknowledged_places
-from edaphon.journal.entry import Entry, Kind, entry_crc
+from edaphon.journal.entry import START, Entry, Item, Kind, entry_crc
 from edaphon.journal.reader import DamagedRow, JournalReader
 from edaphon.model import EntryId
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
-START = EntryId(0, 0)
 GONE = -2
 CHECKPOINT = "deriver"  # the name of the place from which the deriver goes on, in the series
 _RUN = 500  # entries that are read at once
-
-Item = tuple[EntryId, Entry]
 
 
 def trusted(journal: JournalReader, table: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
 from edaphon.journal.entry import (
     Entry,
+    Item,
     Kind,
     Row,
     connect_reading,
@@ -29,7 +30,6 @@ from edaphon.model import EntryId
 if TYPE_CHECKING:
     from edaphon.journal.summary import Summary
 
-Numbered = tuple[EntryId, Entry]
 
 # A damaged schema makes Python's sqlite3 fail where it decodes the names of columns.
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -95,14 +95,14 @@ class JournalReader:
 
     def after(
         self, sequence: EntryId | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
-    ) -> list[Numbered]:
+    ) -> list[Item]:
         """The next entries behind `sequence` (None: from the first), at most `limit`.
 
         The one whose payload brings their bytes to `largest_bytes` is the last. Raises DamagedRow
         when the very next row is damaged; rows before it are returned first.
         """
         start = sequence or EntryId(0, 0)
-        found: list[Numbered] = []
+        found: list[Item] = []
         left = largest_bytes
         for number in self._numbers():
             if number < start.file or len(found) >= limit or left <= 0:
@@ -134,7 +134,7 @@ class JournalReader:
         kinds: Collection[Kind] | None = None,
         start: EntryId | None = None,
         on_damage: Callable[[DamagedRow], None] | None = None,
-    ) -> Iterator[Numbered]:
+    ) -> Iterator[Item]:
         """All matching entries behind `start` in order, in bounded memory.
 
         `on_damage` gets each damaged row and the scan goes on; without it they raise.
@@ -222,7 +222,7 @@ class JournalReader:
                 break
         return found[::-1]
 
-    def of_copied_kinds(self, start: EntryId | None) -> Iterator[Numbered]:
+    def of_copied_kinds(self, start: EntryId | None) -> Iterator[Item]:
         """The entries behind `start` that are kept twice, as far as they can be read here."""
         behind = start or EntryId(0, 0)
         for number in file_numbers(self.folder):
@@ -230,7 +230,7 @@ class JournalReader:
                 with suppress(FileNotFoundError), _passing(file_path(self.folder, number)):
                     yield from self._copied_of(number, behind.n if number == behind.file else 0)
 
-    def _copied_of(self, file: int, behind: int) -> Iterator[Numbered]:
+    def _copied_of(self, file: int, behind: int) -> Iterator[Item]:
         with closing(connect_reading(file_path(self.folder, file))) as connection:
             names = read_names(connection)
             for row in connection.execute(_OF_KINDS, (behind, *sorted(COPIED), Kind.NOTE)):
@@ -244,9 +244,9 @@ class JournalReader:
 
     def _read(
         self, file: int, behind: int, limit: int, largest_bytes: int = LARGEST_READ_BYTES
-    ) -> tuple[list[Numbered], DamagedRow | None]:
+    ) -> tuple[list[Item], DamagedRow | None]:
         """Good rows and copies of damaged ones, up to a damage without a copy, and that damage."""
-        found: list[Numbered] = []
+        found: list[Item] = []
         while True:
             rows, damage = self._stored(file, behind, limit - len(found), largest_bytes)
             found += rows
@@ -263,9 +263,7 @@ class JournalReader:
             if len(found) >= limit or largest_bytes <= 0:
                 return found, None
 
-    def _behind_the_end(
-        self, file: int, found: list[Numbered], behind: int, limit: int
-    ) -> list[Numbered]:
+    def _behind_the_end(self, file: int, found: list[Item], behind: int, limit: int) -> list[Item]:
         """Copies of what a closed file has lost at its end."""
         path = file_path(self.folder, file)
         if len(found) >= limit or file not in self.copies.copied_files or not path.exists():
@@ -279,7 +277,7 @@ class JournalReader:
 
     def _stored(
         self, file: int, behind: int, limit: int, largest_bytes: int
-    ) -> tuple[list[Numbered], DamagedRow | None]:
+    ) -> tuple[list[Item], DamagedRow | None]:
         try:
             with closing(connect_reading(file_path(self.folder, file))) as connection:
                 return self._read_run(connection, file, behind, limit, largest_bytes)
@@ -296,12 +294,12 @@ class JournalReader:
 
     def _read_run(
         self, connection: sqlite3.Connection, file: int, behind: int, limit: int, largest_bytes: int
-    ) -> tuple[list[Numbered], DamagedRow | None]:
+    ) -> tuple[list[Item], DamagedRow | None]:
         """Good rows up to the first damage, and that damage."""
         connection.execute("BEGIN")  # one state of the file for all that follows
         names = read_names(connection)
         last = _highest_n(connection)
-        found: list[Numbered] = []
+        found: list[Item] = []
         expected = behind + 1
         for row in _rows(connection, behind, limit, last):
             entry = entry_of(file, row, names) if row[0] == expected else None
