@@ -4,11 +4,11 @@ From the readings that the series keeps where these are the same, else from the 
 series of its own, which is taken over once it has caught up.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from edaphon.databases import SIDE_FILES
 from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning, span
@@ -167,9 +167,8 @@ def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
 
 def remove_series(path: Path) -> None:
     """Remove the file of a series and what SQLite keeps next to it."""
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").unlink()
+    for suffix in ("", *SIDE_FILES):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 class DerivingAgain:

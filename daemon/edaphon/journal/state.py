@@ -210,31 +210,21 @@ class StateFile:
 def _in_one_transaction(
     connection: sqlite3.Connection, sql: str, rows: list[tuple[Any, ...]]
 ) -> None:
-    connection.execute("BEGIN")
-    try:
+    with connection:
+        connection.execute("BEGIN")
         connection.executemany(sql, rows)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Replace the rows of all tables, in one transaction."""
-    target.execute("BEGIN IMMEDIATE")
-    try:
+    with target:
+        target.execute("BEGIN IMMEDIATE")
         for table in _SCHEMA:
             rows = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
             target.execute(f"DELETE FROM {table}")  # noqa: S608
             if rows:
                 places = ", ".join("?" * len(rows[0]))
                 target.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
-        target.execute("COMMIT")
-    except BaseException:
-        if target.in_transaction:
-            target.execute("ROLLBACK")
-        raise
 
 
 def _expect_ours(connection: sqlite3.Connection) -> None:

@@ -127,19 +127,11 @@ class OpenFile:
             row_of(self.number, n, entry, names, mid)
             for n, (entry, mid) in enumerate(zip(entries, mids, strict=True), first)
         ]
-        execute = self._connection.execute
-        try:
-            execute("BEGIN IMMEDIATE")
-            if fresh:
-                self._connection.executemany(
-                    "INSERT INTO name (text, id) VALUES (?,?)", list(fresh.items())
-                )
-            insert(self._connection, rows)
-            execute("COMMIT")
-        except sqlite3.Error:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            new = "INSERT INTO name (text, id) VALUES (?,?)"
+            connection.executemany(new, list(fresh.items()))
+            insert(connection, rows)
         self._names.update(fresh)
         self.last_n += len(rows)
         return first

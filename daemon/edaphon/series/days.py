@@ -188,23 +188,18 @@ class SeriesDays:
         with self._lock:
             return self._store.totals()
 
-    def heads(self, channel: str | None = None) -> list[BlockHead]:
-        """Every block's head with its digest, open blocks included, by channel and day."""
+    def heads(self, channel: str | None = None, after_change: int = -1) -> list[BlockHead]:
+        """Heads of the blocks that hold a row above that change, open blocks included, in order."""
         with self._lock:
-            heads = {(h.channel, h.day): h for h in self._store.heads(channel)}
+            heads = {(h.channel, h.day): h for h in self._store.heads(channel, after_change)}
             for own, day in self._unwritten.blocks:
                 if channel in {None, own}:
                     heads[own, day] = self._open_head(own, day)
-            return [heads[key] for key in sorted(heads) if heads[key].n]
+            ordered = (heads[key] for key in sorted(heads))
+            return [head for head in ordered if head.n and head.last_change > after_change]
 
     def changed_heads(self, after_change: int) -> list[BlockHead]:
-        """Heads of the blocks that hold a row above that change."""
-        with self._lock:
-            stored = self._store.heads(None, after_change)
-            heads = {(h.channel, h.day): h for h in stored}
-            for channel, day in self._unwritten.blocks:
-                heads[channel, day] = self._open_head(channel, day)
-            return [h for h in heads.values() if h.last_change > after_change]
+        return self.heads(None, after_change)
 
     def rows_above(
         self, channel: str, day: int, change: int, upto: int = 2**62, from_ns: int = BEGIN_NS

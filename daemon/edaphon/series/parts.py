@@ -213,17 +213,12 @@ _KNOWN = (
 
 def add_totals(db: sqlite3.Connection) -> None:
     """Sum what is there and keep the sums from now on: one transaction, once for each file."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with db:
+        db.execute("BEGIN IMMEDIATE")
         db.execute(_TOTALS_TABLE)
         for trigger in _triggers():
             db.execute(trigger)
         db.execute(f"INSERT INTO total {_COUNT}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 def sum_again(db: sqlite3.Connection) -> None:

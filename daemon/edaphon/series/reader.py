@@ -92,12 +92,9 @@ class SeriesFile:
         if self._db.in_transaction:
             yield
             return
-        self._db.execute("BEGIN")
-        try:
+        with self._db:
+            self._db.execute("BEGIN")
             yield
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
 
     def derivations(self) -> dict[int, str]:
         """The id of each by its number in the rows."""
