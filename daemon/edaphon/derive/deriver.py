@@ -37,8 +37,6 @@ from edaphon.derive.rederive import (
     DerivingAgain,
     Learned,
     learned,
-    settled,
-    try_again,
 )
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
@@ -53,7 +51,7 @@ from edaphon.journal.fact_log import (
 )
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
-from edaphon.model import ALWAYS, Channel, EntryId, Range
+from edaphon.model import Channel, EntryId, Range
 from edaphon.series import Series
 
 BATCH = 4000
@@ -183,9 +181,8 @@ class Deriver(DerivingAgain):
         with self._lock:
             self._series.sum_again()
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
-            self._pending = {c: [ALWAYS] for c in known if not self._is_held(c)}
-            self._from_journal = set(self._pending)
-            self._drop_jobs()
+            self._pending, self._from_journal = {}, set()
+            self._derive_from_journal({c for c in known if not self._is_held(c)})
 
     def recalibrate(self, ranges: Mapping[str, list[Range]]) -> None:
         """Plan to derive these once more from the readings that are kept, and what takes them."""
@@ -280,15 +277,6 @@ class Deriver(DerivingAgain):
             self._series.merge(runs, self.plan.texts, again)
         return batch[: self._pipeline.taken]
 
-    def _settle_suspects(self) -> None:
-        """What they did is written first: else a kill would leave them passed over for ever."""
-        again = self._replay.position if self._replay is not None else START
-        again = again if self.reworking else self.position
-        over = settled(self._guard.suspects, self.position, self.state.due, again)
-        if over:
-            self.flush()
-            self._guard.passed(over)
-
     def _is_of_fact_log(self, item: Item) -> bool:
         return item[1].kind in FACT_LOG_KINDS
 
@@ -352,21 +340,13 @@ class Deriver(DerivingAgain):
                     known = learned(known, [(sequence, entry)])
         return known
 
-    def _try_again(self) -> None:
-        """Records that were set aside and no longer are."""
-        files = try_again(self.state, self._guard.aside, self.sources, self._recall)
-        outputs = [own for path in files for own in self.plan.routes.get(path, {}).values()]
-        if files:
-            self._derive_from_journal({segment.channel for own in outputs for segment in own})
-
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
             self.lost_facts = LostFacts.of(lost_fact_places(self._journal, None), None, self.plan)
             plan = plan_of(self._latest.knowledge, self._latest.sources)
             known = {head.channel for head in self._series.heads()} - plan.missing.keys()
-            self._pending = {c: [ALWAYS] for c in known if not self._is_held(c)}
-            self._from_journal = set(self._pending)
+            self._derive_from_journal({c for c in known if not self._is_held(c)})
             return
         for row in table.get("channels", []):  # the fact of one may be lost since
             self.channels.setdefault(row["id"], Channel(**row))

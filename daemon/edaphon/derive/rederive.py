@@ -4,7 +4,7 @@ From the readings that the series keeps where these are the same, else from the 
 series of its own, which is taken over once it has caught up.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.entry import START, Item
 from edaphon.journal.fact_log import recalled
-from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
+from edaphon.journal.guard import AGAIN, EntryGuard
 from edaphon.journal.salvage import losses_in
 from edaphon.model import ALWAYS, EntryId, Observations, Range
 from edaphon.series import Series
@@ -33,50 +33,6 @@ _FLUSH_ROWS = 200_000
 READINGS, BATCH_BYTES = 20_000, 500_000
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
-
-
-def settled(
-    suspects: Iterable[Suspect], position: EntryId, due: Sequence[int], again: EntryId
-) -> list[Suspect]:
-    """Those that were taken without an end; `again` is where the journal is read once more."""
-    return [
-        one
-        for one in suspects
-        if one.last <= (again if one.work == AGAIN else position).number
-        and not any(one.holds(number) for number in due)
-    ]
-
-
-def try_again(
-    state: PipelineState,
-    aside: Iterable[int],
-    sources: Sources,
-    recall: Callable[[Iterable[EntryId]], Iterable[Item]],
-) -> set[str]:
-    """Let records wait that were passed over and no longer are; the paths of files among them.
-
-    They are taken as those whose clock has become known; the lines of a file have an order, and
-    are read once more from the first.
-    """
-    known = set(aside)
-    again = [number for number in state.aside if number not in known]
-    state.aside = [number for number in state.aside if number in known]
-    files: set[str] = set()
-    for sequence, record in recall(EntryId.of(number) for number in again):
-        state.counts.dead -= 1
-        if record.source in sources.files:
-            state.counts.decoded += 1
-            state.files.setdefault(record.source, SourceFiles()).meaning = RECOUNT
-            files.add(record.source)
-            continue
-        state.counts.held += 1
-        if record.boot in state.boots:
-            state.due.append(sequence.number)
-            if sequence.number < state.placed:
-                state.displaced.append((sequence.number, sequence.number))
-        else:
-            state.held.setdefault(record.boot, []).append(sequence.number)
-    return files
 
 
 class Replay:
@@ -206,6 +162,51 @@ class DerivingAgain:
     def _note_damage(self, damage: Exception) -> None:
         if isinstance(damage, DamagedRow):
             self._on_damage(damage)
+
+    def _settle_suspects(self) -> None:
+        """Suspects that were taken without an end are none any more.
+
+        What they did is written first: else a kill would leave them passed over for ever.
+        """
+        again = self._replay.position if self._replay is not None else START
+        again = again if self._pending or self._replay is not None else self.position
+        over = [
+            one
+            for one in self._guard.suspects
+            if one.last <= (again if one.work == AGAIN else self.position).number
+            and not any(map(one.holds, self._pipeline.state.due))
+        ]
+        if over:
+            self.flush()
+            self._guard.passed(over)
+
+    def _try_again(self) -> None:
+        """Let records wait that were passed over and no longer are.
+
+        They are taken as those whose clock has become known; the lines of a file have an order, and
+        are read once more from the first.
+        """
+        state, aside, files = self._pipeline.state, self._guard.aside, set[str]()
+        again = [number for number in state.aside if number not in aside]
+        state.aside = [number for number in state.aside if number in aside]
+        for sequence, record in self._recall(map(EntryId.of, again)):
+            state.counts.dead -= 1
+            if record.source in self._pipeline.sources.files:
+                state.counts.decoded += 1
+                state.files.setdefault(record.source, SourceFiles()).meaning = RECOUNT
+                files.add(record.source)
+                continue
+            state.counts.held += 1
+            if record.boot in state.boots:
+                state.due.append(sequence.number)
+                if sequence.number < state.placed:
+                    state.displaced.append((sequence.number, sequence.number))
+            else:
+                state.held.setdefault(record.boot, []).append(sequence.number)
+        routes = self._pipeline.plan.routes
+        outputs = [own for path in files for own in routes.get(path, {}).values()]
+        if files:
+            self._derive_from_journal({segment.channel for own in outputs for segment in own})
 
     def _derive_from_journal(self, channels: Iterable[str]) -> None:
         """All of these once more: what came in while they waited was not derived."""

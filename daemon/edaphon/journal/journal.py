@@ -18,7 +18,6 @@ from typing import Any, NamedTuple, Self
 
 from edaphon.clock import Clock
 from edaphon.databases import StorageFault, fault_of, make_folder
-from edaphon.journal.copies import Origin
 from edaphon.journal.entry import START, Entry, Kind, take_lock
 from edaphon.journal.guard import Aside, EntryGuard, set_aside
 from edaphon.journal.reader import LARGEST_READ_BYTES, JournalReader
@@ -136,22 +135,14 @@ class Journal(JournalReader):
         except BaseException:
             os.close(self._lock)
             raise
+        # A random id, 32 hex digits, and the machine it belongs to: another machine has another.
+        self.id, self.origin = self._store.id, self._store.origin
         self._ring = Ring()
         self._known: set[str] = set()
         self._newer = threading.Condition()
         self._last = super().last
         self._rare: Collection[Kind] = ()
         self._writer = Writer(self._store, folder, self._committed, on_problem, on_full)
-
-    @property
-    def id(self) -> str:
-        """The journal's random id, 32 hex digits: another one on another machine."""
-        return self._store.id
-
-    @property
-    def origin(self) -> Origin:
-        """The machine that it belongs to, and how it is named there."""
-        return self._store.origin
 
     @property
     def last(self) -> EntryId | None:
