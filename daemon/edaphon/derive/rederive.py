@@ -21,13 +21,13 @@ from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.entry import START, Item
 from edaphon.journal.fact_log import recalled
 from edaphon.journal.guard import AGAIN, EntryGuard
+from edaphon.journal.reader import NO_MORE
 from edaphon.journal.salvage import losses_in
 from edaphon.model import ALWAYS, EntryId, Observations, Range
 from edaphon.series import Series
 
 ONE_BY_ONE = 100  # entries in a turn
 RECOUNT = "set aside before"  # a meaning that no settings give: the files are counted once more
-LAST_N = 0xFFFFFFFF
 _FLUSH_ROWS = 200_000
 # A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
 READINGS, BATCH_BYTES = 20_000, 500_000
@@ -50,9 +50,7 @@ class Replay:
     ) -> None:
         """`counted` are paths whose files are only counted again."""
         self._guard = guard or EntryGuard(None)
-        self.plan = plan
-        self._journal = journal
-        self._scratch = scratch
+        self.plan, self._journal, self._scratch = plan, journal, scratch
         remove_series(scratch)
         self.series = Series(scratch)
         self.state = PipelineState()
@@ -116,7 +114,7 @@ def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
     """The entries of files, or ends of files, that are declared lost, by number."""
     found = []
     for loss in losses_in(journal.copies):
-        first, last = loss.first or 1, LAST_N if loss.last is None else loss.last
+        first, last = loss.first or 1, NO_MORE if loss.last is None else loss.last
         found.append((EntryId(loss.number, first).number, EntryId(loss.number, last).number))
     return found
 

@@ -86,9 +86,8 @@ class OpenFile:
             connection.execute(f"PRAGMA user_version = {VERSION}")
             for table in SCHEMA.values():
                 connection.execute(table)
-            connection.execute(
-                "INSERT INTO header VALUES (?,?,?,NULL)", (journal, number, opened_ns)
-            )
+            header = journal, number, opened_ns
+            connection.execute("INSERT INTO header VALUES (?,?,?,NULL)", header)
             connection.execute("COMMIT")
             # Here, as a full disk may leave a change of it half done, which no reader can mend.
             connection.execute("PRAGMA journal_mode = WAL")
@@ -209,11 +208,8 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalTooNew(
             f"{path} has format {version}, this edaphon knows {VERSION}: install the newer edaphon"
         )
-    if (application, version, sorted(found, key=str)) != (
-        APPLICATION_ID,
-        VERSION,
-        sorted(expected),
-    ):
+    what = application, version, sorted(found, key=str)
+    if what != (APPLICATION_ID, VERSION, sorted(expected)):
         raise Damaged(
             f"{path.name}: expected a journal file of format {VERSION}, got application id "
             f"{application or 0:#x}, format {version}, with {_names(found)}"
@@ -273,8 +269,7 @@ class EntryStore:
     ) -> None:
         """`reached` is the last place that others know to have been committed."""
         self._folder, self._clock = folder, clock
-        self._largest_bytes = largest_bytes
-        self._on_problem = on_problem
+        self._largest_bytes, self._on_problem = largest_bytes, on_problem
         self._file: OpenFile | None = None
         self._lost: dict[Path, str] = {}  # damaged files, and what was found
         self._gone: dict[int, Missing] = {}  # entries that are not there any more, by file

@@ -220,10 +220,9 @@ class SeriesStore(DayFile):
 
     @noting
     def last_day(self, channel: str) -> int | None:
-        row = self._db.execute(
-            "SELECT max(day) FROM block WHERE channel = ?", (channel,)
-        ).fetchone()
-        return None if row[0] is None else int(row[0])
+        query = "SELECT max(day) FROM block WHERE channel = ?"
+        found: int | None = self._db.execute(query, (channel,)).fetchone()[0]
+        return found
 
     @noting
     def count(self, channel: str | None) -> int:
@@ -269,9 +268,8 @@ class SeriesStore(DayFile):
 
     @noting
     def add_conflicts(self, rows: Iterable[Conflict]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
-        )
+        query = "INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._db.executemany(query, rows)
 
     @noting
     def drop_conflicts(self, channel: str, start_ns: int, end_ns: int) -> None:
