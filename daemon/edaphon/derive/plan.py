@@ -200,10 +200,7 @@ def _joined(ranges: Iterable[Range]) -> list[Range]:
 def intervals_to_json(
     intervals: Mapping[str, tuple[PlanInterval, ...]],
 ) -> dict[str, list[list[Any]]]:
-    return {
-        channel: [[getattr(e, name) for name in PlanInterval.__slots__] for e in own]
-        for channel, own in intervals.items()
-    }
+    return {channel: [list(e) for e in own] for channel, own in intervals.items()}
 
 
 def intervals_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[PlanInterval, ...]]:

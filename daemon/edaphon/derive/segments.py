@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -40,8 +40,7 @@ from edaphon_drivers.sheets import Factory, Output
 LINE_VERSION = 4
 
 
-@dataclass(frozen=True, slots=True)
-class PlanInterval:
+class PlanInterval(NamedTuple):
     """Where a derivation holds for a channel; what two plans are compared by.
 
     `readings` names what decides which readings these are, before any calibration.

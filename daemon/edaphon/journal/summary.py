@@ -13,7 +13,6 @@ from edaphon.journal.reader import CHUNK, NO_MORE, DamagedRow, JournalReader
 from edaphon.model import EntryId
 
 LONG = 100_000
-Keep = Callable[[Mapping[str, Any]], None]
 
 
 class FileSum(NamedTuple):
@@ -81,7 +80,10 @@ def _crc_of(table: Mapping[str, Any]) -> int:
 
 
 def summed(
-    journal: JournalReader, kept: Any, kinds: Collection[Kind], keep: Keep = lambda _: None
+    journal: JournalReader,
+    kept: Any,
+    kinds: Collection[Kind],
+    keep: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> Summary:
     """The summary of all entries, from one that was kept as JSON (or None) and what is behind it.
 

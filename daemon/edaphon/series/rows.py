@@ -231,25 +231,12 @@ def contested(conflict: Conflict) -> Contested:
     return Contested(conflicts=int(not replaced), replaced=int(replaced))
 
 
-def within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
-    inside = np.zeros(len(times_ns), bool)
+def within(numbers: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    """Which of them lie in one of these ranges, ends not included."""
+    inside = np.zeros(len(numbers), bool)
     for start, end in ranges:
-        inside |= (times_ns >= start) & (times_ns < end)
+        inside |= (numbers >= start) & (numbers < end)
     return inside
-
-
-def among(sequences: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
-    """Which of them lie in one of these ranges, ends included."""
-    found = np.zeros(len(sequences), bool)
-    for first, last in ranges:
-        found |= (first <= sequences) & (sequences <= last)
-    return found
-
-
-def ranked(a: np.void, b: np.void) -> tuple[np.void, np.void]:
-    """(the row that stands, the one that does not)."""
-    first = (int(a["rank"]), int(a["sequence"])) <= (int(b["rank"]), int(b["sequence"]))
-    return (a, b) if first else (b, a)
 
 
 def conflict_of(channel: str, loser: np.void, winner: np.void) -> Conflict:
@@ -376,7 +363,8 @@ class Adoption(NamedTuple):
     def combined(self, old: Rows, taken: Rows) -> tuple[Rows, Int, Adopted]:
         """The rows of a part of the day now, the times that went [UTC ns], and what changed."""
         here = within(old["time_ns"], self.ranges)
-        stays = here & among(old["sequence"], self.unreadable) & within(old["time_ns"], self.fed)
+        unread = within(old["sequence"], [(first, last + 1) for first, last in self.unreadable])
+        stays = here & unread & within(old["time_ns"], self.fed)
         stays &= ~np.isin(old["time_ns"], taken["time_ns"])
         new = np.concatenate([old[~here | stays], taken])
         new = new[np.argsort(new["time_ns"], kind="stable")]

@@ -33,7 +33,6 @@ from edaphon.series.rows import (
     conflict_of,
     further_of,
     judged,
-    ranked,
     replaced,
     revised,
     runs_of,
@@ -288,7 +287,7 @@ class Series(SeriesDays):
         must not depend on the order in which they came.
         """
         if (row["sequence"], row["rank"]) != (current["sequence"], current["rank"]):
-            row, loser = ranked(current, row)
+            row, loser = sorted((current, row), key=_rank)
             if loser is current:
                 time_ns = int(row["time_ns"])
                 known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}
@@ -444,6 +443,11 @@ class Series(SeriesDays):
             block = OpenBlock(head.n if head else 0, last_ns)
             self._unwritten.blocks[channel, day] = block
         return block
+
+
+def _rank(row: np.void) -> tuple[int, int]:
+    """The lower one stands."""
+    return int(row["rank"]), int(row["sequence"])
 
 
 def rows_of(run: Observations, derivation: int, change: int) -> Rows:
