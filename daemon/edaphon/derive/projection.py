@@ -99,11 +99,8 @@ class Projection:
 
     def parts(self, ranges: Mapping[str, Sequence[Range]]) -> Iterator[tuple[str, BeforeAfter]]:
         """Part by part, channel by channel: all rows of these times, and where need be of more."""
-        whole = whole_segments(
-            {channel: sorted(own) for channel, own in ranges.items()},
-            self._derived.intervals,
-            self._plan.intervals,
-        )
+        wanted = {channel: sorted(own) for channel, own in ranges.items()}
+        whole = whole_segments(wanted, self._derived.intervals, self._plan.intervals)
         hard: dict[str, list[Range]] = {}
         for channel, own in sorted(whole.items()):
             try:

@@ -166,14 +166,11 @@ class DerivingAgain:
 
         What they did is written first: else a kill would leave them passed over for ever.
         """
-        again = self._replay.position if self._replay is not None else START
-        again = again if self._pending or self._replay is not None else self.position
-        over = [
-            one
-            for one in self._guard.suspects
-            if one.last <= (again if one.work == AGAIN else self.position).number
-            and not any(map(one.holds, self._pipeline.state.due))
-        ]
+        again = START if self._pending else self.position
+        again = self._replay.position if self._replay is not None else again
+        due, live = self._pipeline.state.due, self.position
+        places = ((one, again if one.work == AGAIN else live) for one in self._guard.suspects)
+        over = [s for s, place in places if s.last <= place.number and not any(map(s.holds, due))]
         if over:
             self.flush()
             self._guard.passed(over)
@@ -214,25 +211,20 @@ class DerivingAgain:
 
     def _reconsider(self, before: Mapping[str, tuple[PlanInterval, ...]]) -> None:
         """Plan the work that the difference between two plans makes for what is derived."""
-        changed = changed_ranges(before, self._pipeline.plan.intervals)
+        after = self._pipeline.plan.intervals
         reached = {
             channel: past
-            for channel, ranges in changed.items()
+            for channel, ranges in changed_ranges(before, after).items()
             if (past := [r for r in ranges if r[0] <= self._newest_ns + NEWEST_NS])
         }
         for channel, ranges in self._pending.items():
             reached.setdefault(channel, []).extend(ranges)
-        self._pending = whole_segments(
-            {channel: sorted(ranges) for channel, ranges in reached.items()},
-            before,
-            self._pipeline.plan.intervals,
-        )
+        wanted = {channel: sorted(ranges) for channel, ranges in reached.items()}
+        self._pending = whole_segments(wanted, before, after)
         self._from_journal |= {
             channel
             for channel, ranges in reached.items()
-            if not same_readings(
-                before.get(channel, ()), self._pipeline.plan.intervals.get(channel, ()), ranges
-            )
+            if not same_readings(before.get(channel, ()), after.get(channel, ()), ranges)
         }
         self._drop_jobs()
 
