@@ -12,8 +12,7 @@ from pydantic import TypeAdapter
 
 from edaphon.alerts.model import Condition, Event, Incident, Numbers, Occasion, Severity, What
 from edaphon.clock import DAY_NS
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.journal.entry import START
+from edaphon.journal import START, Entry, Journal, Kind, StateFile
 from edaphon.journal.fact_log import GONE, crc_at
 from edaphon.model import EntryId
 from edaphon.people import person

@@ -40,8 +40,7 @@ from edaphon.derive.rederive import (
 )
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
-from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.journal.entry import START, Item
+from edaphon.journal import START, DamagedRow, Item, JournalReader, Kind
 from edaphon.journal.fact_log import (
     CHECKPOINT,
     FACT_LOG_KINDS,

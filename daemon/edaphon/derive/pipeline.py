@@ -25,8 +25,7 @@ from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_ref
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION
 from edaphon.derive.state import PipelineState, Uplink, UplinkConflicts
-from edaphon.journal import Entry, JournalReader, Kind, Purpose
-from edaphon.journal.entry import Item
+from edaphon.journal import Entry, Item, JournalReader, Kind, Purpose
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings
 from edaphon_calibration.checks import Flag

@@ -24,8 +24,7 @@ from edaphon.derive.segments import (
     segments_of,
 )
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import JournalReader
-from edaphon.journal.entry import Item
+from edaphon.journal import Item, JournalReader
 from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, fact_log_items, trusted
 from edaphon.model import ALWAYS, DEMOTED_RANKS, Channel, EntryId, Range
 from edaphon.series import Series

@@ -17,8 +17,7 @@ from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibr
 from edaphon.derive.segments import PlanInterval
 from edaphon.derive.state import LastValue, PipelineState
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.journal.entry import START, Item
+from edaphon.journal import START, DamagedRow, Entry, Item, JournalReader, Kind
 from edaphon.journal.fact_log import recalled
 from edaphon.journal.guard import AGAIN, EntryGuard
 from edaphon.journal.reader import NO_MORE

@@ -9,14 +9,13 @@ from edaphon.series.release import (
     release_problems,
     write_release,
 )
-from edaphon.series.rows import Conflict, Contested, Withdrawal, contested
+from edaphon.series.rows import Contested, Withdrawal, contested
 from edaphon.series.series import Change, Series
 from edaphon.series.store import BlockHead
 
 __all__ = [
     "BlockHead",
     "Change",
-    "Conflict",
     "Contested",
     "DamagedBlock",
     "Extent",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.daemon.journal.entries import SetClock, commit, journal_file
 
-from edaphon.journal import Entry, EntryId, Journal, Kind, Purpose, entry_crc, read_only, salvage
+from edaphon.journal import Entry, EntryId, Journal, Kind, Purpose, read_only, salvage
+from edaphon.journal.entry import entry_crc
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import (
     Message,

@@ -20,9 +20,9 @@ from edaphon.journal import (
     JournalClosed,
     JournalTooNew,
     Kind,
-    entry_crc,
     read_only,
 )
+from edaphon.journal.entry import entry_crc
 
 
 @pytest.fixture
