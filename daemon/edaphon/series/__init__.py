@@ -10,7 +10,7 @@ from edaphon.series.release import (
     write_release,
 )
 from edaphon.series.rows import Contested, Withdrawal, contested
-from edaphon.series.series import Change, Series
+from edaphon.series.series import Change, Series, cursor_name
 from edaphon.series.store import BlockHead
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Withdrawal",
     "WrongFile",
     "contested",
+    "cursor_name",
     "read_release",
     "release_problems",
     "write_release",

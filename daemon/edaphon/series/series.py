@@ -104,6 +104,11 @@ class Recent:
         return sum(change.size_bytes for change in self._changes if change.number > number)
 
 
+def cursor_name(sink: str) -> str:
+    """The checkpoint of the series that keeps the last change a sink holds."""
+    return f"sink:{sink}"
+
+
 class Series(SeriesDays):
     """One writer (the deriver), many readers; every method may be called from any thread."""
 
