@@ -39,7 +39,7 @@ def figures(folder: Path) -> list[Figure]:
 def _least(folder: Path, work: Callable[[Journal], None]) -> int:
     found = []
     for i in range(ROUNDS):
-        with Journal.open(folder / str(i), SystemClock()) as journal:
+        with Journal(folder / str(i), SystemClock()) as journal:
             work(journal)  # the first pages of a file are written whatever comes
             os.sync()
             before = disk_bytes(folder)

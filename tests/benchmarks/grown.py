@@ -90,7 +90,7 @@ def _add_blocks(storage: Path, readings: int, begin_ns: int, last: tuple[EntryId
     days = max(1, readings // (len(channels) * DAY_ROWS))
     with closing(SeriesStore(storage / "series.sqlite")) as store:
         store.begin()
-        id = next(iter(store.derivations()), "0" * 12)
+        id = next(iter(store.derivations().values()), "0" * 12)
         store.add_derivation(1, id, "{}")
         for back in range(days):
             rows = day_rows(begin_ns // DAY_NS - back)

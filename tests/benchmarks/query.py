@@ -46,7 +46,7 @@ def _fill(path: Path) -> None:
     last = time.time_ns() // DAY_NS
     with closing(SeriesStore(path)) as store:
         store.begin()
-        id = next(iter(store.derivations()), "0" * 12)
+        id = next(iter(store.derivations().values()), "0" * 12)
         store.add_derivation(1, id, "{}")
         for day in range(last - DAYS, last):
             rows = day_rows(day)

@@ -44,7 +44,7 @@ def _journal(folder: Path) -> None:
     station.start()
     station.stop()
     received = FIRST_MS * 10**6
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         boot = next(e.boot for _, e in journal.scan(kinds={Kind.CLOCK}))
         for i in range(MESSAGES):
             packed = pack_message(topic(i % NODES), payload(i, FIRST_MS + i), 1, False, False)

@@ -85,7 +85,7 @@ def _days(
 
 
 def _correct(folder: Path, channels: list[str]) -> None:
-    with Journal.open(folder / "storage" / "journal", SystemClock()) as journal:
+    with Journal(folder / "storage" / "journal", SystemClock()) as journal:
         for channel in channels:
             row = {
                 "kind": "calibration",

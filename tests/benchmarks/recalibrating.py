@@ -30,7 +30,7 @@ def _copied(series: Series) -> float:
     """The yardstick: every block inflated and deflated again once, nothing else."""
     begun = time.process_time()
     for channel, day in {(head.channel, head.day) for head in series.heads()}:
-        rows = series._days.rows(channel, day, -(2**63), 2**63 - 1)  # noqa: SLF001
+        rows = series._day_rows(channel, day, -(2**63), 2**63 - 1)  # noqa: SLF001
         unpack_rows(pack_rows(rows), len(rows))
     return time.process_time() - begun
 

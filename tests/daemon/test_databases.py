@@ -119,7 +119,7 @@ def opened_state(folder: Path) -> None:
 
 
 def opened_journal(folder: Path) -> None:
-    with Journal.open(folder, SystemClock()):
+    with Journal(folder, SystemClock()):
         assert len(file_numbers(folder)) == 1
     assert not list(folder.glob("*.damaged-*"))
 
@@ -143,7 +143,7 @@ def test_a_stray_file_with_a_number_that_none_can_have_is_set_aside(tmp_path: Pa
     stray = tmp_path / "journal-99999999999999999999.sqlite"
     stray.write_bytes(b"from another place")
     words: list[str] = []
-    with Journal.open(tmp_path, SystemClock(), on_problem=words.append):
+    with Journal(tmp_path, SystemClock(), on_problem=words.append):
         assert file_numbers(tmp_path) == [1]
     assert f"{stray.name}.damaged-1" in words[0]
 

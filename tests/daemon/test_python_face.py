@@ -213,7 +213,7 @@ def test_what_is_no_storage_is_refused(tmp_path: Path, plot: Station) -> None:
 
 def test_what_may_be_old_is_not_given(plot: Station, site: edaphon.Site) -> None:
     """Records that a kill left underived are derived by a command, not by a program that reads."""
-    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+    with Journal(plot.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.NOTE, -5, "", b"{}"))
         with pytest.raises(edaphon.StaleError, match="written by a process"):
             site.read("p-temp")

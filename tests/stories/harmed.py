@@ -98,7 +98,7 @@ def build(folder: Path) -> Station:
     (folder / "data" / "log.dat").write_text(HEAD + table)
     station.start()
     station.stop()
-    with Journal.open(station.storage / "journal", SystemClock(), largest_bytes=60_000) as journal:
+    with Journal(station.storage / "journal", SystemClock(), largest_bytes=60_000) as journal:
         for k in range(3):
             journal.append([*probes(k), *(message(300 * k + number) for number in range(300))])
             journal.append_now(Entry(Kind.NOTE, BEGIN_NS, 1, boot(), "", b'{"text": "a visit"}'))

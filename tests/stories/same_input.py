@@ -513,7 +513,7 @@ class Plot:
             self.keep("calibrations", json.dumps(without_prose(found), indent=1))
 
     def append(self, entries: Iterator[Entry] | list[Entry]) -> None:
-        with Journal.open(self.station.storage / "journal", SystemClock()) as journal:
+        with Journal(self.station.storage / "journal", SystemClock()) as journal:
             for one in entries:
                 journal.append_now(one)
 

@@ -103,7 +103,7 @@ class Logger:
         (folder / "series").mkdir()
         self.clock = Clock()
         self.keeper = Timekeeper(self.clock, "boot")
-        self.journal = HoldingJournal(Journal.open(folder / "journal", self.clock))
+        self.journal = HoldingJournal(Journal(folder / "journal", self.clock))
         self.state = StateFile(folder)
         self._report()
         self.follower: Follower | None = None

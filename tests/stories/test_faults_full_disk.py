@@ -37,7 +37,7 @@ def stopped(tmp_path: Path, small_disk: Path) -> Station:
     station.storage.symlink_to(small_disk)
     station.start()
     station.stop()
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for number in range(10):
             journal.append_now(stated(number))
     station.start()

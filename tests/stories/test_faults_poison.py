@@ -41,7 +41,7 @@ def message(number: int, more: str = "") -> Entry:
 
 def journal_of(station: Station, poisons: tuple[int, ...], n: int = 40) -> None:
     """What others send is in the journal before the service begins."""
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for number in range(n):
             journal.append([message(number, ',"poison":1' if number in poisons else "")])
         journal.append_now(message(n))

@@ -28,7 +28,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Station:
     station = station_of(tmp_path_factory.mktemp("whole"))
     station.start()
     station.stop()
-    with Journal.open(station.storage / "journal", SystemClock(), largest_bytes=60_000) as journal:
+    with Journal(station.storage / "journal", SystemClock(), largest_bytes=60_000) as journal:
         for k in range(3):
             for number in range(300):
                 journal.append([stated(1000 * k + number)])

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from edaphon.alerts.model import Condition, Event, Incident, Numbers, Occasion, Severity, What
 from edaphon.clock import DAY_NS
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.journal.fact_log import GONE, START, crc_at
+from edaphon.journal import START, Entry, Journal, Kind, StateFile
+from edaphon.journal.fact_log import GONE, crc_at
 from edaphon.model import EntryId
 from edaphon.people import person
 

@@ -165,7 +165,7 @@ def _acknowledge_alone(storage: Storage, who: str) -> int:
     with settled_deriver(storage) as (deriver, _):
         places = deriver.lost_facts.places
     try:
-        with Journal.open(storage.layout.journal, clock) as journal:
+        with Journal(storage.layout.journal, clock) as journal:
             keeper = Timekeeper(clock, boot_id())
             for payload in _not_declared(journal):
                 journal.append_now(keeper.entry(Kind.LOST, "", payload))

@@ -274,10 +274,8 @@ def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
         rows.raw, rows.time_ns, rows.second_input
     )
     missing = np.isnan(value)
-    own, rank = rows.source_flag, segment.rank
+    own = rows.source_flag
     earned = own & np.int8(ALONE - 1) if own[0] >= ALONE else own
-    if own[0] & DEMOTED:  # all of them are, or none
-        rank = demoted_rank(rank)
     flags = [earned]
     good = ~missing & (earned != _FAIL)
     for check in segment.checks:
@@ -296,7 +294,22 @@ def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
         flags.append(_where(inside, mark.flag))
     flag = worst_flag(flags, len(rows))
     flag[missing] = _MISSING
-    run = Observations(
+    is_demoted = bool(own[0] & DEMOTED)  # all of them are, or none
+    run = observations_of(segment, rows, (value, u_random, u_systematic), flag, is_demoted)
+    return run, good
+
+
+def observations_of(
+    segment: Segment,
+    rows: Readings,
+    numbers: tuple[Float, Float, Float],
+    flag: Small,
+    is_demoted: bool,
+    ordinal: Int | None = None,
+) -> Observations:
+    """The rows with these values, u_random and u_systematic."""
+    value, u_random, u_systematic = numbers
+    return Observations(
         channel=segment.channel,
         derivation=segment.derivation,
         time_ns=rows.time_ns,
@@ -306,11 +319,11 @@ def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
         u_random=u_random,
         u_systematic=u_systematic,
         flag=flag,
-        source_flag=own,
+        source_flag=rows.source_flag,
         sequence=rows.sequence,
-        rank=rank,
+        rank=demoted_rank(segment.rank) if is_demoted else segment.rank,
+        ordinal=ordinal,
     )
-    return run, good
 
 
 def _where(touched: Mask, flag: int) -> Small:
@@ -388,25 +401,18 @@ class SecondInputValues:
         return taken
 
     def _column(self, channel: str) -> _Column:
-        known = self._latest.get(channel)
-        columns = [_of_latest(known)] if known is not None else []
-        columns += map(_of_noted, self._noted.get(channel, ()))
+        columns = []
+        if (known := self._latest.get(channel)) is not None:
+            numbers = np.array(known[2:]).reshape(3, 1)
+            columns.append(_Column(np.array([-1]), np.array([known.time_ns]), numbers))
+        for order, fresh, taken in self._noted.get(channel, ()):
+            numbers, good = np.stack(taken[:3])[:, taken.good], taken.good
+            columns.append(_Column(np.array(order, np.int64)[good], fresh.time_ns[good], numbers))
         if not columns:
             nothing = np.zeros(0, np.int64)
             return _Column(nothing, nothing, np.zeros((3, 0)))
         whole = _Column.concat(columns)
         return whole.take(np.argsort(whole.order, kind="stable"))
-
-
-def _of_noted(noted: _Noted) -> _Column:
-    taken, good = noted.taken, noted.taken.good
-    numbers = np.stack([taken.value, taken.u_random, taken.u_systematic])[:, good]
-    return _Column(np.array(noted.order, np.int64)[good], noted.fresh.time_ns[good], numbers)
-
-
-def _of_latest(known: LastValue) -> _Column:
-    numbers = np.array([[known.value], [known.u_random], [known.u_systematic]])
-    return _Column(np.array([-1]), np.array([known.time_ns]), numbers)
 
 
 def filled(
@@ -443,12 +449,7 @@ def possible(quantity: str, unit: str) -> Physics:
 
 def within_physics(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
     """The readings in their order; an impossible number gives way to the status that says so."""
-    for _, quantity, number, unit, *_ in readings:  # each reading of ten years passes here
-        if number is not None:
-            lowest, highest = possible(quantity, unit)[:2]
-            if not lowest <= number <= highest:
-                break
-    else:
+    if all(map(_is_possible, readings)):
         return readings
     return tuple(
         r if _is_possible(r) else r._replace(number=None, status=Status.IMPOSSIBLE)
@@ -470,7 +471,7 @@ def why_impossible(reading: Reading) -> str:
     if number is None or _is_possible(reading):
         return ""
     limits = possible(quantity, unit)
-    word, limit = ("above the highest", limits.highest)
+    word, limit = "above the highest", limits.highest
     if number < limits.lowest:
-        word, limit = ("below the lowest", limits.lowest)
+        word, limit = "below the lowest", limits.lowest
     return f"{number:.10g} is {word} possible {quantity}, {limit:.10g} {unit} ({limits.why})"

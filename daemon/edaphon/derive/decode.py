@@ -3,9 +3,9 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -22,8 +22,7 @@ from edaphon.config import (
 )
 from edaphon.config.reading import accepted_config
 from edaphon.derive.files import FileReader
-from edaphon.journal import Entry, Kind
-from edaphon.journal.fact_log import Item
+from edaphon.journal import Entry, Item, Kind
 from edaphon.toml_input.lines import read_document
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.files.lines import FIRST, Context, Slice
@@ -53,20 +52,13 @@ class DecoderFailed(Exception):
     """A decoder raised what elsewhere would mean the disk."""
 
 
-class _OfTheEntry:
+@contextmanager
+def _of_the_entry() -> Iterator[None]:
     """Decoders touch no file: an OSError of one (a time beyond the clock's) is of its bytes."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError | sqlite3.Error):
-            raise DecoderFailed(f"{type(error).__name__}: {error}") from error
-
-
-OF_THE_ENTRY = _OfTheEntry()
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise DecoderFailed(f"{type(error).__name__}: {error}") from error
 
 
 class Note(NamedTuple):
@@ -132,7 +124,7 @@ class Sources:
 
         `context` is what the earlier lines of a file decide about the first one of this piece.
         """
-        with OF_THE_ENTRY:
+        with _of_the_entry():
             if (read := self.files.get(entry.source)) is not None:
                 return _whole_piece(entry.source, read, unpack_piece(entry.payload), context)
             decoder = self.decoders.get(entry.source)
@@ -146,7 +138,7 @@ class Sources:
         if sheet is None:
             return None
         try:
-            with OF_THE_ENTRY:
+            with _of_the_entry():
                 return _engine(sheet).decode_identity(unpack_exchange(entry.payload), sheet)
         except Fault:
             return None
@@ -166,20 +158,13 @@ class Sources:
         known, missing = latest or cls(), config.missing()
         config = config.without(missing)
         kinds = {s.path: _kind(s) for s in config.sources}
-        readers = {
+        readers: dict[str, Any] = {
             s.path: known.readers[s.path]
             if known.kinds.get(s.path) == kinds[s.path]
             else _reader(s, config, files or {})
             for s in config.sources
-            if not isinstance(s, FileSource)
         }
-        followed = {
-            s.path: known.files[s.path]
-            if known.kinds.get(s.path) == kinds[s.path]
-            else partial(_slices, config.sheet(s))
-            for s in config.sources
-            if isinstance(s, FileSource)
-        }
+        followed = {s.path: readers[s.path] for s in config.sources if isinstance(s, FileSource)}
         decoders: dict[str, _Decoder] = {
             s.path: partial(_at_path, s.path, readers[s.path])
             for s in config.sources
@@ -214,14 +199,13 @@ def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:
         if codec is not None:
             text = files.get(str(codec), "")
             outputs[source.path] = {
-                name: replace(output, meaning=_digest(output.meaning + text))
+                name: replace(
+                    output,
+                    meaning=hashlib.sha256(f"{output.meaning}{text}".encode()).hexdigest()[:12],
+                )
                 for name, output in outputs[source.path].items()
             }
     return outputs
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _kind(source: Source) -> str:
@@ -233,15 +217,23 @@ def _kind(source: Source) -> str:
 # An engine is imported by the first record that needs it: who reads pays for what is read.
 
 
-def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> _Reader:
+def _reader(
+    source: Source, config: Configuration, files: Mapping[str, str]
+) -> _Reader | FileReader:
     if isinstance(source, LorawanSource):
-        return partial(_of_data, _uplink_reader(source, config, files))
+        if source.model is None:
+            read = _script_reader(source, files.get(str(source.codec_file), ""))
+        else:
+            read = partial(_of_maker, config.sheet(source))
+        return partial(_of_data, read)
     if isinstance(source, JsonSource) and source.model is None:
         fields = source.json_fields()
         return lambda message: decode_json(message.data, fields)
     sheet = config.sheet(source)
     if isinstance(source, ScheduledSource):
         return lambda payload: _engine(sheet).decode_exchange(unpack_exchange(payload), sheet)
+    if isinstance(source, FileSource):
+        return partial(_slices, sheet)
     return partial(_stream if isinstance(source, HeardSource) else _announced, sheet)
 
 
@@ -260,16 +252,8 @@ def _announced(sheet: Sheet, message: Message) -> tuple[Reading, ...]:
 def _slices(sheet: Sheet, piece: Piece, context: Context) -> Iterator[Slice]:
     from edaphon_drivers.files.engine import read_piece
 
-    with OF_THE_ENTRY:
+    with _of_the_entry():
         yield from read_piece(piece, sheet, context)
-
-
-def _uplink_reader(
-    source: LorawanSource, config: Configuration, files: Mapping[str, str]
-) -> _Reader:
-    if source.model is None:
-        return _script_reader(source, files.get(str(source.codec_file), ""))
-    return partial(_of_maker, config.sheet(source))
 
 
 def _of_maker(sheet: Sheet, uplink: "lorawan.Uplink") -> tuple[Reading, ...]:

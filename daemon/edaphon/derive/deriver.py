@@ -18,7 +18,7 @@ import orjson
 
 from edaphon.derive.decode import Note, Sources
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline
+from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline, span
 from edaphon.derive.plan import (
     LostFacts,
     Plan,
@@ -37,25 +37,20 @@ from edaphon.derive.rederive import (
     DerivingAgain,
     Learned,
     learned,
-    settled,
-    span,
-    try_again,
 )
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
-from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal import START, DamagedRow, Item, JournalReader, Kind
 from edaphon.journal.fact_log import (
     CHECKPOINT,
     FACT_LOG_KINDS,
-    START,
-    Item,
     crc_at,
     fact_log_items,
     lost_fact_places,
 )
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
-from edaphon.model import ALWAYS, Channel, EntryId, Range
+from edaphon.model import Channel, EntryId, Range
 from edaphon.series import Series
 
 BATCH = 4000
@@ -106,6 +101,14 @@ class Deriver(DerivingAgain):
         self._reached = self.position, self.state.counts.records, self._rows
 
     @property
+    def plan(self) -> Plan:
+        return self._pipeline.plan
+
+    @property
+    def state(self) -> PipelineState:
+        return self._pipeline.state
+
+    @property
     def knowledge(self) -> Knowledge:
         """All that was ever entered, what `turn` has not reached yet included."""
         return self._latest.knowledge
@@ -150,8 +153,12 @@ class Deriver(DerivingAgain):
         """
         with self._lock:
             items = self._next(limit)
-            self._full = self._live(items, readings) or _may_go_on(items, limit)
-            busy = self._full or self._derive_again(limit, readings) or bool(items)
+            size = sum(len(entry.payload) for _, entry in items)
+            self._full = self._live(items, readings) or len(items) == limit or size >= BATCH_BYTES
+            busy = self._full or bool(items)
+            if not self._full and (self._pending or self._miscounted):
+                self._derive_again(limit, readings)
+                busy = True
             if self._guard.suspects:
                 self._settle_suspects()
             if self._series.unflushed_rows > FLUSH_AT_ROWS:
@@ -173,9 +180,8 @@ class Deriver(DerivingAgain):
         with self._lock:
             self._series.sum_again()
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
-            self._pending = {c: [ALWAYS] for c in known if not self._is_held(c)}
-            self._from_journal = set(self._pending)
-            self._drop_jobs()
+            self._pending, self._from_journal = {}, set()
+            self._derive_from_journal({c for c in known if not self._is_held(c)})
 
     def recalibrate(self, ranges: Mapping[str, list[Range]]) -> None:
         """Plan to derive these once more from the readings that are kept, and what takes them."""
@@ -191,6 +197,7 @@ class Deriver(DerivingAgain):
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         """Write the series with the place to go on from; nothing is lost without it but time."""
         with self._lock:
+            lost = self.lost_facts.kept or self.channels if self.lost_facts.places else ()
             checkpoint = {
                 "position": self.position.number,
                 "crc": crc_at(self._journal, self.position),
@@ -201,16 +208,12 @@ class Deriver(DerivingAgain):
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
                 "meanings": self._fact_log_places,
-                "waiting": sorted(self._waiting()),
+                # The channels that are derived from the journal when they can be again.
+                "waiting": sorted({*lost, *self.plan.missing}),
                 "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
             self._series.flush({CHECKPOINT: text, **(cursors or {})})
-
-    def _waiting(self) -> set[str]:
-        """The channels that are derived from the journal when they can be again."""
-        lost = self.lost_facts.kept or self.channels if self.lost_facts.places else ()
-        return {*lost, *self.plan.missing}
 
     # -- live ------------------------------------------------------------------------------
 
@@ -266,19 +269,12 @@ class Deriver(DerivingAgain):
         """Merge what a batch means into the series: the entries of it that were taken."""
         lived = self._lived_until
         again = self.position < lived or (bool(self.state.due) and self.position == lived)
-        runs = self._left_of_work(self._pipeline.step(batch, readings, entries))
+        runs = self._pipeline.step(batch, readings, entries)
+        if self._recalibration is not None:
+            runs = self._left_of_work(self._recalibration, runs)
         if runs:
             self._series.merge(runs, self.plan.texts, again)
         return batch[: self._pipeline.taken]
-
-    def _settle_suspects(self) -> None:
-        """What they did is written first: else a kill would leave them passed over for ever."""
-        again = self._replay.position if self._replay is not None else START
-        again = again if self.reworking else self.position
-        over = settled(self._guard.suspects, self.position, self.state.due, again)
-        if over:
-            self.flush()
-            self._guard.passed(over)
 
     def _is_of_fact_log(self, item: Item) -> bool:
         return item[1].kind in FACT_LOG_KINDS
@@ -301,13 +297,9 @@ class Deriver(DerivingAgain):
     def settle_lost_facts(self) -> None:
         """A person acknowledged lost entries of meaning: what is known without them holds."""
         with self._lock:
-            if not self.lost_facts.places:
-                return
             table = {"meanings": self._fact_log_places}
-            self.lost_facts = (
-                LostFacts() if not lost_fact_places(self._journal, table) else self.lost_facts
-            )
-            if not self.lost_facts.places:
+            if self.lost_facts.places and not lost_fact_places(self._journal, table):
+                self.lost_facts = LostFacts()
                 self._plan_again()
                 known = {h.channel for h in self._series.heads()} | self.plan.channels.keys()
                 self._derive_from_journal(known)
@@ -347,21 +339,13 @@ class Deriver(DerivingAgain):
                     known = learned(known, [(sequence, entry)])
         return known
 
-    def _try_again(self) -> None:
-        """Records that were set aside and no longer are."""
-        files = try_again(self.state, self._guard.aside, self.sources, self._recall)
-        outputs = [own for path in files for own in self.plan.routes.get(path, {}).values()]
-        if outputs:
-            self._derive_from_journal({segment.channel for own in outputs for segment in own})
-
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
             self.lost_facts = LostFacts.of(lost_fact_places(self._journal, None), None, self.plan)
             plan = plan_of(self._latest.knowledge, self._latest.sources)
             known = {head.channel for head in self._series.heads()} - plan.missing.keys()
-            self._pending = {c: [ALWAYS] for c in known if not self._is_held(c)}
-            self._from_journal = set(self._pending)
+            self._derive_from_journal({c for c in known if not self._is_held(c)})
             return
         for row in table.get("channels", []):  # the fact of one may be lost since
             self.channels.setdefault(row["id"], Channel(**row))
@@ -395,22 +379,14 @@ class Deriver(DerivingAgain):
         self._reconsider(before)
         if waited := [c for c in table.get("waiting", ()) if not self._is_held(c)]:
             self._derive_from_journal(waited)
-        if table["recalibration"] and self._pending == pending:
-            self._go_on(table["recalibration"])
+        going_on = table["recalibration"]
+        if going_on and self._pending == pending:
+            job = self._recalibration_of(going_on["channel"])
+            job.go_on(going_on)
+            self._recalibration = job
 
     def _configuration_entered_again(self) -> frozenset[EntryId]:
         """The place of the one in force, where it is lost and a later one is known."""
         place = EntryId.of(self.state.configuration or 0)
         later = self._latest.configured > place
         return frozenset({place} if later and not list(self._recall([place])) else ())
-
-    def _go_on(self, table: Mapping[str, Any]) -> None:
-        channel = table["channel"]
-        job = self._recalibration_of(channel)
-        job.go_on(table)
-        self._recalibration = job
-
-
-def _may_go_on(items: list[Item], limit: int) -> bool:
-    """Whether more may wait behind these."""
-    return len(items) == limit or sum(len(entry.payload) for _, entry in items) >= BATCH_BYTES

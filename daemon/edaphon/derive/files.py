@@ -8,14 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from edaphon_drivers.files.lines import (
-    FIRST,
-    TEXT_BYTES,
-    Context,
-    LineCounts,
-    RefusedLine,
-    Slice,
-)
+from edaphon_drivers.files.lines import FIRST, TEXT_BYTES, Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.readings import Follows, Piece
 
 FileReader = Callable[[Piece, Context], Iterator[Slice]]
@@ -66,12 +59,7 @@ class _CopyPlace(NamedTuple):
         return self.context if piece.line == self.line and start == self.end else None
 
     def to_json(self) -> list[Any]:
-        return [
-            self.line,
-            self.end,
-            self.context.to_json(),
-            self.unended and self.unended.to_json(),
-        ]
+        return [*self[:2], *(context and context.to_json() for context in self[2:])]
 
     @classmethod
     def of_json(cls, row: list[Any]) -> "_CopyPlace":
@@ -134,7 +122,7 @@ class FileAccount:
             self.context = first
         elif again is not None:
             self.context = again.context
-            self.counts = _difference(self.counts, again.counts)
+            self.counts = _sum(self.counts, again.counts, -1)
             self.lines -= again.counts.lines
             self.next_line -= again.counts.lines
             self.refused = [r for r in self.refused if r.line != piece.line]
@@ -147,7 +135,7 @@ class FileAccount:
 
     def take(self, counts: LineCounts, refused: Iterable[RefusedLine], received_ns: int) -> None:
         """The account of some lines; those of a piece of version 1 nobody had counted before."""
-        self.counts = LineCounts(*(a + b for a, b in zip(self.counts, counts, strict=True)))
+        self.counts = _sum(self.counts, counts)
         if not self.copy:
             self.lines += counts.lines
         self.refused += [KeptRefusal.of(line, received_ns) for line in refused]
@@ -161,17 +149,9 @@ class FileAccount:
     @classmethod
     def of_json(cls, row: list[Any]) -> "FileAccount":
         lines, counts, missing, copy, next_line, context, unended, refused, *end = row
-        return cls(
-            lines,
-            LineCounts(*counts),
-            missing,
-            copy,
-            next_line,
-            Context.of_json(context),
-            unended and _Unended(LineCounts(*unended[0]), Context.of_json(unended[1])),
-            [KeptRefusal(*r) for r in refused],
-            *end,
-        )
+        before = unended and _Unended(LineCounts(*unended[0]), Context.of_json(unended[1]))
+        own = lines, LineCounts(*counts), missing, copy, next_line, Context.of_json(context)
+        return cls(*own, before, [KeptRefusal(*r) for r in refused], *end)
 
 
 @dataclass(slots=True)
@@ -204,9 +184,7 @@ class SourceFiles:
             self.others += 1
             self.rest.lines += oldest.lines
             self.rest.missing += oldest.missing
-            self.rest.counts = LineCounts(
-                *(a + b for a, b in zip(self.rest.counts, oldest.counts, strict=True))
-            )
+            self.rest.counts = _sum(self.rest.counts, oldest.counts)
         return account
 
     def _first_context(self, piece: Piece) -> Context:
@@ -256,5 +234,5 @@ def _begins(piece: Piece) -> bool:
     return piece.follows in {Follows.BEGINS, Follows.CHANGED}
 
 
-def _difference(counts: LineCounts, less: LineCounts) -> LineCounts:
-    return LineCounts(*(a - b for a, b in zip(counts, less, strict=True)))
+def _sum(counts: LineCounts, others: LineCounts, sign: int = 1) -> LineCounts:
+    return LineCounts(*(a + sign * b for a, b in zip(counts, others, strict=True)))

@@ -12,16 +12,22 @@ import numpy as np
 import orjson
 
 from edaphon.clock import DAY_NS
-from edaphon.derive.calibrate import SecondInputValues, Segment, evaluate, filled, within_physics
+from edaphon.derive.calibrate import (
+    SecondInputValues,
+    Segment,
+    evaluate,
+    filled,
+    observations_of,
+    within_physics,
+)
 from edaphon.derive.decode import Decoded, Note, Sources, sources_of
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION
-from edaphon.derive.state import PipelineState, Uplink
-from edaphon.journal import Entry, JournalReader, Kind, Purpose
-from edaphon.journal.fact_log import Item
+from edaphon.derive.state import PipelineState, Uplink, UplinkConflicts
+from edaphon.journal import Entry, Item, JournalReader, Kind, Purpose
 from edaphon.journal.guard import Aside
-from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
+from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings
 from edaphon_calibration.checks import Flag
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files.lines import Context, LineCounts, RefusedLine
@@ -34,6 +40,8 @@ _Reported = Mapping[str, Sequence[float]]  # numbers of the same rows, by output
 OLDEST_NS = 366 * DAY_NS
 NEWEST_NS = 300_000_000_000
 ALL = 2**63
+UPLINKS_REMEMBERED = 64  # by path
+_FIRST_BYTES = 16  # of an uplink, to show
 TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
@@ -43,12 +51,16 @@ _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
 class Group(NamedTuple):
-    """Rows that are judged against each other, each the first of its record for its time."""
+    """Rows that are judged against each other, each the first of its record for its time.
+
+    With `ordinals` they are further readings of records for times of which these gave one before.
+    """
 
     fresh: Readings
     order: tuple[int, ...]
     reported: _Reported
     demoted: bool
+    ordinals: tuple[int, ...] = ()
 
 
 def groups_of(rows: Sequence[PlacedRow], reported: _Reported, demoting: bool) -> list[Group]:
@@ -57,57 +69,19 @@ def groups_of(rows: Sequence[PlacedRow], reported: _Reported, demoting: bool) ->
         return [Group(*_fresh(rows), reported, demoting and bool(rows[0][4] & DEMOTED))]
     if not demoting and len({(row[0], row[3]) for row in rows}) == len(rows):
         return [Group(*_fresh(rows), reported, False)]
-    groups = []
-    for demoted in (False, True):
-        places = [at for at, own, ordinal in _ordinals(rows) if own == demoted and not ordinal]
-        if places:
-            numbers = {name: [own[at] for at in places] for name, own in reported.items()}
-            groups.append(Group(*_fresh([rows[at] for at in places]), numbers, demoted))
-    return groups
-
-
-def further_readings(segment: Segment, rows: Sequence[PlacedRow]) -> list[Observations]:
-    """Readings of records for times of which these gave one before: the first counts."""
-    if len(rows) == 1 or len({(row[0], row[3]) for row in rows}) == len(rows):
-        return []
-    found = []
-    for demoted in (False, True):
-        own = [(rows[at], n) for at, one, n in _ordinals(rows) if one == demoted and n]
-        if own:
-            found.append(_further(segment, own, demoted))
-    return found
-
-
-def _ordinals(rows: Sequence[PlacedRow]) -> list[tuple[int, bool, int]]:
-    """(place, demoted, how many of its record and time came before) of each row."""
     before = Counter[tuple[int, int, bool]]()
-    found = []
+    parts = defaultdict[tuple[bool, bool], list[tuple[int, int]]](list)  # places and ordinals
     for at, row in enumerate(rows):
-        demoted = bool(row[4] & DEMOTED)
-        key = (row[0], row[3], demoted)
-        found.append((at, demoted, before[key]))
+        key = row[0], row[3], bool(row[4] & DEMOTED)
+        parts[before[key] > 0, key[2]].append((at, before[key]))
         before[key] += 1
-    return found
-
-
-def _further(segment: Segment, own: Sequence[tuple[PlacedRow, int]], demoted: bool) -> Observations:
-    fresh = _fresh([row for row, _ in own])[0]
-    nothing = np.full(len(own), np.nan)
-    return Observations(
-        channel=segment.channel,
-        derivation=segment.derivation,
-        time_ns=fresh.time_ns,
-        start_ns=fresh.start_ns,
-        raw=fresh.raw,
-        value=nothing,
-        u_random=nothing,
-        u_systematic=nothing,
-        flag=fresh.source_flag,
-        source_flag=fresh.source_flag,
-        sequence=fresh.sequence,
-        rank=demoted_rank(segment.rank) if demoted else segment.rank,
-        ordinal=np.array([ordinal for _, ordinal in own], np.int64),
-    )
+    groups = []
+    for (is_further, demoted), part in sorted(parts.items()):
+        places, ordinals = zip(*part, strict=True)
+        numbers = {name: [own[at] for at in places] for name, own in reported.items()}
+        fresh = _fresh([rows[at] for at in places])
+        groups.append(Group(*fresh, numbers, demoted, ordinals if is_further else ()))
+    return groups
 
 
 def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
@@ -163,17 +137,12 @@ class Pipeline:
 
         Entries that the journal's guard has set aside are passed over.
         """
-        self._journal = journal
+        self.state, self.plan, self.sources = state, plan, sources
+        self._recall, self._latest, self._journal = recall, latest, journal
+        self._on_dead_letter, self._on_lost_line = on_dead_letter, on_lost_line
+        self._on_note = on_note
         self._aside: Mapping[int, Aside] = {}
         self._left = ALL  # entries that the step may still take
-        self.state = state
-        self.plan = plan
-        self.sources = sources
-        self._latest = latest
-        self._recall = recall
-        self._on_dead_letter = on_dead_letter
-        self._on_lost_line = on_lost_line
-        self._on_note = on_note
         self._rows: defaultdict[Segment, list[PlacedRow]] = defaultdict(list)
         self._demoting = False  # some row of the batch is demoted
         self._places: list[int] = []  # of the records of a batch, as they are placed
@@ -213,7 +182,6 @@ class Pipeline:
         values = SecondInputValues(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
             found.extend(self._observed(segment, rows, values))
-            found.extend(further_readings(segment, rows))
             derived = self.state.derived
             derived[segment.channel] = derived.get(segment.channel, 0) + len(rows)
         values.finish()
@@ -231,7 +199,13 @@ class Pipeline:
         found: list[Observations] = []
         memories = self.state.memory
         for group in groups_of(rows, self._reported.get(segment, {}), self._demoting):
-            fresh, order, reported, demoted = group
+            fresh, order, reported, demoted, ordinals = group
+            if ordinals:
+                nothing, own = np.full(len(fresh), np.nan), np.array(ordinals, np.int64)
+                numbers = nothing, nothing, nothing
+                run = observations_of(segment, fresh, numbers, fresh.source_flag, demoted, own)
+                found.append(run)
+                continue
             fresh = filled(segment, fresh, order, values, reported)
             key = segment.demoted_key if demoted else segment.key
             runs, memories[key], taken = evaluate(segment, memories.get(key), fresh)
@@ -389,13 +363,37 @@ class Pipeline:
         return known
 
     def _is_repeated(self, sequence: EntryId, entry: Entry, decoded: Decoded) -> bool:
-        frame = decoded.uplink
-        if frame is None:
+        """Whether an uplink came before; a hole in the frame counter is counted."""
+        if (frame := decoded.uplink) is None:
             return False
         digest = hashlib.sha256(frame.data).hexdigest()[:16]
         uplink = Uplink(frame.session, frame.f_cnt, frame.f_port or 0, digest)
-        received_ns = self._received(sequence.number, entry)
-        return self.state.is_repeated(decoded.path, uplink, frame.data, received_ns)
+        state, path = self.state, decoded.path
+        known = state.uplinks.setdefault(path, [])
+        before = next((u for u in known if u[:3] == uplink[:3]), None)
+        if before is None:
+            self._count_missed(path, uplink, known)
+            known.append(uplink)
+            del known[:-UPLINKS_REMEMBERED]
+            return False
+        if before.digest in {"", digest}:
+            state.counts.duplicates += 1
+            return True
+        state.counts.conflicts += 1
+        n = state.uplink_conflicts.get(path, UplinkConflicts()).n + 1
+        both = before.digest, digest
+        times = self._received(sequence.number, entry), uplink.f_cnt
+        begins = frame.data[:_FIRST_BYTES].hex()
+        state.uplink_conflicts[path] = UplinkConflicts(n, *times, *both, begins)
+        return True
+
+    def _count_missed(self, path: str, uplink: Uplink, known: list[Uplink]) -> None:
+        last = max((u.f_cnt for u in known if u.session == uplink.session), default=uplink.f_cnt)
+        missed = self.state.uplinks_missed
+        if uplink.f_cnt > last + 1:
+            missed[path] = missed.get(path, 0) + uplink.f_cnt - last - 1
+        elif uplink.f_cnt < last:  # late: it was counted as missed
+            missed[path] = max(0, missed.get(path, 0) - 1)
 
     def _place(self, sequence: int, entry: Entry, decoded: Decoded, mark: int = 0) -> None:
         """`mark`: 0, DEMOTED, or _REPLACED for rows that a person has called wrong."""
@@ -466,15 +464,21 @@ class Pipeline:
                 own.append(_NAN if number is None else number)
 
     def _received(self, sequence: int, entry: Entry) -> int:
-        """When it came [UTC ns], by the clock as it is known now."""
-        return entry.received_ns + self._correction(sequence, entry)
-
-    def _correction(self, sequence: int, entry: Entry) -> int:
-        """What the logger's clock was wrong by, for records older than their boot's clock entry."""
+        """When it came [UTC ns]; by the boot's clock entry where the record is older than that."""
         offset, known_since = self.state.boots[entry.boot]
-        if sequence > known_since:
-            return 0
-        return offset - (entry.received_ns - entry.mono_ns)
+        return entry.received_ns if sequence > known_since else entry.mono_ns + offset
+
+
+def span(
+    due: Sequence[int], items: Sequence[Item], position: EntryId, entries: int = ALL
+) -> tuple[int, int]:
+    """The numbers of the first and last of a step's `entries`; where records waited, up to
+    `position`."""
+    if due and entries == 1:
+        due, position = due[:1], EntryId.of(due[0])
+    first = due[0] if due else items[0][0].number
+    last = max(due[-1], position.number) if due else 0
+    return first, max(last, items[-1][0].number) if items else last
 
 
 def _marked(source_flag: int, mark: int) -> int:

@@ -24,8 +24,8 @@ from edaphon.derive.segments import (
     segments_of,
 )
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import JournalReader
-from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, Item, fact_log_items, trusted
+from edaphon.journal import Item, JournalReader
+from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, fact_log_items, trusted
 from edaphon.model import ALWAYS, DEMOTED_RANKS, Channel, EntryId, Range
 from edaphon.series import Series
 
@@ -62,7 +62,6 @@ class Plan:
         intervals: dict[str, list[PlanInterval]] = {id: [] for id in knowledge.channels}
         seconds: Counter[str] = Counter()  # further opinions of a channel, in order of entry
         levels = levels_of(knowledge)
-        units = {id: fact.unit for id, fact in knowledge.channels.items()}
         for deployment in sorted(knowledge.deployments, key=lambda d: levels.get(d.channel, 0)):
             output = outputs.get(deployment.source, {}).get(deployment.output)
             fact = knowledge.channels.get(deployment.channel)
@@ -73,7 +72,7 @@ class Plan:
             level = levels[fact.id]
             model = (models or {}).get(deployment.source, "")
             place = PlannedDeployment(
-                deployment, fact, output, rank, level, outputs, intervals, units, model, knowledge
+                deployment, fact, output, rank, level, outputs, intervals, model, knowledge
             )
             segments = tuple(segments_of(knowledge, place, texts))
             fed = routes.setdefault(deployment.source, {})
@@ -155,17 +154,8 @@ def _widened(ranges: list[Range], intervals: list[PlanInterval]) -> list[Range]:
         if any(e.start_ns < end and start < e.end_ns for start, end in ranges)
     }
     parts = [(e.start_ns, e.end_ns) for e in intervals if e.segment in touched]
-    wider = list(_joined(_overlapping(sorted({*ranges, *parts}))))
+    wider = _joined(sorted({*ranges, *parts}))
     return wider if wider == ranges else _widened(wider, intervals)
-
-
-def _overlapping(ranges: list[Range]) -> Iterator[Range]:
-    """Sorted ranges with the overlaps cut off, so that those in one another's reach touch."""
-    reach = ALWAYS[0] - 1
-    for start, end in ranges:
-        if end > reach:
-            yield max(start, reach), end
-            reach = end
 
 
 def changed_ranges(
@@ -175,7 +165,7 @@ def changed_ranges(
     found = {}
     for channel in before.keys() | after.keys():
         old, new = before.get(channel, ()), after.get(channel, ())
-        if old != new and (ranges := list(_joined(_differing(old, new)))):
+        if old != new and (ranges := _joined(_differing(old, new))):
             found[channel] = ranges
     return found
 
@@ -195,26 +185,21 @@ def _holding(intervals: Iterable[PlanInterval], time_ns: int) -> set[tuple[objec
     }
 
 
-def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
-    last: Range | None = None
+def _joined(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges in the order of their begin, with those in one that touch or overlap."""
+    found: list[Range] = []
     for start, end in ranges:
-        if last is not None and last[1] == start:
-            last = (last[0], end)
-            continue
-        if last is not None:
-            yield last
-        last = (start, end)
-    if last is not None:
-        yield last
+        if found and start <= found[-1][1]:
+            start, last = found.pop()
+            end = max(last, end)
+        found.append((start, end))
+    return found
 
 
 def intervals_to_json(
     intervals: Mapping[str, tuple[PlanInterval, ...]],
 ) -> dict[str, list[list[Any]]]:
-    return {
-        channel: [[getattr(e, name) for name in PlanInterval.__slots__] for e in own]
-        for channel, own in intervals.items()
-    }
+    return {channel: [list(e) for e in own] for channel, own in intervals.items()}
 
 
 def intervals_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[PlanInterval, ...]]:

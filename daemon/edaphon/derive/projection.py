@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from edaphon.clock import DAY_NS
@@ -100,11 +99,8 @@ class Projection:
 
     def parts(self, ranges: Mapping[str, Sequence[Range]]) -> Iterator[tuple[str, BeforeAfter]]:
         """Part by part, channel by channel: all rows of these times, and where need be of more."""
-        whole = whole_segments(
-            {channel: sorted(own) for channel, own in ranges.items()},
-            self._derived.intervals,
-            self._plan.intervals,
-        )
+        wanted = {channel: sorted(own) for channel, own in ranges.items()}
+        whole = whole_segments(wanted, self._derived.intervals, self._plan.intervals)
         hard: dict[str, list[Range]] = {}
         for channel, own in sorted(whole.items()):
             try:
@@ -146,7 +142,8 @@ class Projection:
                 pass
             replay.series.flush()
             for channel, own in ranges.items():
-                for day in self._days(replay.series, channel):
+                heads = (*self._series.heads(channel), *replay.series.heads(channel))
+                for day in sorted({head.day for head in heads}):
                     old, new = (
                         _within(series, channel, day, own)
                         for series in (self._series, replay.series)
@@ -154,9 +151,6 @@ class Projection:
                     yield channel, BeforeAfter(old, new)
         finally:
             replay.close()
-
-    def _days(self, other: Series, channel: str) -> list[int]:
-        return sorted({h.day for s in (self._series, other) for h in s.heads(channel)})
 
 
 def _from(runs: list[Observations], first_ns: int) -> list[Observations]:
@@ -254,20 +248,20 @@ class Comparison:
 
     def add(self, part: BeforeAfter) -> None:
         before, after = _Values.of(part.old), _Values.of(part.new)
-        self.sketch.add(before.time_ns, before.value, after=False)
-        self.sketch.add(after.time_ns, after.value, after=True)
+        self.sketch.add(before.time_ns, before.numbers[0], after=False)
+        self.sketch.add(after.time_ns, after.numbers[0], after=True)
         time_ns = np.union1d(before.time_ns, after.time_ns)
         old, new = before.at(time_ns), after.at(time_ns)
         self.rows += len(time_ns)
         self.flags += np.bincount(old.flag * 10 + new.flag, minlength=100).reshape(10, 10)
-        differs = (old.flag != new.flag) | _differ(old.value, new.value)
-        differs |= _differ(old.u_random, new.u_random) | _differ(old.u_systematic, new.u_systematic)
+        same = (old.numbers == new.numbers) | (np.isnan(old.numbers) & np.isnan(new.numbers))
+        differs = (old.flag != new.flag) | ~same.all(axis=0)
         self.changed += int(differs.sum())
         if differs.any():
             ends = time_ns[differs]
             self.first_ns = int(ends[0]) if self.first_ns is None else self.first_ns
             self.last_ns = int(ends[-1])
-        self._add_values(time_ns, old.value, new.value)
+        self._add_values(time_ns, old.numbers[0], new.numbers[0])
 
     def _add_values(self, time_ns: Int, old: Float, new: Float) -> None:
         there, then = ~np.isnan(old), ~np.isnan(new)
@@ -286,37 +280,23 @@ class Comparison:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Values(Columns):
     time_ns: Int
-    value: Float
-    u_random: Float
-    u_systematic: Float
+    numbers: Float  # rows of the value, u_random and u_systematic
     flag: Small | Int
 
     @classmethod
     def of(cls, runs: list[Observations]) -> "_Values":
-        columns = [(r.time_ns, r.value, r.u_random, r.u_systematic, r.flag) for r in runs]
-        no_number, no_flag = np.zeros(0), np.zeros(0, np.int8)
-        none = cls(np.zeros(0, np.int64), no_number, no_number, no_number, no_flag)
-        return cls.concat([none, *(cls(*own) for own in columns)])
+        none = cls(np.zeros(0, np.int64), np.zeros((3, 0)), np.zeros(0, np.int8))
+        own = [
+            cls(r.time_ns, np.stack([r.value, r.u_random, r.u_systematic]), r.flag) for r in runs
+        ]
+        return cls.concat([none, *own])
 
     def at(self, time_ns: Int) -> "_Values":
         """The rows of these times; one that is not there has no numbers and the flag ABSENT."""
-        place = np.searchsorted(time_ns, self.time_ns)
-
-        def spread(column: Float) -> Float:
-            found = np.full(len(time_ns), np.nan)
-            found[place] = column
-            return found
-
-        flag = np.full(len(time_ns), ABSENT, np.int64)
-        flag[place] = self.flag
-        return _Values(
-            time_ns, spread(self.value), spread(self.u_random), spread(self.u_systematic), flag
-        )
-
-
-def _differ(a: Float, b: Float) -> npt.NDArray[np.bool_]:
-    same: npt.NDArray[np.bool_] = (a == b) | (np.isnan(a) & np.isnan(b))
-    return ~same
+        place, n = np.searchsorted(time_ns, self.time_ns), len(time_ns)
+        numbers, flag = np.full((3, n), np.nan), np.full(n, ABSENT, np.int64)
+        numbers[:, place], flag[place] = self.numbers, self.flag
+        return _Values(time_ns, numbers, flag)
 
 
 def previewed(

@@ -98,11 +98,8 @@ class Recalibration:
         self.position_ns = ALWAYS[0]  # everything before it is done
         self.memory: dict[str, Memory] = {}
         self.latest: LastValue | None = None
-        self._series = series
-        self._ranges = ranges
-        self._displaced = displaced
-        self._until = until
-        self._without = without
+        self._series, self._ranges, self._displaced = series, ranges, displaced
+        self._until, self._without = until, without
         self._segments = _touched(plan, channel, ranges)
         self.last_sequence = -1  # of the records behind the rows that are done
         self.done = False  # no row was left behind the last slice

@@ -4,90 +4,34 @@ From the readings that the series keeps where these are the same, else from the 
 series of its own, which is taken over once it has caught up.
 """
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from edaphon.databases import SIDE_FILES
 from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
+from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning, span
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
 from edaphon.derive.segments import PlanInterval
-from edaphon.derive.state import LastValue, Memory, PipelineState
+from edaphon.derive.state import LastValue, PipelineState
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.journal.fact_log import START, Item, recalled
-from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
+from edaphon.journal import START, DamagedRow, Entry, Item, JournalReader, Kind
+from edaphon.journal.fact_log import recalled
+from edaphon.journal.guard import AGAIN, EntryGuard
+from edaphon.journal.reader import NO_MORE
 from edaphon.journal.salvage import losses_in
 from edaphon.model import ALWAYS, EntryId, Observations, Range
 from edaphon.series import Series
 
 ONE_BY_ONE = 100  # entries in a turn
 RECOUNT = "set aside before"  # a meaning that no settings give: the files are counted once more
-LAST_N = 0xFFFFFFFF
 _FLUSH_ROWS = 200_000
 # A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
 READINGS, BATCH_BYTES = 20_000, 500_000
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
-
-
-def span(
-    due: Sequence[int], items: Sequence[Item], position: EntryId, entries: int = ALL
-) -> tuple[int, int]:
-    """The numbers of the first and last of a step's `entries`; where records waited, up to
-    `position`."""
-    if due and entries == 1:
-        due, position = due[:1], EntryId.of(due[0])
-    first = due[0] if due else items[0][0].number
-    last = max(due[-1], position.number) if due else 0
-    return first, max(last, items[-1][0].number) if items else last
-
-
-def settled(
-    suspects: Iterable[Suspect], position: EntryId, due: Sequence[int], again: EntryId
-) -> list[Suspect]:
-    """Those that were taken without an end; `again` is where the journal is read once more."""
-    return [
-        one
-        for one in suspects
-        if one.last <= (again if one.work == AGAIN else position).number
-        and not any(one.holds(number) for number in due)
-    ]
-
-
-def try_again(
-    state: PipelineState,
-    aside: Iterable[int],
-    sources: Sources,
-    recall: Callable[[Iterable[EntryId]], Iterable[Item]],
-) -> set[str]:
-    """Let records wait that were passed over and no longer are; the paths of files among them.
-
-    They are taken as those whose clock has become known; the lines of a file have an order, and
-    are read once more from the first.
-    """
-    known = set(aside)
-    again = [number for number in state.aside if number not in known]
-    state.aside = [number for number in state.aside if number in known]
-    files: set[str] = set()
-    for sequence, record in recall(EntryId.of(number) for number in again):
-        state.counts.dead -= 1
-        if record.source in sources.files:
-            state.counts.decoded += 1
-            state.files.setdefault(record.source, SourceFiles()).meaning = RECOUNT
-            files.add(record.source)
-            continue
-        state.counts.held += 1
-        if record.boot in state.boots:
-            state.due.append(sequence.number)
-            if sequence.number < state.placed:
-                state.displaced.append((sequence.number, sequence.number))
-        else:
-            state.held.setdefault(record.boot, []).append(sequence.number)
-    return files
 
 
 class Replay:
@@ -105,13 +49,12 @@ class Replay:
     ) -> None:
         """`counted` are paths whose files are only counted again."""
         self._guard = guard or EntryGuard(None)
-        self.plan = plan
-        self._journal = journal
-        self._scratch = scratch
+        self.plan, self._journal, self._scratch = plan, journal, scratch
         remove_series(scratch)
         self.series = Series(scratch)
+        self.state = PipelineState()
         self._pipeline = Pipeline(
-            PipelineState(), plan, Sources(), recall, latest=latest, journal=journal
+            self.state, plan, Sources(), recall, latest=latest, journal=journal
         )
         self.position = EntryId(0, 0)  # up to which all is derived
         # Ranges of entries that can't be read, by number: nothing is known against their rows.
@@ -119,18 +62,6 @@ class Replay:
         # A record's source is its path, or for a broker the first part of the path.
         paths = {*plan.routes, *counted}
         self._sources = paths | {path.partition("/")[0] for path in paths}
-
-    @property
-    def latest(self) -> Mapping[str, LastValue]:
-        return self._pipeline.state.latest
-
-    @property
-    def state(self) -> PipelineState:
-        return self._pipeline.state
-
-    @property
-    def memory(self) -> Mapping[str, Memory]:
-        return self._pipeline.state.memory
 
     def turn(self, live: EntryId, limit: int, readings: int = READINGS) -> bool:
         """Derive a slice; True once everything up to `live` is derived."""
@@ -141,8 +72,9 @@ class Replay:
             self.position = damage.last
             return False
         items = [item for item in items if item[0] <= live]
-        own = [item for item in items if self._concerns(item)]
-        if not items and not self._pipeline.state.due:
+        mine = self._sources
+        own = [i for i in items if i[1].kind != Kind.RECORD or i[1].source in mine]
+        if not items and not self.state.due:
             return True
         taken = self._taken(own, readings)
         if taken < len(own):
@@ -151,7 +83,7 @@ class Replay:
             self.position = items[-1][0]
         if self.series.unflushed_rows > _FLUSH_ROWS:
             self.series.flush()
-        return self.position >= live and not self._pipeline.state.due
+        return self.position >= live and not self.state.due
 
     def _taken(self, own: list[Item], readings: int) -> int:
         """How many entries a turn has taken; one by one where one of them is to be found."""
@@ -159,23 +91,18 @@ class Replay:
             return self._step(own, readings)
         at = 0
         for _ in range(ONE_BY_ONE):
-            one = [] if self._pipeline.state.due else own[at : at + 1]
+            one = [] if self.state.due else own[at : at + 1]
             at += self._step(one, readings, 1)
         return at
 
     def _step(self, batch: list[Item], readings: int, entries: int = ALL) -> int:
-        due = self._pipeline.state.due
-        if not batch and not due:
+        if not batch and not self.state.due:
             return 0
-        with self._guard.at(AGAIN, *span(due, batch, self.position, entries)):
+        with self._guard.at(AGAIN, *span(self.state.due, batch, self.position, entries)):
             runs = self._pipeline.step(batch, readings, entries)
             if runs:
                 self.series.merge(runs, self.plan.texts)
         return self._pipeline.taken
-
-    def _concerns(self, item: Item) -> bool:
-        entry = item[1]
-        return entry.kind != Kind.RECORD or entry.source in self._sources
 
     def close(self) -> None:
         self.series.close()
@@ -186,16 +113,15 @@ def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
     """The entries of files, or ends of files, that are declared lost, by number."""
     found = []
     for loss in losses_in(journal.copies):
-        first, last = loss.first or 1, LAST_N if loss.last is None else loss.last
+        first, last = loss.first or 1, NO_MORE if loss.last is None else loss.last
         found.append((EntryId(loss.number, first).number, EntryId(loss.number, last).number))
     return found
 
 
 def remove_series(path: Path) -> None:
     """Remove the file of a series and what SQLite keeps next to it."""
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").unlink()
+    for suffix in ("", *SIDE_FILES):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 class DerivingAgain:
@@ -218,18 +144,11 @@ class DerivingAgain:
         self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
         self._from_journal: set[str] = set()  # pending channels whose readings may be others
+        self._miscounted: list[str] = []  # sources whose files are counted once more
         self._known = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
         self._newest_ns = -(2**63)
         self.position = START
         self.differing = 0  # rows that deriving again has changed or withdrawn
-
-    @property
-    def plan(self) -> Plan:
-        return self._pipeline.plan
-
-    @property
-    def state(self) -> PipelineState:
-        return self._pipeline.state
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         raise NotImplementedError
@@ -241,6 +160,48 @@ class DerivingAgain:
         if isinstance(damage, DamagedRow):
             self._on_damage(damage)
 
+    def _settle_suspects(self) -> None:
+        """Suspects that were taken without an end are none any more.
+
+        What they did is written first: else a kill would leave them passed over for ever.
+        """
+        again = START if self._pending else self.position
+        again = self._replay.position if self._replay is not None else again
+        due, live = self._pipeline.state.due, self.position
+        places = ((one, again if one.work == AGAIN else live) for one in self._guard.suspects)
+        over = [s for s, place in places if s.last <= place.number and not any(map(s.holds, due))]
+        if over:
+            self.flush()
+            self._guard.passed(over)
+
+    def _try_again(self) -> None:
+        """Let records wait that were passed over and no longer are.
+
+        They are taken as those whose clock has become known; the lines of a file have an order, and
+        are read once more from the first.
+        """
+        state, aside, files = self._pipeline.state, self._guard.aside, set[str]()
+        again = [number for number in state.aside if number not in aside]
+        state.aside = [number for number in state.aside if number in aside]
+        for sequence, record in self._recall(map(EntryId.of, again)):
+            state.counts.dead -= 1
+            if record.source in self._pipeline.sources.files:
+                state.counts.decoded += 1
+                state.files.setdefault(record.source, SourceFiles()).meaning = RECOUNT
+                files.add(record.source)
+                continue
+            state.counts.held += 1
+            if record.boot in state.boots:
+                state.due.append(sequence.number)
+                if sequence.number < state.placed:
+                    state.displaced.append((sequence.number, sequence.number))
+            else:
+                state.held.setdefault(record.boot, []).append(sequence.number)
+        routes = self._pipeline.plan.routes
+        outputs = [own for path in files for own in routes.get(path, {}).values()]
+        if files:
+            self._derive_from_journal({segment.channel for own in outputs for segment in own})
+
     def _derive_from_journal(self, channels: Iterable[str]) -> None:
         """All of these once more: what came in while they waited was not derived."""
         self._pending |= {channel: [ALWAYS] for channel in channels}
@@ -249,62 +210,48 @@ class DerivingAgain:
 
     def _reconsider(self, before: Mapping[str, tuple[PlanInterval, ...]]) -> None:
         """Plan the work that the difference between two plans makes for what is derived."""
-        changed = changed_ranges(before, self.plan.intervals)
+        after = self._pipeline.plan.intervals
         reached = {
             channel: past
-            for channel, ranges in changed.items()
+            for channel, ranges in changed_ranges(before, after).items()
             if (past := [r for r in ranges if r[0] <= self._newest_ns + NEWEST_NS])
         }
         for channel, ranges in self._pending.items():
             reached.setdefault(channel, []).extend(ranges)
-        self._pending = whole_segments(
-            {channel: sorted(ranges) for channel, ranges in reached.items()},
-            before,
-            self.plan.intervals,
-        )
+        wanted = {channel: sorted(ranges) for channel, ranges in reached.items()}
+        self._pending = whole_segments(wanted, before, after)
         self._from_journal |= {
             channel
             for channel, ranges in reached.items()
-            if not same_readings(
-                before.get(channel, ()), self.plan.intervals.get(channel, ()), ranges
-            )
+            if not same_readings(before.get(channel, ()), after.get(channel, ()), ranges)
         }
         self._drop_jobs()
 
-    def _derive_again(self, limit: int, readings: int) -> bool:
-        if not self._pending and not self._miscounted():
-            return False
+    def _derive_again(self, limit: int, readings: int) -> None:
+        """A slice of what is to be derived again."""
         if self._recalibration is None and self._replay is None:
             self._begin_again()
         if self._recalibration is not None:
             self._recalibrate(self._recalibration, min(limit * ROWS_FOR_ENTRY, SLICE_ROWS))
         elif self._replay is not None and self._replay.turn(self.position, limit, readings):
             self._adopt(self._replay)
-        return True
 
     def _begin_again(self) -> None:
         """One channel after the other from the series, then the others at once from the journal."""
         for channel in sorted(self._pending.keys() - self._from_journal):
-            if can_recalibrate(self.plan, self._series, channel, self._pending[channel]):
+            if can_recalibrate(self._pipeline.plan, self._series, channel, self._pending[channel]):
                 self._recalibration = self._recalibration_of(channel)
                 return
             self._from_journal.add(channel)
-        plan = self.plan.only(self._pending)
+        plan = self._pipeline.plan.only(self._pending)
         latest = self._known.sources
-        counted = self._miscounted()
         self._replay = Replay(
-            self._journal, plan, self._scratch, self._recall, latest, counted, self._guard
+            self._journal, plan, self._scratch, self._recall, latest, self._miscounted, self._guard
         )
 
-    def _miscounted(self) -> list[str]:
-        """Sources whose files were counted by another meaning, or by an earlier version."""
-        known, sources = self.state.files, self._known.sources
-        paths = (path for path in sources.files if path in known)
-        return [path for path in paths if known[path].meaning != files_meaning(sources, path)]
-
     def _recalibration_of(self, channel: str) -> Recalibration:
-        ranges, displaced = self._pending[channel], self.state.displaced
-        return Recalibration(self._series, self.plan, channel, ranges, displaced)
+        ranges, displaced = self._pending[channel], self._pipeline.state.displaced
+        return Recalibration(self._series, self._pipeline.plan, channel, ranges, displaced)
 
     def _recalibrate(self, job: Recalibration, limit: int) -> None:
         """A slice; it is written with the place to go on from, and sinks see it then."""
@@ -316,44 +263,44 @@ class DerivingAgain:
             return
         with self._series.unseen():
             if part is not None:
-                self.differing += self._series.revise(part.new, self.plan.texts)
+                self.differing += self._series.revise(part.new, self._pipeline.plan.texts)
             if job.done:
                 self._finish(job)
             self.flush()
 
     def _finish(self, job: Recalibration) -> None:
-        self.state.memory.update(job.memory)
+        self._pipeline.state.memory.update(job.memory)
         self._know_latest(job.channel, self._pending.pop(job.channel), job.latest)
         self._recalibration = None
         if not self._pending:
             self._forget_segments()
 
-    def _left_of_work(self, runs: list[Observations]) -> list[Observations]:
+    def _left_of_work(self, job: Recalibration, runs: list[Observations]) -> list[Observations]:
         """Live rows that the work leaves; one behind its place sends its channel to the journal."""
-        job = self._recalibration
-        kept = job.second_input(runs) if job is not None else runs
-        if kept is None and job is not None:
-            self._from_journal.add(job.channel)
-            self._recalibration = None
-        return runs if kept is None else kept
+        kept = job.second_input(runs)
+        if kept is not None:
+            return kept
+        self._from_journal.add(job.channel)
+        self._recalibration = None
+        return runs
 
     def _know_latest(self, channel: str, ranges: list[Range], last: LastValue | None) -> None:
         """The latest value that others take; that of a stretch of the past alone is not it."""
-        known = self.state.latest.get(channel)
+        known = self._pipeline.state.latest.get(channel)
         renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
         if known is not None and not renewed and (last is None or last.place < known.place):
             return
         if last is not None:
-            self.state.latest[channel] = last
+            self._pipeline.state.latest[channel] = last
         else:
-            self.state.latest.pop(channel, None)
+            self._pipeline.state.latest.pop(channel, None)
 
     def _forget_segments(self) -> None:
         """What is remembered of segments that are no longer in the plan."""
-        segments = list(self.plan.segments())
+        segments = list(self._pipeline.plan.segments())
         mine = {s.key for s in segments} | {s.demoted_key for s in segments}
-        for key in self.state.memory.keys() - mine:
-            del self.state.memory[key]
+        for key in self._pipeline.state.memory.keys() - mine:
+            del self._pipeline.state.memory[key]
 
     def _adopt(self, replay: Replay) -> None:
         """Take over one channel; sinks see it once it is written with the place to go on from.
@@ -382,21 +329,22 @@ class DerivingAgain:
 
     def _take_over(self, replay: Replay, channel: str) -> None:
         ranges = self._pending.pop(channel)
-        fed = [(e.start_ns, e.end_ns) for e in self.plan.intervals.get(channel, ())]
+        fed = [(e.start_ns, e.end_ns) for e in self._pipeline.plan.intervals.get(channel, ())]
         adopted = self._series.adopt(channel, replay.series, ranges, replay.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
+        derived, memory = self._pipeline.state.derived, self._pipeline.state.memory
         counted = replay.state.derived.get(channel, 0) + adopted.kept
         if ranges != [ALWAYS]:
-            counted += self.state.derived.get(channel, 0) - adopted.before
-        self.state.derived[channel] = counted
+            counted += derived.get(channel, 0) - adopted.before
+        derived[channel] = counted
         for segment in replay.plan.segments():
             if segment.channel == channel:
                 for key in (segment.key, segment.demoted_key):
-                    self.state.memory.pop(key, None)
-                    if key in replay.memory:
-                        self.state.memory[key] = replay.memory[key]
-        self._know_latest(channel, ranges, replay.latest.get(channel))
+                    memory.pop(key, None)
+                    if key in replay.state.memory:
+                        memory[key] = replay.state.memory[key]
+        self._know_latest(channel, ranges, replay.state.latest.get(channel))
         self._from_journal.discard(channel)
 
     def _count_files_as(self, replay: Replay) -> None:
@@ -404,18 +352,22 @@ class DerivingAgain:
 
         Lines whose entries were lost since stay counted by the same meaning, as values stay."""
         sources = self._known.sources
-        for path in {*replay.state.files, *self._miscounted()}:
+        for path in {*replay.state.files, *self._miscounted}:
             counted = replay.state.files.get(path, SourceFiles())
             counted.meaning = files_meaning(sources, path)
-            kept = self.state.files.get(path, counted)
+            kept = self._pipeline.state.files.get(path, counted)
             if kept.meaning != counted.meaning or kept.lines <= counted.lines:
-                self.state.files[path] = counted
+                self._pipeline.state.files[path] = counted
 
     def _drop_jobs(self) -> None:
+        """What is to be derived again, or counted by another meaning, is begun once more."""
         self._recalibration = None
         if self._replay is not None:
             self._replay.close()
             self._replay = None
+        known, sources = self._pipeline.state.files, self._known.sources
+        paths = (path for path in sources.files if path in known)
+        self._miscounted = [p for p in paths if known[p].meaning != files_meaning(sources, p)]
 
 
 class Learned(NamedTuple):

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -41,8 +41,7 @@ from edaphon_drivers.sheets import Factory, Output
 LINE_VERSION = 4
 
 
-@dataclass(frozen=True, slots=True)
-class PlanInterval:
+class PlanInterval(NamedTuple):
     """Where a derivation holds for a channel; what two plans are compared by.
 
     `readings` names what decides which readings these are, before any calibration.
@@ -69,7 +68,6 @@ class PlannedDeployment:
     level: int
     outputs: Outputs
     intervals: Mapping[str, list[PlanInterval]]
-    units: Mapping[str, str]
     model: str = ""
     knowledge: Knowledge = field(default_factory=Knowledge)
 
@@ -193,8 +191,8 @@ def _side(
         found = place.outputs.get(place.deployment.source, {}).get(second.output or "")
         unit = found.unit if found is not None else wanted.unit
         return SecondInputSource(conversion(unit, wanted.unit), output=second.output or "")
-    unit = place.units.get(second.channel, wanted.unit)
-    line = conversion(unit, wanted.unit)
+    fact = place.knowledge.channels.get(second.channel)
+    line = conversion(fact.unit if fact else wanted.unit, wanted.unit)
     return SecondInputSource(line, channel=second.channel, max_age_ns=second.max_age_ns or 0)
 
 
@@ -285,13 +283,8 @@ def missing_parts(knowledge: Knowledge, missing: Mapping[str, str]) -> dict[str,
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The steps of a moment; not `covered` where a step has calibrations, and none of that time."""
-
-    factory: Factory | None
-    calibrations: list[Calibration]
-    covered: bool
+# The steps of a moment; not covered where a step has calibrations, and none of that time.
+_Chosen = tuple[Factory | None, list[Calibration], bool]
 
 
 def _chosen(mine: list[Calibration], place: PlannedDeployment, time_ns: int) -> _Chosen:
@@ -310,7 +303,7 @@ def _chosen(mine: list[Calibration], place: PlannedDeployment, time_ns: int) -> 
         factory = _factory(place)
     if factory is not None:
         steps = {step for step in steps if step[0]}
-    return _Chosen(factory, [chosen[step] for step in sorted(chosen)], steps <= chosen.keys())
+    return factory, [chosen[step] for step in sorted(chosen)], steps <= chosen.keys()
 
 
 def _checked(checks: list[FieldCheck], time_ns: int) -> list[FieldCheck]:
@@ -328,9 +321,12 @@ def _segment(
     texts: dict[str, str],
 ) -> Segment:
     deployment, fact, output, rank = place.deployment, place.fact, place.output, place.rank
-    calibrations, factory = chosen.calibrations, chosen.factory
-    chain = chain_of(place, factory, calibrations, checks, chosen.covered)
-    limits = _limits(fact)
+    factory, calibrations, covered = chosen
+    chain = chain_of(place, factory, calibrations, checks, covered)
+    limits, maker = _limits(fact), list[Any]()
+    if factory is not None:
+        maker = [factory.name, factory.curve, dict(factory.parameters)]
+        maker += [factory.quantity, factory.unit]
     basis = {
         "line": LINE_VERSION,
         "channel": {"id": fact.id, "quantity": fact.quantity, "unit": fact.unit},
@@ -339,7 +335,7 @@ def _segment(
         "possible": possible(output.quantity, output.unit)[:2],
         "sensor": deployment.sensor or "",
         "figures": [chain.accuracy, chain.repeatability, chain.resolution],
-        "factory": _of_maker(factory) if factory else [],
+        "factory": maker,
         "calibrations": [_as_entered(c) for c in calibrations],
         "steps": [[s.curve.name, s.parameters.tolist()] for s in chain.steps],
         "drift since": [
@@ -348,7 +344,7 @@ def _segment(
         "value": chain.known,
         "checks": limits,
     }
-    basis |= _further(place, chosen, chain, checks, span)
+    basis |= _further(place, calibrations, chain, checks, span)
     derivation = _named(basis, texts)
     over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
@@ -372,7 +368,11 @@ def _segment(
 
 
 def _further(
-    place: PlannedDeployment, chosen: _Chosen, chain: Chain, checks: list[FieldCheck], span: Range
+    place: PlannedDeployment,
+    calibrations: list[Calibration],
+    chain: Chain,
+    checks: list[FieldCheck],
+    span: Range,
 ) -> dict[str, Any]:
     """What only some derivations are made of."""
     basis: dict[str, Any] = {}
@@ -383,11 +383,11 @@ def _further(
     if replaced := _replaced(place):
         basis["replaced"] = replaced
     if any(chain.calendar):
-        basis["pairs"] = [_earlier(place, c) for c in chosen.calibrations]
+        basis["pairs"] = [_as_entered(place.before(c)) for c in calibrations]
         basis["calendar"] = chain.calendar
     if chain.deviations:
         basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
-    if second_input := _second_inputs(place, chosen.calibrations, span):
+    if second_input := _second_inputs(place, calibrations, span):
         basis["beside"] = second_input
     return basis
 
@@ -422,26 +422,19 @@ def _second_inputs(
     place: PlannedDeployment, calibrations: list[Calibration], span: Range
 ) -> list[list[Any]]:
     """The derivations of other channels that the values taken from them may have."""
-    return [
-        [
-            c.id,
-            *sorted({e.derivation for e in place.second_input(c) if _reaches(e, span, age_of(c))}),
-        ]
-        for c in calibrations
-        if c.second is not None and c.second.channel is not None
-    ]
-
-
-def _reaches(interval: PlanInterval, span: Range, age_ns: int) -> bool:
-    return interval.start_ns < span[1] and span[0] - age_ns < interval.end_ns
+    found: list[list[Any]] = []
+    for c in calibrations:
+        if c.second is not None and c.second.channel is not None:
+            begin = span[0] - age_of(c)
+            touched = (
+                e for e in place.second_input(c) if e.start_ns < span[1] and begin < e.end_ns
+            )
+            found.append([c.id, *sorted({e.derivation for e in touched})])
+    return found
 
 
 def _windows(
-    basis: dict[str, Any],
-    derivation: str,
-    marks: list[Mark],
-    span: Range,
-    texts: dict[str, str],
+    basis: dict[str, Any], derivation: str, marks: list[Mark], span: Range, texts: dict[str, str]
 ) -> Iterator[tuple[int, str]]:
     cuts = {t for m in marks for t in bounds_of(m) if span[0] < t < span[1]}
     for begin in [span[0], *sorted(cuts)]:
@@ -456,16 +449,12 @@ def _named(basis: dict[str, Any], texts: dict[str, str]) -> str:
     return name
 
 
-def _as_entered(calibration: Calibration) -> dict[str, Any]:
+def _as_entered(calibration: Calibration | None) -> dict[str, Any]:
+    if calibration is None:
+        return {}
     return calibration.model_dump(
         mode="json", by_alias=True, exclude={"from_ns", "to_ns"}, exclude_none=True
     )
-
-
-def _earlier(place: PlannedDeployment, calibration: Calibration) -> dict[str, Any]:
-    """What it drifted from."""
-    before = place.before(calibration)
-    return _as_entered(before) if before is not None else {}
 
 
 def _factory(place: PlannedDeployment) -> Factory | None:
@@ -477,11 +466,6 @@ def _factory(place: PlannedDeployment) -> Factory | None:
     if pinned is not None and not output.meaning:
         return pinned.as_on_a_sheet()
     return next((f for f in output.factory if f.name == deployment.factory), None)
-
-
-def _of_maker(factory: Factory) -> list[Any]:
-    name, curve, given = factory.name, factory.curve, dict(factory.parameters)
-    return [name, curve, given, factory.quantity, factory.unit]
 
 
 def _limits(fact: ChannelFact) -> dict[str, dict[str, float]]:

@@ -11,8 +11,6 @@ from edaphon.derive.files import SourceFiles
 from edaphon.model import Readings, Small
 
 NOTES_REMEMBERED = 16
-UPLINKS_REMEMBERED = 64  # by path
-_FIRST_BYTES = 16  # of an uplink, to show
 
 
 class Memory(NamedTuple):
@@ -139,62 +137,28 @@ class PipelineState:
         name = what if what in own or len(own) < NOTES_REMEMBERED else "others"
         own[name] = own.get(name, 0) + 1
 
-    def is_repeated(self, path: str, uplink: Uplink, data: bytes, received_ns: int) -> bool:
-        """Whether this uplink came before; a hole in the frame counter is counted."""
-        known = self.uplinks.setdefault(path, [])
-        before = next((u for u in known if u[:3] == uplink[:3]), None)
-        if before is None:
-            self._count_missed(path, uplink, known)
-            known.append(uplink)
-            del known[:-UPLINKS_REMEMBERED]
-            return False
-        if before.digest in {"", uplink.digest}:
-            self.counts.duplicates += 1
-            return True
-        self.counts.conflicts += 1
-        n = self.uplink_conflicts.get(path, UplinkConflicts()).n + 1
-        both = before.digest, uplink.digest
-        begins = data[:_FIRST_BYTES].hex()
-        self.uplink_conflicts[path] = UplinkConflicts(n, received_ns, uplink.f_cnt, *both, begins)
-        return True
-
-    def _count_missed(self, path: str, uplink: Uplink, known: list[Uplink]) -> None:
-        counters = [u.f_cnt for u in known if u.session == uplink.session]
-        before = self.uplinks_missed.get(path, 0)
-        if counters and uplink.f_cnt > max(counters) + 1:
-            missed = uplink.f_cnt - max(counters) - 1
-            self.uplinks_missed[path] = before + missed
-        elif counters and uplink.f_cnt < max(counters):  # late: it was counted as missed
-            self.uplinks_missed[path] = max(0, before - 1)
-
     def to_json(self) -> dict[str, Any]:
         """In the order of the fields."""
-        return {name: getattr(self, name) for name in self.__slots__} | {
-            "counts": {name: getattr(self.counts, name) for name in RecordCounts.__slots__},
-            "memory": {key: memory.to_json() for key, memory in self.memory.items()},
-            "uplinks": {path: [list(u) for u in known] for path, known in self.uplinks.items()},
-            "uplink_conflicts": {p: list(found) for p, found in self.uplink_conflicts.items()},
-            "files": {path: files.to_json() for path, files in self.files.items()},
-            "latest": {channel: last.to_json() for channel, last in self.latest.items()},
-        }
+        own = {name: getattr(self, name) for name in self.__slots__}
+        own["counts"] = {name: getattr(self.counts, name) for name in RecordCounts.__slots__}
+        for name in _TYPED:
+            own[name] = {key: value.to_json() for key, value in own[name].items()}
+        own["uplinks"] = {path: [list(u) for u in known] for path, known in self.uplinks.items()}
+        own["uplink_conflicts"] = {p: list(row) for p, row in self.uplink_conflicts.items()}
+        return own
 
     @classmethod
     def of_json(cls, table: Mapping[str, Any]) -> "PipelineState":
         """What an earlier version did not write is as in a new one."""
-        rows = {path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()}
-        conflicts = table.get("uplink_conflicts", {})
-        own = {name: table[name] for name in cls.__slots__ if name in table}
-        return cls(
-            **deepcopy(own)
-            | {
-                "counts": RecordCounts(**table["counts"]),
-                "memory": {key: Memory.of_json(m) for key, m in table["memory"].items()},
-                "boots": {boot: tuple(pair) for boot, pair in table["boots"].items()},
-                "uplinks": rows,
-                "uplink_conflicts": {p: UplinkConflicts(*row) for p, row in conflicts.items()},
-                "files": {p: SourceFiles.of_json(f) for p, f in table.get("files", {}).items()},
-                "latest": {c: LastValue.of_json(last) for c, last in table["latest"].items()},
-                "displaced": list(map(tuple, table["displaced"])),
-                "waited": list(map(tuple, table["waited"])),
-            }
-        )
+        own = deepcopy({name: table[name] for name in cls.__slots__ if name in table})
+        own["counts"] = RecordCounts(**own["counts"])
+        for name, kind in _TYPED.items():
+            own[name] = {key: kind.of_json(row) for key, row in own.get(name, {}).items()}
+        own["uplinks"] = {p: [Uplink(*u) for u in known] for p, known in own["uplinks"].items()}
+        conflicts = own.get("uplink_conflicts", {})
+        own["uplink_conflicts"] = {p: UplinkConflicts(*row) for p, row in conflicts.items()}
+        own["boots"] = {boot: tuple(pair) for boot, pair in own["boots"].items()}
+        return cls(**own | {name: list(map(tuple, own[name])) for name in ("displaced", "waited")})
+
+
+_TYPED: Mapping[str, Any] = {"memory": Memory, "files": SourceFiles, "latest": LastValue}

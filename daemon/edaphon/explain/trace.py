@@ -23,8 +23,8 @@ from edaphon.derive.pipeline import Pipeline, counted_files
 from edaphon.derive.plan import Plan, knowledge_of, plan_of
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Deployment, Knowledge
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.journal.fact_log import FACT_LOG_KINDS, Item, recalled
+from edaphon.journal import DamagedRow, Entry, Item, JournalReader, Kind
+from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
 from edaphon.series import Series

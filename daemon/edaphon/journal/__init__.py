@@ -1,7 +1,7 @@
 """The journal in the middle: every answer kept as it came, in one order, before anything else."""
 
 from edaphon.journal.copies import Origin
-from edaphon.journal.entry import Entry, JournalBusy, JournalTooNew, Kind, Purpose, entry_crc
+from edaphon.journal.entry import START, Entry, Item, JournalBusy, JournalTooNew, Kind, Purpose
 from edaphon.journal.journal import Journal, JournalClosed
 from edaphon.journal.reader import DamagedRow, JournalReader, is_written, read_only
 from edaphon.journal.salvage import salvage
@@ -20,11 +20,11 @@ __all__ = [
     "Origin",
     "Purpose",
     "EntryId",
+    "Item",
+    "START",
     "SetAside",
     "StateFile",
-    "entry_crc",
     "is_written",
     "read_only",
     "salvage",
-    "EntryId",
 ]

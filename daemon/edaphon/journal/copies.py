@@ -12,8 +12,7 @@ import contextlib
 import os
 import struct
 import uuid
-import zlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,18 +21,15 @@ from typing import NamedTuple
 
 import orjson
 
-from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
+from edaphon.journal.entry import Entry, Item, Kind, Purpose, entry_crc, reach
 from edaphon.model import EntryId
 
 COPIED = frozenset(
     {Kind.FACT, Kind.CALIBRATION, Kind.MARK, Kind.CONFIGURATION, Kind.CLOCK, Kind.LOST}
 )
+NOT_COPIED = frozenset(Kind) - COPIED - {Kind.NOTE}
 NOTED = b'"what":"release"'  # of notes those that say what was released
-_NAME, _REACHED = "journal.copies", "journal.reached"
-_PLACE = struct.Struct("<II")
-_PLACE_AND_CRC = struct.Struct("<III")
-
-Item = tuple[EntryId, Entry]
+_NAME = "journal.copies"
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,8 @@ class Copies:
 
     def within(self, first: EntryId, last: EntryId) -> list[Item]:
         """The copies from one place to another, in order."""
-        at = bisect_left(self.places, first)
-        found = []
-        while at < len(self.places) and self.places[at] <= last:
-            found.append((self.places[at], self.entries[self.places[at]]))
-            at += 1
-        return found
+        begin, end = bisect_left(self.places, first), bisect_right(self.places, last)
+        return [(place, self.entries[place]) for place in self.places[begin:end]]
 
     def last(self, kind: Kind) -> Item | None:
         """The copy of that kind that was entered last."""
@@ -123,37 +115,30 @@ def _replace_lost(entries: dict[EntryId, Entry]) -> None:
                     entries.setdefault(EntryId.of(number), other)
 
 
-def reached_in(folder: Path) -> EntryId | None:
-    """The last place known to be committed; None where that is not known."""
-    with contextlib.suppress(OSError, struct.error):
-        data = (folder / _REACHED).read_bytes()[: _PLACE_AND_CRC.size]
-        file, n, crc = _PLACE_AND_CRC.unpack(data)
-        if zlib.crc32(data[: _PLACE.size]) == crc:
-            return EntryId(file, n)
-    return None
-
-
 class CopyFile:
     """The writing side, used by the journal's one writer. No error of it fails a commit."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / _NAME
-        self._waiting: list[bytes] = []
+        self.waiting: list[bytes] = []
         self.healed = False  # copies of all before have been looked for
 
     def add(self, items: Iterable[Item]) -> None:
         """Lines for these entries, now or, where the disk refuses, with the next ones."""
-        self._waiting += [_line_of(*item) for item in items]
-        if not self._waiting:
+        self.waiting += [_line_of(*item) for item in items]
+        if not self.waiting:
             return
-        with contextlib.suppress(OSError), self._path.open("r+b" if self._there else "w+b") as file:
-            file.seek(_end_of_lines(file.read()))
+        with (
+            contextlib.suppress(OSError),
+            self._path.open("r+b" if self._path.exists() else "w+b") as file,
+        ):
+            file.seek(file.read().rfind(b"\n") + 1)
             file.truncate()
-            file.write(b"".join(self._waiting))
+            file.write(b"".join(self.waiting))
             file.flush()
             os.fdatasync(file.fileno())
-            self._waiting.clear()
+            self.waiting.clear()
 
     def begin(self, number: int, opened_ns: int) -> None:
         """A journal file of that number was begun."""
@@ -166,22 +151,8 @@ class CopyFile:
             for k, entry in enumerate(entries)
             if is_copied(entry)
         )
-        if self.healed and not self._waiting:
-            self.reach(EntryId(first.file, first.n + len(entries) - 1))
-
-    def reach(self, place: EntryId) -> None:
-        """The copies are complete up to there."""
-        data = _PLACE.pack(*place)
-        data += zlib.crc32(data).to_bytes(4, "little")
-        with contextlib.suppress(OSError):
-            # not synchronised: a place that is too old is looked behind of
-            handle = os.open(
-                self._folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640
-            )
-            try:
-                os.pwrite(handle, data, 0)
-            finally:
-                os.close(handle)
+        if self.healed and not self.waiting:
+            reach(self._folder, EntryId(first.file, first.n + len(entries) - 1))
 
     def write_again(self, copies: Copies, items: Iterable[Item]) -> None:
         """The whole file, healed; of damaged lines those that nothing heals stay."""
@@ -200,32 +171,16 @@ class CopyFile:
                 self._path.rename(self._path.with_name(f"{_NAME}.damaged-{os.getpid()}"))
             new.rename(self._path)
 
-    @property
-    def _there(self) -> bool:
-        return self._path.exists()
-
 
 def begun_line(number: int, opened_ns: int = 0) -> Item:
     """That a journal file was begun, as an entry of place 0 in it."""
     return EntryId(number, 0), Entry(Kind.NOTE, opened_ns, 0, "", "", b"")
 
 
-def _end_of_lines(data: bytes) -> int:
-    return data.rfind(b"\n") + 1
-
-
 def _line_of(place: EntryId, entry: Entry) -> bytes:
-    table = {
-        "place": place.number,
-        "kind": int(entry.kind),
-        "received_ns": entry.received_ns,
-        "mono_ns": entry.mono_ns,
-        "boot": entry.boot,
-        "source": entry.source,
-        "slot_ns": entry.slot_ns,
-        "purpose": int(entry.purpose),
-        "payload": base64.b64encode(entry.payload).decode(),
-    }
+    fields = entry._asdict()
+    payload = base64.b64encode(fields.pop("payload")).decode()
+    table = {"place": place.number, **fields, "payload": payload}
     text = orjson.dumps(table)
     return b"%d %08x %b\n" % (place.number, entry_crc(*place, entry), text)
 
@@ -236,17 +191,11 @@ def _item_of(line: bytes) -> Item | None:
         number, crc, text = line.split(b" ", 2)
         table = orjson.loads(text)
         place = EntryId.of(int(number))
-        entry = Entry(
-            Kind(table["kind"]),
-            table["received_ns"],
-            table["mono_ns"],
-            table["boot"],
-            table["source"],
-            base64.b64decode(table["payload"], validate=True),
-            table["slot_ns"],
-            Purpose(table["purpose"]),
-        )
-        same = table["place"] == place.number and entry_crc(*place, entry) == int(crc, 16)
+        same = table.pop("place") == place.number
+        payload = base64.b64decode(table.pop("payload"), validate=True)
+        kind, purpose = Kind(table.pop("kind")), Purpose(table.pop("purpose"))
+        entry = Entry(kind=kind, payload=payload, purpose=purpose, **table)
+        same = same and entry_crc(*place, entry) == int(crc, 16)
         return (place, entry) if same else None
     except (ValueError, KeyError, TypeError, AttributeError, struct.error):
         return None

@@ -6,10 +6,8 @@ import os
 import re
 import sqlite3
 import struct
-import threading
 import zlib
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from itertools import chain
 from pathlib import Path
@@ -62,26 +60,20 @@ class Entry(NamedTuple):
     purpose: Purpose = Purpose.ROUTINE
 
 
+Item = tuple[EntryId, Entry]  # with its place in the journal
 _FIXED = struct.Struct("<IIBqq?qB")
 
 
 def entry_crc(file: int, n: int, entry: Entry) -> int:
     """CRC-32 over every column and the entry's own place, so a row moved or changed shows."""
-    slot = entry.slot_ns
-    head = _FIXED.pack(
-        file,
-        n,
-        entry.kind,
-        entry.received_ns,
-        entry.mono_ns,
-        slot is not None,
-        slot or 0,
-        entry.purpose,
-    )
-    names = f"{entry.boot}\0{entry.source}\0".encode("utf-8", "surrogateescape")
-    return zlib.crc32(entry.payload, zlib.crc32(head + names))
+    kind, received_ns, mono_ns, boot, source, payload, slot_ns, purpose = entry
+    has_slot = slot_ns is not None
+    head = _FIXED.pack(file, n, kind, received_ns, mono_ns, has_slot, slot_ns or 0, purpose)
+    names = f"{boot}\0{source}\0".encode("utf-8", "surrogateescape")
+    return zlib.crc32(payload, zlib.crc32(head + names))
 
 
+START = EntryId(0, 0)
 APPLICATION_ID = 0x65646170  # "edap", so that file(1) and we know our own
 VERSION = 1
 
@@ -122,19 +114,9 @@ class Header(NamedTuple):
 def row_of(
     file: int, n: int, entry: Entry, names: Mapping[str, int], mid: int | None = None
 ) -> Row:
-    return (
-        n,
-        entry.kind,
-        entry.received_ns,
-        entry.mono_ns,
-        names[entry.boot],
-        names[entry.source],
-        entry.slot_ns,
-        entry.purpose,
-        entry.payload,
-        entry_crc(file, n, entry),
-        mid,
-    )
+    kind, received_ns, mono_ns, boot, source, payload, slot_ns, purpose = entry
+    who, crc = (names[boot], names[source]), entry_crc(file, n, entry)
+    return n, kind, received_ns, mono_ns, *who, slot_ns, purpose, payload, crc, mid
 
 
 def insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
@@ -150,16 +132,8 @@ def entry_of(file: int, row: Row, names: Mapping[int, str]) -> Entry | None:
     """The entry that a row holds; None when the row is not what was written."""
     n, kind, received_ns, mono_ns, boot, source, slot_ns, purpose, payload, crc, _ = row
     try:
-        entry = Entry(
-            _KINDS[kind],
-            received_ns,
-            mono_ns,
-            names[boot],
-            names[source],
-            payload,
-            slot_ns,
-            _PURPOSES[purpose],
-        )
+        who, known = (names[boot], names[source]), _PURPOSES[purpose]
+        entry = Entry(_KINDS[kind], received_ns, mono_ns, *who, payload, slot_ns, known)
         return entry if entry_crc(file, n, entry) == crc else None
     except (KeyError, TypeError, ValueError, AttributeError, struct.error):
         return None  # damage can put any type into any column
@@ -192,8 +166,7 @@ def any_text(data: bytes) -> str:
 
 
 FILE_NAME = re.compile(r"journal-(\d{6,})\.sqlite")
-
-
+_THERE = re.compile(FILE_NAME.pattern + r"(\.damaged-\d+)?")
 LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
 
 
@@ -203,9 +176,28 @@ def file_path(folder: Path, number: int) -> Path:
 
 def file_numbers(folder: Path) -> list[int]:
     """The numbers of all files that are there to be read, in order."""
-    found = (FILE_NAME.fullmatch(name) for name in os.listdir(folder))
-    numbers = (int(match[1]) for match in found if match)
+    numbers = _numbers(folder, FILE_NAME.fullmatch)
     return sorted(number for number in numbers if 0 < number <= LARGEST_NUMBER)
+
+
+def numbers_ever(folder: Path) -> set[int]:
+    """The numbers of all files here, set-aside ones and logs without their file included."""
+    return {number for number in _numbers(folder, FILE_NAME.match) if number < LARGEST_NUMBER}
+
+
+def numbers_there(folder: Path) -> set[int]:
+    """The numbers of all files that are there, set-aside ones included."""
+    return set(_numbers(folder, _THERE.fullmatch))
+
+
+def _numbers(folder: Path, match: Callable[[str], re.Match[str] | None]) -> list[int]:
+    return [int(found[1]) for name in os.listdir(folder) if (found := match(name))]
+
+
+def stray_files(folder: Path) -> list[Path]:
+    """Those named like a journal file, with a number that none can have."""
+    named = sorted(name for name in os.listdir(folder) if FILE_NAME.fullmatch(name))
+    return [folder / name for name in named if not 0 < number_of(folder / name) <= LARGEST_NUMBER]
 
 
 def number_of(path: Path) -> int:
@@ -220,83 +212,6 @@ def is_sealed(path: Path) -> bool:
     return not path.stat().st_mode & 0o222
 
 
-ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
-
-
-class _Batch(NamedTuple):
-    first: EntryId
-    last: EntryId
-    entries: list[Entry]
-    size_bytes: int
-
-
-class Ring:
-    """One run of entries without a hole, the newest at its end."""
-
-    def __init__(self, largest_bytes: int = 8_000_000) -> None:
-        self._largest_bytes = largest_bytes
-        self._batches: deque[_Batch] = deque()
-        self._bytes = 0
-        self._behind = EntryId(0, 0)  # the place before the run
-        self._lock = threading.Lock()
-
-    def add(self, first: EntryId, entries: list[Entry]) -> None:
-        """Entries with the numbers from `first` on."""
-        size = sum(len(entry.payload) + ENTRY_BYTES for entry in entries)
-        last = EntryId(first.file, first.n + len(entries) - 1)
-        with self._lock:
-            if not self._goes_on(first):
-                self._batches.clear()
-                self._bytes, self._behind = 0, EntryId(first.file, first.n - 1)
-            self._batches.append(_Batch(first, last, entries, size))
-            self._bytes += size
-            while self._bytes > self._largest_bytes and len(self._batches) > 1:
-                old = self._batches.popleft()
-                self._bytes, self._behind = self._bytes - old.size_bytes, old.last
-
-    def after(
-        self, sequence: EntryId | None, limit: int, largest_bytes: int
-    ) -> list[tuple[EntryId, Entry]] | None:
-        """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
-        fresh: list[_Batch] = []
-        with self._lock:
-            if not self._covers(sequence):
-                return None
-            for batch in reversed(self._batches):
-                if sequence is not None and batch.last <= sequence:
-                    break
-                fresh.append(batch)
-        found: list[tuple[EntryId, Entry]] = []
-        for first, _, entries, _ in reversed(fresh):
-            skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
-            start = max(0, skip)
-            chosen = entries[start : start + limit - len(found)]
-            for n, entry in enumerate(chosen, first.n + start):
-                found.append((EntryId(first.file, n), entry))
-                largest_bytes -= len(entry.payload)
-                if largest_bytes <= 0:
-                    return found
-            if len(found) == limit:
-                break
-        return found
-
-    def _goes_on(self, first: EntryId) -> bool:
-        """Whether nothing was committed between the run and `first` that never came here."""
-        if not self._batches:
-            return False
-        last = self._batches[-1].last
-        return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
-
-    def _covers(self, sequence: EntryId | None) -> bool:
-        return bool(self._batches) and (sequence or EntryId(0, 0)) >= self._behind
-
-
-START = EntryId(0, 0)
-
-
-_THERE = re.compile(FILE_NAME.pattern + r"(\.damaged-\d+)?")
-
-
 class Damaged(Exception):
     """A file is not the whole journal file that it was; the text says what was found."""
 
@@ -309,28 +224,32 @@ class JournalBusy(Exception):
     """Another process already writes this journal."""
 
 
-def stray_files(folder: Path) -> list[Path]:
-    """Those named like a journal file, with a number that none can have."""
-    named = sorted(name for name in os.listdir(folder) if FILE_NAME.fullmatch(name))
-    return [folder / name for name in named if not 0 < number_of(folder / name) <= LARGEST_NUMBER]
+_REACHED = "journal.reached"
+_PLACE = struct.Struct("<II")
+_PLACE_AND_CRC = struct.Struct("<III")
 
 
-def next_number(folder: Path) -> int:
-    """A number that no file here has had, set-aside ones included."""
-    return max(numbers_ever(folder), default=0) + 1
+def reached_in(folder: Path) -> EntryId | None:
+    """The last place known to be committed; None where that is not known."""
+    with contextlib.suppress(OSError, struct.error):
+        data = (folder / _REACHED).read_bytes()[: _PLACE_AND_CRC.size]
+        file, n, crc = _PLACE_AND_CRC.unpack(data)
+        if zlib.crc32(data[: _PLACE.size]) == crc:
+            return EntryId(file, n)
+    return None
 
 
-def numbers_ever(folder: Path) -> set[int]:
-    """The numbers of all files here, set-aside ones and logs without their file included."""
-    found = (FILE_NAME.match(name) for name in os.listdir(folder))
-    numbers = (int(match[1]) for match in found if match)
-    return {number for number in numbers if number < LARGEST_NUMBER}
-
-
-def numbers_there(folder: Path) -> set[int]:
-    """The numbers of all files that are there, set-aside ones included."""
-    found = (_THERE.fullmatch(name) for name in os.listdir(folder))
-    return {int(match[1]) for match in found if match}
+def reach(folder: Path, place: EntryId) -> None:
+    """All is committed, and the second copies are complete, up to there."""
+    data = _PLACE.pack(*place)
+    data += zlib.crc32(data).to_bytes(4, "little")
+    with contextlib.suppress(OSError):
+        # not synchronised: a place that is too old is looked behind of
+        file = os.open(folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            os.pwrite(file, data, 0)
+        finally:
+            os.close(file)
 
 
 def take_lock(folder: Path) -> int:

@@ -2,23 +2,21 @@
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from edaphon.journal.copies import acknowledged_places
-from edaphon.journal.entry import Entry, Kind, entry_crc
+from edaphon.journal.entry import START, Entry, Item, Kind, entry_crc
 from edaphon.journal.reader import DamagedRow, JournalReader
 from edaphon.model import EntryId
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
-START = EntryId(0, 0)
 GONE = -2
 CHECKPOINT = "deriver"  # the name of the place from which the deriver goes on, in the series
 _RUN = 500  # entries that are read at once
-
-Item = tuple[EntryId, Entry]
 
 
 def trusted(journal: JournalReader, table: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -56,24 +54,22 @@ def fact_log_items(
     without a summary each entry behind the checkpoint is looked at. A damaged row costs itself
     alone; one that is set aside is passed over.
     """
-    aside = journal.aside
-    found = _fact_log_items(journal, table, on_damage)
+    aside, places = journal.aside, _places_of(table)
+    if journal.summary is None:
+        start = EntryId.of(table["position"]) if table is not None else START
+        behind = journal.scan(kinds=FACT_LOG_KINDS, start=start, on_damage=on_damage)
+    else:
+        copied = journal.copies.entries.items()
+        places |= {place for place, entry in copied if entry.kind in FACT_LOG_KINDS}
+        places.update(journal.summary.rare)
+        behind = iter(())
+    found = chain(recalled(journal, sorted(places), on_damage), behind)
     yield from (item for item in found if item[0].number not in aside)
 
 
-def _fact_log_items(
-    journal: JournalReader,
-    table: Mapping[str, Any] | None,
-    on_damage: Callable[[Exception], None],
-) -> Iterator[Item]:
-    places = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
-    if journal.summary is None:
-        start = EntryId.of(table["position"]) if table is not None else START
-        yield from recalled(journal, sorted(places), on_damage)
-        yield from journal.scan(kinds=FACT_LOG_KINDS, start=start, on_damage=on_damage)
-        return
-    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in FACT_LOG_KINDS)
-    yield from recalled(journal, sorted({*places, *journal.summary.rare, *copied}), on_damage)
+def _places_of(table: Mapping[str, Any] | None) -> set[EntryId]:
+    """Of all that was entered up to the checkpoint."""
+    return {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
 
 
 def recalled(
@@ -110,8 +106,7 @@ def _runs(places: Iterable[EntryId]) -> Iterator[list[EntryId]]:
 
 def lost_fact_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
     """Places of facts and configurations that neither the journal nor its copies can give."""
-    known = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
-    known |= journal.copies.doubtful
+    known = _places_of(table) | journal.copies.doubtful
     known -= acknowledged_places(journal.copies)
     return frozenset(known.difference(place for place, _ in recalled(journal, sorted(known))))
 

@@ -23,25 +23,10 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 import orjson
 
 from edaphon.clock import boot_id
+from edaphon.model import EntryId
 
 if TYPE_CHECKING:
     from edaphon.journal.journal import Journal
-
-__all__ = [
-    "AGAIN",
-    "LIVE",
-    "ORDERS",
-    "PLAN",
-    "START",
-    "Aside",
-    "EntryGuard",
-    "WorkMark",
-    "Suspect",
-    "SetAsideTable",
-    "judged",
-    "released",
-    "set_aside",
-]
 
 NAME, TRACE = "guard", "guard.trace"
 UNSURE_ENDS = 12  # of an entry alone, by kills of which nothing is known
@@ -189,7 +174,7 @@ class EntryGuard:
     def __enter__(self) -> Self:
         if self._file >= 0 and self._mark is not None:
             with contextlib.suppress(OSError):
-                os.pwrite(self._file, _line(self._mark), 0)
+                os.pwrite(self._file, _checked(list(self._mark)).ljust(_MARK_BYTES), 0)
             if self._is_armed:
                 signal.setitimer(signal.ITIMER_PROF, STANDS_S)
         return self
@@ -241,10 +226,13 @@ class EntryGuard:
         if self._path is None:
             return
         new = self._path.with_name(f"{NAME}.new")
+        aside = {str(number): list(one) for number, one in self.table.aside.items()}
+        suspects = [list(one) for one in self.table.suspects]
+        table = {"suspects": suspects, "aside": aside, "key": self.table.key}
         with contextlib.suppress(OSError):
             file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
             try:
-                os.pwrite(file, _NO_MARK.ljust(_MARK_BYTES) + _line_of_table(self.table), 0)
+                os.pwrite(file, _NO_MARK.ljust(_MARK_BYTES) + _checked(table), 0)
                 os.fsync(file)
                 os.replace(new, self._path)
             except BaseException:
@@ -276,23 +264,12 @@ def _trace(path: Path) -> str:
 def _words(mark: WorkMark) -> str:
     if not mark.first:
         return {START: "what the journal holds of facts", PLAN: "the plan"}.get(mark.work, "")
-    names = [f"{number >> 32}.{number & 0xFFFFFFFF}" for number in (mark.first, mark.last)]
-    return (
-        f"entry {names[0]}" if names[0] == names[1] else f"one of the entries {' to '.join(names)}"
-    )
+    first, last = EntryId.of(mark.first), EntryId.of(mark.last)
+    return f"entry {first}" if first == last else f"one of the entries {first} to {last}"
 
 
-def _line(mark: WorkMark) -> bytes:
-    return _checked(orjson.dumps(list(mark))).ljust(_MARK_BYTES)
-
-
-def _line_of_table(table: SetAsideTable) -> bytes:
-    aside = {str(number): list(one) for number, one in table.aside.items()}
-    suspects = [list(one) for one in table.suspects]
-    return _checked(orjson.dumps({"suspects": suspects, "aside": aside, "key": table.key}))
-
-
-def _checked(data: bytes) -> bytes:
+def _checked(table: Any) -> bytes:
+    data = orjson.dumps(table)
     return b"%08x %b\n" % (zlib.crc32(data), data)
 
 
@@ -316,13 +293,12 @@ def _read(path: Path) -> tuple[WorkMark | None, SetAsideTable]:
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         found = _unchecked(data[_MARK_BYTES:])
         aside = {int(number): Aside(*one) for number, one in found["aside"].items()}
-        table = SetAsideTable(
-            tuple(Suspect(*one) for one in found["suspects"]), aside, found["key"]
-        )
+        suspects = tuple(Suspect(*one) for one in found["suspects"])
+        table = SetAsideTable(suspects, aside, found["key"])
     return mark, table
 
 
 def guarded(journal: "Journal", is_armed: bool) -> EntryGuard:
     """The guard of the journal's one writer, which is this process."""
-    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
-    return journal.guard
+    guard = journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
+    return guard

@@ -1,4 +1,8 @@
-"""The journal: one writer, group commits, and what was committed is what may be promised."""
+"""The journal: one writer, group commits, and what was committed is what may be promised.
+
+Delays are counted on the machine's monotonic clock and not on the injected one: they spare the
+medium and have no part in what is measured.
+"""
 
 import contextlib
 import logging
@@ -10,18 +14,92 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 from edaphon.clock import Clock
 from edaphon.databases import StorageFault, fault_of, make_folder
-from edaphon.journal.copies import Origin
-from edaphon.journal.entry import ENTRY_BYTES, Entry, Kind, Ring, take_lock
+from edaphon.journal.entry import START, Entry, Kind, take_lock
+from edaphon.journal.guard import Aside, EntryGuard, set_aside
 from edaphon.journal.reader import LARGEST_READ_BYTES, JournalReader
 from edaphon.journal.store import EntryStore
-from edaphon.journal.summary import summed
+from edaphon.journal.summary import FileSum, Summary, summed
 from edaphon.model import EntryId
 
+Done = Callable[[list[EntryId]], None]
+COMMIT_AT_ENTRIES = 100
+COMMIT_AFTER_S = 1.0
+QUIET_S = 0.02  # when acknowledgements wait: a pause this long means that the burst is over
+LARGEST_COMMIT = 1000
+LARGEST_WAITING_BYTES = 32_000_000
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 10.0
+_INTEGERS = struct.Struct("<BqqqB")
+RING_BYTES = 8_000_000
+ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
 _log = logging.getLogger(__name__)
+
+
+class _Batch(NamedTuple):
+    first: EntryId
+    last: EntryId
+    entries: list[Entry]
+    size_bytes: int
+
+
+class Ring:
+    """One run of entries without a hole, the newest at its end."""
+
+    def __init__(self) -> None:
+        self._batches: deque[_Batch] = deque()
+        self._bytes = 0
+        self._behind = START  # the place before the run
+        self._lock = threading.Lock()
+
+    def add(self, first: EntryId, entries: list[Entry]) -> None:
+        """Entries with the numbers from `first` on."""
+        size = sum(len(entry.payload) + ENTRY_BYTES for entry in entries)
+        last = EntryId(first.file, first.n + len(entries) - 1)
+        with self._lock:
+            if not self._goes_on(first):
+                self._batches.clear()
+                self._bytes, self._behind = 0, EntryId(first.file, first.n - 1)
+            self._batches.append(_Batch(first, last, entries, size))
+            self._bytes += size
+            while self._bytes > RING_BYTES and len(self._batches) > 1:
+                old = self._batches.popleft()
+                self._bytes, self._behind = self._bytes - old.size_bytes, old.last
+
+    def after(
+        self, sequence: EntryId | None, limit: int, largest_bytes: int
+    ) -> list[tuple[EntryId, Entry]] | None:
+        """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
+        fresh: list[_Batch] = []
+        with self._lock:
+            if not self._batches or (sequence or START) < self._behind:
+                return None
+            for batch in reversed(self._batches):
+                if sequence is not None and batch.last <= sequence:
+                    break
+                fresh.append(batch)
+        found: list[tuple[EntryId, Entry]] = []
+        for first, _, entries, _ in reversed(fresh):
+            skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
+            start = max(0, skip)
+            chosen = entries[start : start + limit - len(found)]
+            for n, entry in enumerate(chosen, first.n + start):
+                found.append((EntryId(first.file, n), entry))
+                largest_bytes -= len(entry.payload)
+                if largest_bytes <= 0:
+                    return found
+            if len(found) == limit:
+                break
+        return found
+
+    def _goes_on(self, first: EntryId) -> bool:
+        """Whether nothing was committed between the run and `first` that never came here."""
+        if not self._batches:
+            return False
+        last = self._batches[-1].last
+        return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
 
 
 class Journal(JournalReader):
@@ -36,7 +114,17 @@ class Journal(JournalReader):
         on_full: Callable[[], bool] = lambda: False,
         reached: EntryId | None = None,
     ) -> None:
+        """Take the writer's lock, set damaged files aside, start the writer's thread.
+
+        `reached` is the last place that others know to have been committed: where the files end
+        before it, that is declared as lost and the numbers go on in a new file.
+
+        Raises JournalBusy when another process writes, JournalTooNew for a later format. Nothing
+        else is fatal. `on_problem` is called once when commits fail and once when they work again;
+        `on_full` is asked to make room on a full disk, and says whether it did.
+        """
         super().__init__(folder)
+        self.guard: EntryGuard | None = None
         make_folder(folder)
         self._lock = take_lock(folder)
         try:
@@ -47,49 +135,24 @@ class Journal(JournalReader):
         except BaseException:
             os.close(self._lock)
             raise
+        # A random id, 32 hex digits, and the machine it belongs to: another machine has another.
+        self.id, self.origin = self._store.id, self._store.origin
         self._ring = Ring()
         self._known: set[str] = set()
         self._newer = threading.Condition()
         self._last = super().last
         self._rare: Collection[Kind] = ()
         self._writer = Writer(self._store, folder, self._committed, on_problem, on_full)
-        self._writer.start()
-
-    @classmethod
-    def open(
-        cls,
-        folder: Path,
-        clock: Clock,
-        largest_bytes: int = 256_000_000,
-        on_problem: Callable[[str], None] = _log.warning,
-        on_full: Callable[[], bool] = lambda: False,
-        reached: EntryId | None = None,
-    ) -> Self:
-        """Take the writer's lock, set damaged files aside, start the writer's thread.
-
-        `reached` is the last place that others know to have been committed: where the files end
-        before it, that is declared as lost and the numbers go on in a new file.
-
-        Raises JournalBusy when another process writes, JournalTooNew for a later format. Nothing
-        else is fatal. `on_problem` is called once when commits fail and once when they work again;
-        `on_full` is asked to make room on a full disk, and says whether it did.
-        """
-        return cls(folder, clock, largest_bytes, on_problem, on_full, reached)
-
-    @property
-    def id(self) -> str:
-        """The journal's random id, 32 hex digits: another one on another machine."""
-        return self._store.id
-
-    @property
-    def origin(self) -> Origin:
-        """The machine that it belongs to, and how it is named there."""
-        return self._store.origin
 
     @property
     def last(self) -> EntryId | None:
         """The newest committed entry's place; None in an empty journal."""
         return self._last
+
+    @property
+    def aside(self) -> Mapping[int, Aside]:
+        """As JournalReader.aside, by the guard once there is one."""
+        return self.guard.table.aside if self.guard is not None else set_aside(self.folder)
 
     @property
     def alive(self) -> bool:
@@ -192,14 +255,26 @@ class Journal(JournalReader):
         self._ring.add(first, entries)
         with self._newer:
             if self.summary is not None:
-                self.summary = self.summary.with_entries(first, entries, self._rare)
+                self.summary = self._summed(self.summary, first, entries)
             self._last = EntryId(first.file, first.n + len(entries) - 1)
             self._newer.notify_all()
 
+    def _summed(self, summary: Summary, first: EntryId, entries: list[Entry]) -> Summary:
+        """With these entries, which were committed from `first` on."""
+        own = summary.files.get(first.file, FileSum())
+        rare = tuple(first.n + i for i, entry in enumerate(entries) if entry.kind in self._rare)
+        records = sum(entry.kind == Kind.RECORD for entry in entries)
+        own = FileSum(first.n + len(entries) - 1, own.records + records, own.rare + rare)
+        return Summary({**summary.files, first.file: own})
+
     def _check(self, entry: Entry) -> None:
         """Refuse here, in the caller's thread, what would stop the writer for ever."""
-        if entry.boot not in self._known or entry.source not in self._known:
-            self._check_names(entry)
+        for name in (entry.boot, entry.source):
+            if name in self._known:
+                continue
+            if not name.isprintable():
+                raise ValueError(f"expected a printable name of a boot or source, got {name!r}")
+            self._known.add(name)
         try:
             _INTEGERS.pack(
                 entry.kind, entry.received_ns, entry.mono_ns, entry.slot_ns or 0, entry.purpose
@@ -208,44 +283,9 @@ class Journal(JournalReader):
         except (struct.error, TypeError) as error:
             raise ValueError(f"expected an entry that fits a row, got {entry!r}: {error}") from None
 
-    def _check_names(self, entry: Entry) -> None:
-        for name in (entry.boot, entry.source):
-            if not name.isprintable():
-                raise ValueError(f"expected a printable name of a boot or source, got {name!r}")
-            self._known.add(name)
-
-
-Done = Callable[[list[EntryId]], None]
-
-
-COMMIT_AT_ENTRIES = 100
-
-
-COMMIT_AFTER_S = 1.0
-
-
-QUIET_S = 0.02  # when acknowledgements wait: a pause this long means that the burst is over
-
-
-LARGEST_COMMIT = 1000
-
-
-LARGEST_WAITING_BYTES = 32_000_000
-
-
-_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 10.0
-
 
 class JournalClosed(Exception):
     """An entry came after close(), or close() could not commit it."""
-
-
-class Medium(Protocol):
-    """Where batches are committed; an error means that the same batch must come again."""
-
-    def write(self, entries: list[Entry], mids: list[int | None]) -> EntryId: ...
-
-    def close(self) -> None: ...
 
 
 class Waiting(NamedTuple):
@@ -265,7 +305,7 @@ class Writer:
 
     def __init__(
         self,
-        medium: Medium,
+        medium: EntryStore,
         folder: Path,
         committed: Callable[[EntryId, list[Entry]], None],
         on_problem: Callable[[str], None],
@@ -284,8 +324,6 @@ class Writer:
         self._closing = threading.Event()
         self._problem_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-
-    def start(self) -> None:
         self._thread.start()
 
     @property
@@ -426,6 +464,3 @@ class Writer:
             self._call(
                 self._on_problem, f"journal: commits again after {waited_s:.0f} s, nothing is lost"
             )
-
-
-_INTEGERS = struct.Struct("<BqqqB")

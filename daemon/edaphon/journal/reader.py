@@ -3,9 +3,8 @@
 import fcntl
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
 from edaphon.journal.entry import (
     Entry,
+    Item,
     Kind,
     Row,
     connect_reading,
@@ -24,17 +24,12 @@ from edaphon.journal.entry import (
     read_header,
     read_names,
 )
-from edaphon.journal.guard import Aside, EntryGuard, set_aside
+from edaphon.journal.guard import Aside, set_aside
 from edaphon.model import EntryId
 
 if TYPE_CHECKING:
     from edaphon.journal.summary import Summary
 
-if TYPE_CHECKING:
-    pass
-
-
-Numbered = tuple[EntryId, Entry]
 
 # A damaged schema makes Python's sqlite3 fail where it decodes the names of columns.
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -72,17 +67,12 @@ class JournalReader:
     def __init__(self, folder: Path, with_copies: bool = True) -> None:
         self.folder = folder
         self.summary: Summary | None = None  # the one writer may know it: see Journal.summarise
-        self.guard: EntryGuard | None = None  # the one writer has it
         self._with_copies = with_copies
         self._copies: tuple[object, Copies] = None, Copies()
 
-    @property
+    @cached_property
     def aside(self) -> Mapping[int, Aside]:
         """By number, the entries that ended the service twice: nobody asks what they mean."""
-        return self.guard.aside if self.guard is not None else self._aside
-
-    @cached_property
-    def _aside(self) -> Mapping[int, Aside]:
         return set_aside(self.folder)
 
     @property
@@ -105,14 +95,14 @@ class JournalReader:
 
     def after(
         self, sequence: EntryId | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
-    ) -> list[Numbered]:
+    ) -> list[Item]:
         """The next entries behind `sequence` (None: from the first), at most `limit`.
 
         The one whose payload brings their bytes to `largest_bytes` is the last. Raises DamagedRow
         when the very next row is damaged; rows before it are returned first.
         """
         start = sequence or EntryId(0, 0)
-        found: list[Numbered] = []
+        found: list[Item] = []
         left = largest_bytes
         for number in self._numbers():
             if number < start.file or len(found) >= limit or left <= 0:
@@ -144,7 +134,7 @@ class JournalReader:
         kinds: Collection[Kind] | None = None,
         start: EntryId | None = None,
         on_damage: Callable[[DamagedRow], None] | None = None,
-    ) -> Iterator[Numbered]:
+    ) -> Iterator[Item]:
         """All matching entries behind `start` in order, in bounded memory.
 
         `on_damage` gets each damaged row and the scan goes on; without it they raise.
@@ -191,14 +181,8 @@ class JournalReader:
 
     def count_behind(self, sequence: EntryId, kind: Kind) -> int:
         """How many rows of a kind stand behind a place; cheap where few rows do."""
-        total = 0
-        for number, connection in self._newest_first():
-            if number < sequence.file:
-                break
-            behind = sequence.n if number == sequence.file else 0
-            query = "SELECT count(*) FROM entry WHERE n > ? AND kind = ?"
-            total += int(connection.execute(query, (behind, kind)).fetchone()[0])
-        return total
+        ends = [EntryId(file, NO_MORE) for file in self.files() if file >= sequence.file]
+        return sum(self.count_between(sequence, end, kind) for end in ends)
 
     def count_between(self, behind: EntryId, last: EntryId, kind: Kind) -> int:
         """How many rows of a kind stand behind one place and up to another of the same file.
@@ -222,17 +206,6 @@ class JournalReader:
             row: tuple[Any, ...] = connection.execute(query, words).fetchone()
             return row
 
-    def counts(self) -> dict[tuple[str, Kind], int]:
-        """How many rows there are of each source and kind, damaged or not."""
-        total: Counter[tuple[str, Kind]] = Counter()
-        for _, connection in self._newest_first():
-            names = read_names(connection)
-            for source, kind, n in connection.execute(
-                "SELECT source, kind, count(*) FROM entry GROUP BY source, kind"
-            ):
-                total[names.get(source, "?"), Kind(kind)] += n
-        return dict(total)
-
     def deliveries(self, source: str, at_most: int) -> list[tuple[int, bytes]]:
         """Packet identifier and payload of a source's last QoS 1 messages, oldest first."""
         found: list[tuple[int, bytes]] = []
@@ -249,20 +222,15 @@ class JournalReader:
                 break
         return found[::-1]
 
-    def of_copied_kinds(self, start: EntryId | None) -> Iterator[Numbered]:
+    def of_copied_kinds(self, start: EntryId | None) -> Iterator[Item]:
         """The entries behind `start` that are kept twice, as far as they can be read here."""
         behind = start or EntryId(0, 0)
         for number in file_numbers(self.folder):
             if number >= behind.file:
-                try:
+                with suppress(FileNotFoundError), _passing(file_path(self.folder, number)):
                     yield from self._copied_of(number, behind.n if number == behind.file else 0)
-                except FileNotFoundError:
-                    continue
-                except _UNREADABLE as error:
-                    if not _unreadable(error, file_path(self.folder, number)):
-                        raise
 
-    def _copied_of(self, file: int, behind: int) -> Iterator[Numbered]:
+    def _copied_of(self, file: int, behind: int) -> Iterator[Item]:
         with closing(connect_reading(file_path(self.folder, file))) as connection:
             names = read_names(connection)
             for row in connection.execute(_OF_KINDS, (behind, *sorted(COPIED), Kind.NOTE)):
@@ -276,9 +244,9 @@ class JournalReader:
 
     def _read(
         self, file: int, behind: int, limit: int, largest_bytes: int = LARGEST_READ_BYTES
-    ) -> tuple[list[Numbered], DamagedRow | None]:
+    ) -> tuple[list[Item], DamagedRow | None]:
         """Good rows and copies of damaged ones, up to a damage without a copy, and that damage."""
-        found: list[Numbered] = []
+        found: list[Item] = []
         while True:
             rows, damage = self._stored(file, behind, limit - len(found), largest_bytes)
             found += rows
@@ -295,9 +263,7 @@ class JournalReader:
             if len(found) >= limit or largest_bytes <= 0:
                 return found, None
 
-    def _behind_the_end(
-        self, file: int, found: list[Numbered], behind: int, limit: int
-    ) -> list[Numbered]:
+    def _behind_the_end(self, file: int, found: list[Item], behind: int, limit: int) -> list[Item]:
         """Copies of what a closed file has lost at its end."""
         path = file_path(self.folder, file)
         if len(found) >= limit or file not in self.copies.copied_files or not path.exists():
@@ -311,7 +277,7 @@ class JournalReader:
 
     def _stored(
         self, file: int, behind: int, limit: int, largest_bytes: int
-    ) -> tuple[list[Numbered], DamagedRow | None]:
+    ) -> tuple[list[Item], DamagedRow | None]:
         try:
             with closing(connect_reading(file_path(self.folder, file))) as connection:
                 return self._read_run(connection, file, behind, limit, largest_bytes)
@@ -327,18 +293,13 @@ class JournalReader:
             return [], self._damage(file, behind + 1, NO_MORE)
 
     def _read_run(
-        self,
-        connection: sqlite3.Connection,
-        file: int,
-        behind: int,
-        limit: int,
-        largest_bytes: int,
-    ) -> tuple[list[Numbered], DamagedRow | None]:
+        self, connection: sqlite3.Connection, file: int, behind: int, limit: int, largest_bytes: int
+    ) -> tuple[list[Item], DamagedRow | None]:
         """Good rows up to the first damage, and that damage."""
         connection.execute("BEGIN")  # one state of the file for all that follows
         names = read_names(connection)
         last = _highest_n(connection)
-        found: list[Numbered] = []
+        found: list[Item] = []
         expected = behind + 1
         for row in _rows(connection, behind, limit, last):
             entry = entry_of(file, row, names) if row[0] == expected else None
@@ -359,15 +320,14 @@ class JournalReader:
     def _newest_first(self) -> Iterator[tuple[int, sqlite3.Connection]]:
         """All files that can be opened; one that can't is reported by after()."""
         for number in reversed(file_numbers(self.folder)):
-            try:
-                with closing(connect_reading(file_path(self.folder, number))) as connection:
-                    read_header(connection)
-                    yield number, connection
-            except FileNotFoundError:
-                continue
-            except _UNREADABLE as error:
-                if not _unreadable(error, file_path(self.folder, number)):
-                    raise
+            path = file_path(self.folder, number)
+            with (
+                suppress(FileNotFoundError),
+                _passing(path),
+                closing(connect_reading(path)) as file,
+            ):
+                read_header(file)
+                yield number, file
 
 
 def read_only(folder: Path) -> JournalReader:
@@ -384,20 +344,27 @@ def _unreadable(error: Exception, path: Path | None = None) -> bool:
     return fault in AT_FAULT or (bad_sectors and fault is StorageFault.OTHER)
 
 
+@contextmanager
+def _passing(path: Path | None = None) -> Iterator[None]:
+    """What can't be read because the file is at fault ends the block, and nothing else."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        if not _unreadable(error, path):
+            raise
+
+
 def _highest_n(connection: sqlite3.Connection) -> int:
     """The last n that the file has or, where that is damaged, could have."""
     header = read_header(connection)
     if header is not None and header.last_n is not None:
         return header.last_n
-    try:
+    with _passing():
         (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()
-    except _UNREADABLE as error:
-        if not _unreadable(error):
-            raise
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        n = pages * size // _SMALLEST_ROW_BYTES
-    return int(n)
+        return int(n)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(pages) * int(size) // _SMALLEST_ROW_BYTES
 
 
 def _received_ns(connection: sqlite3.Connection, n: int) -> int:
@@ -409,25 +376,15 @@ def _received_ns(connection: sqlite3.Connection, n: int) -> int:
 
 def _rows(connection: sqlite3.Connection, behind: int, limit: int, last: int) -> Iterator[Row]:
     """Rows in order, one in memory at a time; those on bad pages are left out."""
-    try:
-        for row in connection.execute(
-            "SELECT * FROM entry WHERE n > ? ORDER BY n LIMIT ?", (behind, limit)
-        ):
+    query = "SELECT * FROM entry WHERE n > ? ORDER BY n LIMIT ?"
+    with _passing():
+        for row in connection.execute(query, (behind, limit)):
             yield row
             behind = row[0]
-    except _UNREADABLE as error:
-        if not _unreadable(error):
-            raise
-        yield from _rows_one_by_one(connection, behind, min(last, behind + _PROBES))
-
-
-def _rows_one_by_one(connection: sqlite3.Connection, behind: int, last: int) -> Iterator[Row]:
-    for n in range(behind + 1, last + 1):
-        try:
+        return
+    for n in range(behind + 1, min(last, behind + _PROBES) + 1):
+        with _passing():
             yield from connection.execute("SELECT * FROM entry WHERE n = ?", (n,))
-        except _UNREADABLE as error:
-            if not _unreadable(error):
-                raise
 
 
 def is_written(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from edaphon.journal.copies import Copies, copies_in, reached_in
+from edaphon.journal.copies import Copies, copies_in
 from edaphon.journal.entry import (
     Entry,
     Kind,
@@ -23,6 +23,7 @@ from edaphon.journal.entry import (
     file_path,
     number_of,
     numbers_there,
+    reached_in,
 )
 from edaphon.journal.reader import DamagedRow, read_only
 from edaphon.model import EntryId
@@ -75,7 +76,8 @@ class _Pages:
             PAGE_BYTES + _FRAME_HEADER_BYTES,
         )
         self._left = _TIMES_READ * (len(self._file) + len(self._log))
-        self._newest = {self._page_number(frame): frame for frame in self._frames}
+        heads = ((frame - _FRAME_HEADER_BYTES, frame) for frame in self._frames)
+        self._newest = {int.from_bytes(self._log[at : at + 4], "big"): frame for at, frame in heads}
 
     def leaves(self) -> Iterator[int]:
         """Where pages that look like leaves of a table begin; those of the log come last."""
@@ -129,10 +131,6 @@ class _Pages:
         if number < 2 or len(data) < PAGE_BYTES:
             raise ValueError(number)
         return data
-
-    def _page_number(self, frame: int) -> int:
-        start = frame - _FRAME_HEADER_BYTES
-        return int.from_bytes(self._log[start : start + 4], "big")
 
     def _offset_in_page(self, place: int) -> int:
         if place < len(self._file):

@@ -21,8 +21,6 @@ from edaphon.databases import (
     move_aside,
 )
 
-__all__ = ["SetAside", "StateFile"]
-
 _APPLICATION_ID = 0x65646173  # "edas"
 _VERSION = 1
 TRY_AGAIN_S = 5.0
@@ -71,8 +69,7 @@ class StateFile:
             return default
 
     def put(self, key: str, value: Any) -> None:
-        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        self._ask("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, data))
+        self.put_all({key: value})
 
     def put_all(self, values: Mapping[str, Any]) -> None:
         """As `put` for several keys: all of them or none."""
@@ -167,7 +164,10 @@ class StateFile:
         except sqlite3.Error as error:
             fault = fault_of(error, self._path)
             if fault is StorageFault.FULL:
-                return self._in_memory_from_file()
+                if not is_created(self._path):
+                    return self._in_memory(None)
+                with closing(connect_reading(self._path)) as kept:
+                    return self._in_memory(kept)
             if fault not in AT_FAULT:
                 raise
             return self._begun_again(error)
@@ -180,12 +180,6 @@ class StateFile:
             connection.close()
             raise
         return connection
-
-    def _in_memory_from_file(self) -> sqlite3.Connection:
-        if not is_created(self._path):
-            return self._in_memory(None)
-        with closing(connect_reading(self._path)) as kept:
-            return self._in_memory(kept)
 
     def _in_memory(self, kept: sqlite3.Connection | None) -> sqlite3.Connection:
         """A copy of what the full disk has, until that has room again."""
@@ -216,31 +210,21 @@ class StateFile:
 def _in_one_transaction(
     connection: sqlite3.Connection, sql: str, rows: list[tuple[Any, ...]]
 ) -> None:
-    connection.execute("BEGIN")
-    try:
+    with connection:
+        connection.execute("BEGIN")
         connection.executemany(sql, rows)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Replace the rows of all tables, in one transaction."""
-    target.execute("BEGIN IMMEDIATE")
-    try:
+    with target:
+        target.execute("BEGIN IMMEDIATE")
         for table in _SCHEMA:
             rows = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
             target.execute(f"DELETE FROM {table}")  # noqa: S608
             if rows:
                 places = ", ".join("?" * len(rows[0]))
                 target.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
-        target.execute("COMMIT")
-    except BaseException:
-        if target.in_transaction:
-            target.execute("ROLLBACK")
-        raise
 
 
 def _expect_ours(connection: sqlite3.Connection) -> None:

@@ -1,14 +1,10 @@
-"""The writer's thread: it gathers entries into commits and says what is committed, never before.
-
-Delays are counted on the machine's monotonic clock and not on the injected one: they spare the
-medium and have no part in what is measured.
-"""
+"""The files of the journal that are written to: commits, the next file, and what is lost."""
 
 import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,21 +12,14 @@ from typing import Any
 import orjson
 
 from edaphon.clock import Clock
-from edaphon.databases import (
-    AT_FAULT,
-    SIDE_FILES,
-    connect,
-    fault_of,
-    move_aside,
-    sync_folder,
-)
+from edaphon.databases import AT_FAULT, SIDE_FILES, connect, fault_of, move_aside, sync_folder
 from edaphon.journal.copies import (
+    NOT_COPIED,
     CopyFile,
     begun_line,
     copies_in,
     machine_marks,
     origin_of,
-    reached_in,
 )
 from edaphon.journal.entry import (
     APPLICATION_ID,
@@ -48,8 +37,10 @@ from edaphon.journal.entry import (
     file_path,
     insert,
     is_sealed,
-    next_number,
     number_of,
+    numbers_ever,
+    reach,
+    reached_in,
     read_header,
     read_names,
     row_of,
@@ -95,9 +86,8 @@ class OpenFile:
             connection.execute(f"PRAGMA user_version = {VERSION}")
             for table in SCHEMA.values():
                 connection.execute(table)
-            connection.execute(
-                "INSERT INTO header VALUES (?,?,?,NULL)", (journal, number, opened_ns)
-            )
+            header = journal, number, opened_ns
+            connection.execute("INSERT INTO header VALUES (?,?,?,NULL)", header)
             connection.execute("COMMIT")
             # Here, as a full disk may leave a change of it half done, which no reader can mend.
             connection.execute("PRAGMA journal_mode = WAL")
@@ -136,19 +126,11 @@ class OpenFile:
             row_of(self.number, n, entry, names, mid)
             for n, (entry, mid) in enumerate(zip(entries, mids, strict=True), first)
         ]
-        execute = self._connection.execute
-        try:
-            execute("BEGIN IMMEDIATE")
-            if fresh:
-                self._connection.executemany(
-                    "INSERT INTO name (text, id) VALUES (?,?)", list(fresh.items())
-                )
-            insert(self._connection, rows)
-            execute("COMMIT")
-        except sqlite3.Error:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            new = "INSERT INTO name (text, id) VALUES (?,?)"
+            connection.executemany(new, list(fresh.items()))
+            insert(connection, rows)
         self._names.update(fresh)
         self.last_n += len(rows)
         return first
@@ -226,11 +208,8 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalTooNew(
             f"{path} has format {version}, this edaphon knows {VERSION}: install the newer edaphon"
         )
-    if (application, version, sorted(found, key=str)) != (
-        APPLICATION_ID,
-        VERSION,
-        sorted(expected),
-    ):
+    what = application, version, sorted(found, key=str)
+    if what != (APPLICATION_ID, VERSION, sorted(expected)):
         raise Damaged(
             f"{path.name}: expected a journal file of format {VERSION}, got application id "
             f"{application or 0:#x}, format {version}, with {_names(found)}"
@@ -290,8 +269,7 @@ class EntryStore:
     ) -> None:
         """`reached` is the last place that others know to have been committed."""
         self._folder, self._clock = folder, clock
-        self._largest_bytes = largest_bytes
-        self._on_problem = on_problem
+        self._largest_bytes, self._on_problem = largest_bytes, on_problem
         self._file: OpenFile | None = None
         self._lost: dict[Path, str] = {}  # damaged files, and what was found
         self._gone: dict[int, Missing] = {}  # entries that are not there any more, by file
@@ -322,7 +300,7 @@ class EntryStore:
         self._gone |= missing_files(self._folder, self._reached)
         file = self._opened()
         self._heal_copies()
-        self._copies.reach(EntryId(file.number, file.last_n))
+        reach(self._folder, EntryId(file.number, file.last_n))
         self.origin.write(self._folder)
 
     def _heal_copies(self) -> None:
@@ -357,8 +335,17 @@ class EntryStore:
                 self._lost[file.path] = f"{file.path.name}: {error}"
             raise
         self._doubt = None
-        self._copies.commit(EntryId(file.number, first_n), entries)
-        return EntryId(file.number, first_n)
+        first = EntryId(file.number, first_n)
+        self._committed(first, entries)
+        return first
+
+    def _committed(self, first: EntryId, entries: list[Entry]) -> None:
+        copies = self._copies
+        is_plain = NOT_COPIED.issuperset(entry.kind for entry in entries)
+        if is_plain and copies.healed and not copies.waiting:
+            reach(self._folder, EntryId(first.file, first.n + len(entries) - 1))
+        else:
+            copies.commit(first, entries)
 
     def close(self) -> None:
         if self._file is not None:
@@ -385,7 +372,7 @@ class EntryStore:
                 file.make_durable()
         self._doubt = None
         if came:
-            self._copies.commit(doubt, entries)
+            self._committed(doubt, entries)
         return doubt if came else None
 
     def _room(self) -> OpenFile:
@@ -422,11 +409,8 @@ class EntryStore:
         except Damaged as damage:
             self._lost[path] = str(damage)
             return None
-        if file.journal != self.id or (self._is_full(file) and file.last_n):
-            file.close()
-            seal(path)
-            return None
-        if self._has_lost_its_end(file):
+        is_over = file.journal != self.id or (self._is_full(file) and file.last_n)
+        if is_over or self._has_lost_its_end(file):
             file.close()
             seal(path)
             return None
@@ -443,16 +427,13 @@ class EntryStore:
 
     def _create(self) -> OpenFile:
         self.origin.write(self._folder)
-        reached = self._reached.file if self._reached is not None else 0
-        number = max(next_number(self._folder), reached + 1, *self._begun_ever())
+        reached = [self._reached.file] if self._reached is not None else []
+        known = {*numbers_ever(self._folder), *reached, *copies_in(self._folder).files}
+        number = max(known, default=0) + 1
         opened_ns = self._clock.wall_ns()
         file = OpenFile.create(self._folder, number, self.id, opened_ns)
         self._copies.begin(number, opened_ns)
         return file
-
-    def _begun_ever(self) -> Iterator[int]:
-        """Numbers that the next file may have, for all that is known to have been begun."""
-        return (number + 1 for number in copies_in(self._folder).files)
 
     def _declare_lost(self, file: OpenFile) -> None:
         # The declaration is durable before the rename: a crash between them declares it twice,
@@ -476,7 +457,7 @@ class EntryStore:
         name = file_path(self._folder, loss["number"]).name
         now, stated = self._clock, orjson.dumps({"file": name, **loss})
         entries = [Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", stated)]
-        self._copies.commit(EntryId(file.number, file.write(entries, [None])), entries)
+        self._committed(EntryId(file.number, file.write(entries, [None])), entries)
 
     def _known_id(self) -> str | None:
         for number in reversed(file_numbers(self._folder)):

@@ -7,14 +7,12 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from edaphon.journal.entry import START, Entry, Kind, entry_crc
+from edaphon.journal.entry import START, Kind
+from edaphon.journal.fact_log import crc_at
 from edaphon.journal.reader import CHUNK, NO_MORE, DamagedRow, JournalReader
 from edaphon.model import EntryId
 
 LONG = 100_000
-
-
-Keep = Callable[[Mapping[str, Any]], None]
 
 
 class FileSum(NamedTuple):
@@ -56,18 +54,10 @@ class Summary(NamedTuple):
         end = EntryId(place.file, own.last)
         return whole + journal.count_between(place, end, Kind.RECORD)
 
-    def with_entries(self, first: EntryId, entries: list[Entry], kinds: Collection[Kind]) -> Self:
-        """With entries that were committed from `first` on."""
-        own = self.files.get(first.file, FileSum())
-        rare = tuple(first.n + i for i, entry in enumerate(entries) if entry.kind in kinds)
-        records = sum(entry.kind == Kind.RECORD for entry in entries)
-        more = FileSum(first.n + len(entries) - 1, own.records + records, own.rare + rare)
-        return self._replace(files={**self.files, first.file: more})
-
     def to_json(self, journal: JournalReader) -> dict[str, Any]:
         """With the CRC of the entry at its place, and one of its own."""
         files = {str(number): list(own) for number, own in self.files.items()}
-        table = {"files": files, "entry_crc": _crc_at(journal, self.place)}
+        table = {"files": files, "entry_crc": crc_at(journal, self.place)}
         return {**table, "crc": _crc_of(table)}
 
     @classmethod
@@ -81,15 +71,8 @@ class Summary(NamedTuple):
             return None
         there = set(journal.files())
         found = cls({number: file for number, file in every.items() if number in there})
-        same = found.place != cls(every).place or own["entry_crc"] == _crc_at(journal, found.place)
+        same = found.place != cls(every).place or own["entry_crc"] == crc_at(journal, found.place)
         return found if whole and same else None
-
-
-def _crc_at(journal: JournalReader, place: EntryId) -> int:
-    try:
-        return entry_crc(*place, journal.entry(place)) if place != START else -1
-    except (KeyError, DamagedRow):
-        return -2
 
 
 def _crc_of(table: Mapping[str, Any]) -> int:
@@ -100,7 +83,7 @@ def summed(
     journal: JournalReader,
     kept: Any,
     kinds: Collection[Kind],
-    keep: Keep = lambda _: None,
+    keep: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> Summary:
     """The summary of all entries, from one that was kept as JSON (or None) and what is behind it.
 
@@ -127,11 +110,7 @@ def differing(kept: Summary, journal: JournalReader, kinds: Collection[Kind]) ->
 
 
 def _of_file(
-    journal: JournalReader,
-    file: int,
-    before: FileSum,
-    kinds: Collection[Kind],
-    end: int = NO_MORE,
+    journal: JournalReader, file: int, before: FileSum, kinds: Collection[Kind], end: int = NO_MORE
 ) -> FileSum:
     """Its sum up to n = `end`, from that of its first rows.
 

@@ -9,14 +9,13 @@ from edaphon.series.release import (
     release_problems,
     write_release,
 )
-from edaphon.series.rows import Change, Conflict, Contested, Withdrawal, contested
-from edaphon.series.series import Series, cursor_name
+from edaphon.series.rows import Contested, Withdrawal, contested
+from edaphon.series.series import Change, Series, cursor_name
 from edaphon.series.store import BlockHead
 
 __all__ = [
     "BlockHead",
     "Change",
-    "Conflict",
     "Contested",
     "DamagedBlock",
     "Extent",

@@ -1,24 +1,25 @@
 """Days of the channels as they stand: their parts in the file, under what is unwritten."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.model import Int
-from edaphon.series.reader import BEGIN_NS, END_NS, DamagedBlocks, DayPart
+from edaphon.clock import DAY_NS
+from edaphon.model import Int, Observations
+from edaphon.series.parts import Totals
+from edaphon.series.reader import BEGIN_NS, END_NS, DayPart
 from edaphon.series.rows import (
     Conflict,
+    Contested,
     Rows,
     Withdrawal,
-    among,
+    contested,
     digest,
     no_rows,
     overlaid,
-    replaced,
-    within,
+    runs_of,
 )
 from edaphon.series.store import BlockHead, SeriesStore
 
@@ -98,46 +99,173 @@ class Unwritten:
                 yield from conflicts.values()
 
 
-class Days:
-    """Reads of single days, a part in memory at a time; within the lock, `each_part` apart."""
+class SeriesDays:
+    """What a series holds, day by day; every method without underscore takes the lock itself."""
 
-    def __init__(
-        self, store: SeriesStore, lock: "threading.RLock", name: Callable[[int], str]
-    ) -> None:
-        self._store, self._lock, self._name = store, lock, name
-        self.unwritten = Unwritten()
+    def __init__(self, store: SeriesStore) -> None:
+        self._lock = threading.RLock()
+        self._store = store
+        self._unwritten = Unwritten()
+        self._names = store.derivations()
+        self._numbers = {id: number for number, id in self._names.items()}
 
-    def block(self, channel: str, day: int) -> OpenBlock:
-        block = self.unwritten.blocks.get((channel, day))
-        if block is None:
-            head, rows = self._store.head(channel, day), self.last_part(channel, day)
-            last_ns = int(rows["time_ns"][-1]) if len(rows) else NEVER_NS
-            block = OpenBlock(head.n if head else 0, last_ns)
-            self.unwritten.blocks[channel, day] = block
-        return block
+    def checkpoint(self, name: str) -> str | None:
+        with self._lock:
+            return self._store.checkpoint(name)
 
-    def parts(self, channel: str, day: int) -> list[DayPart]:
+    def name(self, derivation: int) -> str:
+        return self._names[derivation]
+
+    def derivation_text(self, id: str) -> str | None:
+        """What a derivation's hash was made of, as JSON."""
+        with self._lock:
+            for _, known, text in self._unwritten.derivations:
+                if known == id:
+                    return text
+            return self._store.derivation_text(id)
+
+    def read(self, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
+        """Current observations with start_ns <= time < end_ns, in the order of time."""
+        with self._lock:
+            found: list[Observations] = []
+            for day in self.days(channel, start_ns, end_ns):
+                rows = self._day_rows(channel, day, start_ns, end_ns)
+                inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
+                found.extend(runs_of(channel, rows[inside], self.name))
+            return found
+
+    def runs(self, channel: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
+        """The same, with a part of a day in memory at a time."""
+        for day in self.days(channel, start_ns, end_ns):
+            for rows in self.each_part(channel, day, start_ns):
+                inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
+                yield from runs_of(channel, rows[inside], self.name)
+                if len(rows) and rows["time_ns"][-1] >= end_ns:
+                    break
+
+    def days(self, channel: str, start_ns: int, end_ns: int) -> list[int]:
+        """UTC days since 1970 that hold rows and share a time with start_ns <= time < end_ns."""
+        with self._lock:
+            first, last = start_ns // DAY_NS, (end_ns - 1) // DAY_NS
+            found = set(self._store.days(channel, first, last))
+            for (own, day), block in self._unwritten.blocks.items():
+                if own == channel and first <= day <= last:
+                    (found.add if len(block) else found.discard)(day)
+            return sorted(found)
+
+    def latest(self, channel: str) -> Observations | None:
+        """The observation with the latest time, as a run of one."""
+        with self._lock:
+            blocks = self._unwritten.blocks
+            days = [day for (own, day), block in blocks.items() if own == channel and len(block)]
+            stored = self._store.last_day(channel)
+            if stored is not None and (channel, stored) not in self._unwritten.blocks:
+                days.append(stored)
+            if not days:
+                return None
+            day = max(days)
+            block = blocks.get((channel, day))
+            rows = block.last_row() if block is not None else no_rows()
+            rows = rows if len(rows) else self._last_part(channel, day)
+            return next(runs_of(channel, rows[-1:], self.name))
+
+    def count(self, channel: str | None = None) -> int:
+        """How many observations are current."""
+        with self._lock:
+            n = self._store.count(channel)
+            for (own, _), block in self._unwritten.blocks.items():
+                if channel in {None, own}:
+                    n += block.added
+            return n
+
+    def kept_totals(self) -> Totals:
+        """How many rows and conflicts each channel has in the file, as it keeps these sums."""
+        with self._lock:
+            return self._store.kept_totals()
+
+    def totals(self) -> tuple[Totals, Totals]:
+        """(what the file keeps of how many rows and conflicts there are, the same counted)."""
+        with self._lock:
+            return self._store.totals()
+
+    def heads(self, channel: str | None = None, after_change: int = -1) -> list[BlockHead]:
+        """Heads of the blocks that hold a row above that change, open blocks included, in order."""
+        with self._lock:
+            heads = {(h.channel, h.day): h for h in self._store.heads(channel, after_change)}
+            for own, day in self._unwritten.blocks:
+                if channel in {None, own}:
+                    heads[own, day] = self._open_head(own, day)
+            ordered = (heads[key] for key in sorted(heads))
+            return [head for head in ordered if head.n and head.last_change > after_change]
+
+    def changed_heads(self, after_change: int) -> list[BlockHead]:
+        return self.heads(None, after_change)
+
+    def rows_above(
+        self, channel: str, day: int, change: int, upto: int = 2**62, from_ns: int = BEGIN_NS
+    ) -> Iterator[Observations]:
+        """Rows of a day from a time on that the changes above one made, up to another; by time.
+
+        A part of the day is in memory at a time.
+        """
+        for rows in self.each_part(channel, day, from_ns, change):
+            wanted = (rows["change"] > change) & (rows["change"] <= upto)
+            yield from runs_of(channel, rows[wanted & (rows["time_ns"] >= from_ns)], self.name)
+
+    def withdrawn_above(self, change: int) -> list[Withdrawal]:
+        with self._lock:
+            unwritten = [gone for number, gone in self._unwritten.withdrawn if number > change]
+            times: dict[str, list[Int]] = {}
+            for gone in [*self._store.withdrawn(change), *unwritten]:
+                times.setdefault(gone.channel, []).append(gone.times_ns)
+            return [Withdrawal(c, np.unique(np.concatenate(t))) for c, t in times.items()]
+
+    def conflicts(self, channel: str | None = None) -> list[Conflict]:
+        with self._lock:
+            found = {c.key: c for c in self._store.conflicts(channel)}
+            found |= {c.key: c for c in self._unwritten.all_conflicts(channel)}
+            return list(found.values())
+
+    def count_conflicts(self, channel: str | None = None) -> Contested:
+        """As many as `conflicts` gives, without holding those that are written in memory."""
+        with self._lock:
+            found = self._store.count_conflicts(channel)
+            for (own, time_ns), conflicts in self._unwritten.conflicts.items():
+                if channel not in {None, own}:
+                    continue
+                for known in self._store.conflicts(own, time_ns, time_ns + 1):
+                    if known.key in conflicts:
+                        found = found.plus(contested(known), -1)
+                for conflict in conflicts.values():
+                    found = found.plus(contested(conflict))
+            return found
+
+    # -- within the lock, `each_part` apart ------------------------------------------------
+
+    def _parts(self, channel: str, day: int) -> list[DayPart]:
         """The parts of a day in the file, or one for all of it; what is unwritten lies in them."""
         return self._store.parts(channel, day) or [DayPart(BEGIN_NS, END_NS, 0)]
 
-    def part_rows(self, channel: str, day: int, part: DayPart) -> Rows:
+    def _part_rows(self, channel: str, day: int, part: DayPart) -> Rows:
         rows = self._store.part_rows(channel, day, part.until_ns)
-        block = self.unwritten.blocks.get((channel, day))
+        block = self._unwritten.blocks.get((channel, day))
         return rows if block is None else overlaid(rows, block.between(part.from_ns, part.until_ns))
 
-    def last_part(self, channel: str, day: int) -> Rows:
+    def _last_part(self, channel: str, day: int) -> Rows:
         """The rows of the last part that has some."""
-        for part in reversed(self.parts(channel, day)):
-            rows = self.part_rows(channel, day, part)
+        for part in reversed(self._parts(channel, day)):
+            rows = self._part_rows(channel, day, part)
             if len(rows):
                 return rows
         return no_rows()
 
-    def rows(self, channel: str, day: int, start_ns: int = BEGIN_NS, end_ns: int = END_NS) -> Rows:
+    def _day_rows(
+        self, channel: str, day: int, start_ns: int = BEGIN_NS, end_ns: int = END_NS
+    ) -> Rows:
         """All rows of the parts of a day that reach into start_ns <= time < end_ns."""
         found = [
-            self.part_rows(channel, day, part)
-            for part in self.parts(channel, day)
+            self._part_rows(channel, day, part)
+            for part in self._parts(channel, day)
             if part.from_ns < end_ns and start_ns < part.until_ns
         ]
         return found[0] if len(found) == 1 else np.concatenate(found)
@@ -151,98 +279,30 @@ class Days:
         """
         while from_ns < END_NS:
             with self._lock:
-                block = self.unwritten.blocks.get((channel, day))
-                for part in self.parts(channel, day):
+                block = self._unwritten.blocks.get((channel, day))
+                for part in self._parts(channel, day):
                     if part.until_ns <= from_ns:
                         continue
                     unwritten = block is not None and len(
                         block.between(part.from_ns, part.until_ns)
                     )
                     if unwritten or part.last_change > change:
-                        rows = self.part_rows(channel, day, part)
+                        rows = self._part_rows(channel, day, part)
                         rows, from_ns = rows[rows["time_ns"] >= from_ns], part.until_ns
                         break
                 else:
                     return
             yield rows
 
-    def open_head(self, channel: str, day: int) -> BlockHead:
+    def _open_head(self, channel: str, day: int) -> BlockHead:
         """Without the digest of a day in several parts."""
-        block, stored = self.unwritten.blocks[channel, day], self._store.head(channel, day)
+        block, stored = self._unwritten.blocks[channel, day], self._store.head(channel, day)
         if not len(block):
             return BlockHead(channel, day, 0, 0, 0, "")
         changes = block.rows()["change"]
         ends = [(int(changes.min()), int(changes.max()))] if len(changes) else []
         ends += [(stored.first_change, stored.last_change)] if stored is not None else []
-        parts = self.parts(channel, day)
-        whole = digest(self.part_rows(channel, day, parts[0]), self._name)
+        parts = self._parts(channel, day)
+        whole = digest(self._part_rows(channel, day, parts[0]), self.name)
         first, last = min(end[0] for end in ends), max(end[1] for end in ends)
         return BlockHead(channel, day, len(block), first, last, whole if len(parts) == 1 else "")
-
-
-def sound_rows(store: SeriesStore, head: BlockHead, ids: Mapping[int, str]) -> Rows | None:
-    """The rows of a block; None where they are not those that its digest was made of."""
-    try:
-        return store.sound_rows(head, ids.__getitem__)
-    except (DamagedBlocks, KeyError):
-        return None
-
-
-def is_sound(store: SeriesStore, head: BlockHead) -> bool:
-    """Whether a block of a file that is written to meanwhile is what it should be."""
-    ids = {number: id for id, number in store.derivations().items()}
-    if sound_rows(store, head, ids) is not None:
-        return True
-    with store.snapshot():  # it may be another one now, or none
-        now = [each for each in store.heads(head.channel) if each.day == head.day]
-        ids = {number: id for id, number in store.derivations().items()}
-        return all(sound_rows(store, each, ids) is not None for each in now)
-
-
-Ranges = Sequence[tuple[int, int]]
-
-
-class Adopted(NamedTuple):
-    """What adopting changed: rows that differ now, and the readings that were held there before.
-
-    `kept` rows stay though nothing was derived of their entries: these can't be read.
-    """
-
-    differing: int
-    before: int
-    kept: int = 0
-
-
-class Combined(NamedTuple):
-    """The rows of a part of a day now, whether any differ, and the times that went [UTC ns]."""
-
-    rows: Rows
-    differ: bool
-    gone: Int
-    counts: Adopted
-
-
-class Adoption(NamedTuple):
-    """Times [UTC ns) that are taken over, entries that can't be read (from and to the number of
-    their sequence), times at which the channel is fed still, and the number of the change."""
-
-    ranges: Ranges
-    unreadable: Ranges
-    fed: Ranges
-    number: int
-
-    def wanted(self, taken: Rows, part: DayPart) -> Rows:
-        """Of the rows of the other series those that are taken over into a part."""
-        inside = within(taken["time_ns"], self.ranges)
-        return taken[inside & within(taken["time_ns"], [(part.from_ns, part.until_ns)])]
-
-    def combined(self, old: Rows, taken: Rows) -> Combined:
-        here = within(old["time_ns"], self.ranges)
-        stays = here & among(old["sequence"], self.unreadable) & within(old["time_ns"], self.fed)
-        stays &= ~np.isin(old["time_ns"], taken["time_ns"])
-        new = np.concatenate([old[~here | stays], taken])
-        new = new[np.argsort(new["time_ns"], kind="stable")]
-        rows, differs, gone = replaced(old, new, self.number)
-        differing = int(differs.sum()) + len(gone)
-        counts = Adopted(differing, int(here.sum()), int(stays.sum()))
-        return Combined(rows, bool(differing), gone, counts)

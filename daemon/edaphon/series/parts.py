@@ -6,7 +6,7 @@ has no end. So a day of any size is read and written with some thousand rows in 
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,8 @@ from edaphon.series.reader import (
     OF_DAY,
     VERSION_WITH_PIECES,
     DayPart,
-    has_pieces,
-    part_rows,
-    parts,
-    piece_sums,
+    SeriesFile,
+    noting,
 )
 from edaphon.series.rows import Contested, Rows, digest, overlaid, pack_rows
 
@@ -51,130 +49,134 @@ class Numbers(NamedTuple):
     numbers: int
     sum: float
 
+    @classmethod
+    def of(cls, rows: Rows) -> "Numbers":
+        flags = np.bincount(rows["flag"], minlength=10)
+        counts = tuple(int(flags[flag]) for flag in (1, 2, 3, 4, 9))
+        number = rows["value"][~np.isnan(rows["value"])]
+        if not len(number):
+            return cls(len(rows), counts, None, None, 0, 0.0)
+        ends = float(number.min()), float(number.max())
+        return cls(len(rows), counts, *ends, len(number), float(number.sum()))
 
-def merge_into(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: Name) -> None:
-    """Rows in the order of time, each in the place of that of its time, if there is one."""
-    last = part_rows(db, channel, day, END_NS)
-    for part in parts(db, channel, day) or [DayPart(BEGIN_NS, END_NS, 0)]:
-        begin, end = np.searchsorted(rows["time_ns"], [part.from_ns, part.until_ns])
-        if part.until_ns == END_NS:
-            last = _merge_into_last(db, channel, day, last, rows[begin:end], name)
-        elif begin < end:
-            merged = overlaid(part_rows(db, channel, day, part.until_ns), rows[begin:end])
-            put_part(db, channel, day, part.until_ns, merged, name)
-    put_last(db, channel, day, last, name)
+    def with_pieces(self, sums: Iterable[int]) -> "Numbers":
+        """The numbers of the last part with those of all pieces."""
+        n, *flags, lowest, highest, numbers, total = sums
+        lows = [low for low in (self.lowest, lowest) if low is not None]
+        highs = [high for high in (self.highest, highest) if high is not None]
+        return Numbers(
+            self.n + n,
+            tuple(a + b for a, b in zip(self.flags, flags, strict=True)),
+            min(lows, default=None),
+            max(highs, default=None),
+            self.numbers + numbers,
+            self.sum + total,
+        )
+
+    @property
+    def of_block(self) -> list[int | float | None]:
+        """As a block states them, with the mean."""
+        mean = self.sum / self.numbers if self.numbers else None
+        return [self.n, *self.flags, self.lowest, self.highest, mean]
 
 
-def _merge_into_last(
-    db: sqlite3.Connection, channel: str, day: int, last: Rows, rows: Rows, name: Name
-) -> Rows:
-    """The last part with these rows; what it leaves before it is put in pieces on the way."""
-    last_ns = last["time_ns"][-1] if len(last) else BEGIN_NS
-    late = int(np.searchsorted(rows["time_ns"], last_ns, side="right"))
-    last, rows = overlaid(last, rows[:late]), rows[late:]
-    while True:
-        last = overlaid(last, rows[:_STEP_ROWS])
-        last, rows = _cut(db, channel, day, last, name), rows[_STEP_ROWS:]
-        if not len(rows):
-            return last
+class DayFile(SeriesFile):
+    """Writes the days of a series; `name` gives the id of a derivation's number."""
 
+    @noting
+    def merge(self, channel: str, day: int, rows: Rows, name: Name) -> None:
+        """Rows in the order of time, each in the place of that of its time, if there is one."""
+        last = self.part_rows(channel, day)
+        for part in self.parts(channel, day) or [DayPart(BEGIN_NS, END_NS, 0)]:
+            begin, end = np.searchsorted(rows["time_ns"], [part.from_ns, part.until_ns])
+            if part.until_ns == END_NS:
+                last = self._with_last(channel, day, last, rows[begin:end], name)
+            elif begin < end:
+                merged = overlaid(self.part_rows(channel, day, part.until_ns), rows[begin:end])
+                self.put_part(channel, day, part.until_ns, merged, name)
+        self.put_last(channel, day, last, name)
 
-def put_part(
-    db: sqlite3.Connection, channel: str, day: int, until_ns: int, rows: Rows, name: Name
-) -> Rows | None:
-    """Replace a part, in pieces if it is long; the end of the last one is returned, to be put last.
+    def _with_last(self, channel: str, day: int, last: Rows, rows: Rows, name: Name) -> Rows:
+        """The last part with these rows; what it leaves before it is put in pieces on the way."""
+        last_ns = last["time_ns"][-1] if len(last) else BEGIN_NS
+        late = int(np.searchsorted(rows["time_ns"], last_ns, side="right"))
+        last, rows = overlaid(last, rows[:late]), rows[late:]
+        while True:
+            last = overlaid(last, rows[:_STEP_ROWS])
+            last, rows = self._cut(channel, day, last, name), rows[_STEP_ROWS:]
+            if not len(rows):
+                return last
 
-    Without rows there is no piece: the next part begins where it began.
-    """
-    rows = _cut(db, channel, day, rows, name)
-    if until_ns == END_NS:
+    @noting
+    def put_part(
+        self, channel: str, day: int, until_ns: int, rows: Rows, name: Name
+    ) -> Rows | None:
+        """Replace a part, in pieces if it is long; of the last part its end, to be put last.
+
+        Without rows there is no piece: the next part begins where it began.
+        """
+        rows = self._cut(channel, day, rows, name)
+        if until_ns == END_NS:
+            return rows
+        if len(rows):
+            self._put_piece(channel, day, until_ns, rows, name)
+        else:
+            query = f"DELETE FROM piece{OF_DAY} AND until_ns = ?"  # noqa: S608
+            self._db.execute(query, (channel, day, until_ns))
+        return None
+
+    def _cut(self, channel: str, day: int, rows: Rows, name: Name) -> Rows:
+        """Put pieces of rows until less than two are left."""
+        while len(rows) >= 2 * PIECE_ROWS:
+            piece, rows = rows[:PIECE_ROWS], rows[PIECE_ROWS:]
+            self._put_piece(channel, day, int(rows["time_ns"][0]), piece, name)
         return rows
-    if len(rows):
-        _put_piece(db, channel, day, until_ns, rows, name)
-    else:
-        db.execute(f"DELETE FROM piece{OF_DAY} AND until_ns = ?", (channel, day, until_ns))  # noqa: S608
-    return None
+
+    def _put_piece(self, channel: str, day: int, until_ns: int, rows: Rows, name: Name) -> None:
+        if not self._has_pieces:
+            self._db.execute(_TABLE)
+            self._db.execute(f"PRAGMA user_version = {VERSION_WITH_PIECES}")
+        n, flags, *values = Numbers.of(rows)
+        words = n, *flags, *values, *_changes(rows), digest(rows, name), pack_rows(rows)
+        self._put("piece", channel, day, until_ns, *words)
+
+    @noting
+    def put_last(self, channel: str, day: int, rows: Rows, name: Name) -> None:
+        """Replace a day's last part, whose block states the sums of all; a day without any goes."""
+        own, ends, hashed = Numbers.of(rows), _changes(rows), digest(rows, name)
+        if self._has_pieces:
+            count, *sums, first, last = self._piece_sums(channel, day)
+            if count:
+                own, ends = own.with_pieces(sums), (min(ends[0], first), max(ends[1], last))
+                query = f"SELECT digest FROM piece{OF_DAY} ORDER BY until_ns"  # noqa: S608
+                found = self._db.execute(query, (channel, day))
+                hashed = _chained([*(row[0] for row in found), hashed])
+        if own.n:
+            self._put("block", channel, day, *own.of_block, *ends, hashed, pack_rows(rows))
+        else:
+            self._db.execute(f"DELETE FROM block{OF_DAY}", (channel, day))  # noqa: S608
+
+    @noting
+    def put(self, channel: str, day: int, rows: Rows, hashed: str) -> None:
+        """Write a day without pieces in one block, however large it is; with its digest."""
+        own = Numbers.of(rows).of_block
+        self._put("block", channel, day, *own, *_changes(rows), hashed, pack_rows(rows))
+
+    def _put(self, table: str, *words: object) -> None:
+        marks = ", ".join("?" * len(words))
+        self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", words)  # noqa: S608
 
 
-def _cut(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: Name) -> Rows:
-    """Put pieces of rows until less than two are left."""
-    while len(rows) >= 2 * PIECE_ROWS:
-        piece, rows = rows[:PIECE_ROWS], rows[PIECE_ROWS:]
-        _put_piece(db, channel, day, int(rows["time_ns"][0]), piece, name)
-    return rows
-
-
-def put_last(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: Name) -> None:
-    """Replace a day's last part, whose block says how many rows all parts have."""
+def _changes(rows: Rows) -> tuple[int, int]:
+    """The first and last change of rows; those of none are beyond every other."""
     changes = rows["change"]
-    ends = (int(changes.min()), int(changes.max())) if len(rows) else (END_NS, 0)
-    own, hashed = numbers_of(rows), digest(rows, name)
-    if has_pieces(db):
-        count, n, *sums = piece_sums(db, channel, day)
-        if count:
-            own = _added(own, n, sums)
-            ends = min(ends[0], sums[-2]), max(ends[1], sums[-1])
-            hashed = _chained([*_piece_digests(db, channel, day), hashed])
-    if not own.n:
-        db.execute(f"DELETE FROM block{OF_DAY}", (channel, day))  # noqa: S608
-        return
-    mean = own.sum / own.numbers if own.numbers else None
-    words: list[object] = [own.n, *own.flags, own.lowest, own.highest, mean, *ends]
-    words += [hashed, pack_rows(rows)]
-    marks = ", ".join("?" * 15)
-    db.execute(f"INSERT OR REPLACE INTO block VALUES ({marks})", [channel, day, *words])  # noqa: S608
-
-
-def numbers_of(rows: Rows) -> Numbers:
-    flags = np.bincount(rows["flag"], minlength=10)
-    counts = tuple(int(flags[flag]) for flag in (1, 2, 3, 4, 9))
-    number = rows["value"][~np.isnan(rows["value"])]
-    if not len(number):
-        return Numbers(len(rows), counts, None, None, 0, 0.0)
-    ends = float(number.min()), float(number.max())
-    return Numbers(len(rows), counts, *ends, len(number), float(number.sum()))
+    return (int(changes.min()), int(changes.max())) if len(rows) else (END_NS, 0)
 
 
 def digest_of_parts(found: list[Rows], name: Name) -> str:
     """What the block of a day says that was written in these parts."""
     digests = [digest(rows, name) for rows in found]
     return digests[0] if len(digests) == 1 else _chained(digests)
-
-
-def _put_piece(
-    db: sqlite3.Connection, channel: str, day: int, until_ns: int, rows: Rows, name: Name
-) -> None:
-    if not has_pieces(db):
-        db.execute(_TABLE)
-        db.execute(f"PRAGMA user_version = {VERSION_WITH_PIECES}")
-    own, changes = numbers_of(rows), rows["change"]
-    words: list[object] = [own.n, *own.flags, own.lowest, own.highest, own.numbers, own.sum]
-    words += [int(changes.min()), int(changes.max()), digest(rows, name), pack_rows(rows)]
-    marks = ", ".join("?" * 17)
-    db.execute(
-        f"INSERT OR REPLACE INTO piece VALUES ({marks})",  # noqa: S608
-        [channel, day, until_ns, *words],
-    )
-
-
-def _added(own: Numbers, n: int, sums: list[int]) -> Numbers:
-    """The numbers of the last part with those of all pieces."""
-    *flags, lowest, highest, numbers, total, _, _ = sums
-    lows = [low for low in (own.lowest, lowest) if low is not None]
-    highs = [high for high in (own.highest, highest) if high is not None]
-    return Numbers(
-        own.n + n,
-        tuple(a + b for a, b in zip(own.flags, flags, strict=True)),
-        min(lows, default=None),
-        max(highs, default=None),
-        own.numbers + numbers,
-        own.sum + total,
-    )
-
-
-def _piece_digests(db: sqlite3.Connection, channel: str, day: int) -> Iterator[str]:
-    query = f"SELECT digest FROM piece{OF_DAY} ORDER BY until_ns"  # noqa: S608
-    return (row[0] for row in db.execute(query, (channel, day)))
 
 
 def _chained(digests: list[str]) -> str:
@@ -211,17 +213,12 @@ _KNOWN = (
 
 def add_totals(db: sqlite3.Connection) -> None:
     """Sum what is there and keep the sums from now on: one transaction, once for each file."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with db:
+        db.execute("BEGIN IMMEDIATE")
         db.execute(_TOTALS_TABLE)
         for trigger in _triggers():
             db.execute(trigger)
         db.execute(f"INSERT INTO total {_COUNT}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 def sum_again(db: sqlite3.Connection) -> None:
@@ -242,22 +239,9 @@ def kept(db: sqlite3.Connection, channel: str | None) -> tuple[int, Contested]:
     return int(n), Contested(*lost)
 
 
-def counted(db: sqlite3.Connection) -> tuple[Totals, Totals]:
-    """(the sums that are kept, the same counted from all rows)."""
-    return by_channel(db), count_all(db)
-
-
-def by_channel(db: sqlite3.Connection) -> Totals:
-    """The sums that are kept, of channels that have any."""
-    return _by_channel(db, f"SELECT channel, {_NAMES} FROM total")  # noqa: S608
-
-
-def count_all(db: sqlite3.Connection) -> Totals:
-    """The same counted from all rows."""
-    return _by_channel(db, _COUNT)
-
-
-def _by_channel(db: sqlite3.Connection, query: str) -> Totals:
+def by_channel(db: sqlite3.Connection, is_counted: bool) -> Totals:
+    """The sums of channels that have any: counted from all rows, or as they are kept."""
+    query = _COUNT if is_counted else f"SELECT channel, {_NAMES} FROM total"  # noqa: S608
     found = {channel: (n, Contested(*lost)) for channel, n, *lost in db.execute(query)}
     return {channel: own for channel, own in found.items() if own != (0, Contested())}
 

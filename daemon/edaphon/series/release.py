@@ -18,19 +18,9 @@ import orjson
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
-from edaphon.series.days import sound_rows
 from edaphon.series.reader import Extent, WrongFile
 from edaphon.series.rows import digest, runs_of
 from edaphon.series.store import BlockHead, SeriesStore
-
-__all__ = [
-    "DamagedBlock",
-    "OpenRelease",
-    "Release",
-    "read_release",
-    "release_problems",
-    "write_release",
-]
 
 _RELEASE, _CHANNELS = "release", "channels"
 LONGEST_WORDS = 100_000  # of one text that a release says of itself
@@ -73,7 +63,7 @@ def write_release(
     """Copy start_ns <= time < end_ns of the channels into a new file, a day at a time."""
     with closing(SeriesStore(path, alone=True)) as target:
         target.begin()
-        ids = {number: id for id, number in source.derivations().items()}
+        ids = source.derivations()
         used: set[int] = set()
         for channel in about.channels:
             for head in source.heads(channel.id):
@@ -100,7 +90,7 @@ def _copy(
     ids: dict[int, str],
 ) -> set[int]:
     """Copy what lies in the span of a block; the derivations' numbers in it."""
-    rows = sound_rows(source, head, ids)
+    rows = source.sound_rows(head, ids)
     if rows is None:
         raise DamagedBlock(
             f"expected the rows of {head.channel} on {_date(head.day)} that were derived, got"
@@ -135,7 +125,7 @@ class OpenRelease:
         """Raises WrongFile for a file that is none, or says of itself what its blocks do not."""
         with _opened(path) as store:
             self.about = _read(store)
-            self._ids = {number: id for id, number in store.derivations().items()}
+            self._ids = store.derivations()
             heads = store.heads()
             found = _digest(store.checkpoint(_CHANNELS) or "", heads)
             if found != self.about.digest:
@@ -151,7 +141,7 @@ class OpenRelease:
             for head, first_ns in self._heads:
                 if head.channel != channel or first_ns >= end_ns or first_ns + DAY_NS <= start_ns:
                     continue
-                rows = sound_rows(store, head, self._ids)
+                rows = store.sound_rows(head, self._ids)
                 if rows is None:
                     raise WrongFile(f"other rows of {channel} on {_date(head.day)} than released")
                 inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
@@ -229,14 +219,14 @@ def _id_of(text: str) -> str:
 
 
 def _problems(store: SeriesStore, about: Release) -> Iterator[str]:
-    names = {number: id for id, number in store.derivations().items()}
+    names = store.derivations()
     for id in names.values():
         text = store.derivation_text(id) or ""
         if _id_of(text) != id:
             yield f"the text of derivation {id} is another one"
     heads = store.heads()
     for head in heads:
-        rows = sound_rows(store, head, names)
+        rows = store.sound_rows(head, names)
         if rows is None:
             yield f"{head.channel} on {_date(head.day)} has other rows"
         elif not store.same_numbers(head.channel, head.day, rows):

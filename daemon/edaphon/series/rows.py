@@ -2,7 +2,6 @@
 
 import hashlib
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.clock import DAY_NS
 from edaphon.model import DEMOTED_RANKS, Int, Observations
 
 # `derivation` is a number of the series' own table of derivations, `change` the number of the
@@ -38,7 +36,7 @@ ROW = np.dtype(
 Rows = npt.NDArray[np.void]
 _DIGESTED = [name for name in ROW.names or () if name not in {"change", "derivation"}]
 # Of these a run has columns of its own, and does not hold the rows in memory.
-_COLUMNS = [
+COLUMNS = [
     name
     for name in Observations.__match_args__
     if name in (ROW.names or ()) and name not in {"derivation", "rank"}
@@ -50,24 +48,13 @@ def no_rows() -> Rows:
     return np.empty(0, ROW)
 
 
-def rows_of(run: Observations, derivation: int, change: int) -> Rows:
-    rows = np.empty(len(run), ROW)
-    for name in _COLUMNS:
-        rows[name] = getattr(run, name)
-    rows["support_ns"] = run.time_ns - run.start_ns
-    rows["rank"] = run.rank
-    rows["derivation"] = derivation
-    rows["change"] = change
-    return rows
-
-
 def runs_of(channel: str, rows: Rows, name: Callable[[int], str]) -> Iterator[Observations]:
     """The rows as runs of one derivation each, in the order of the rows."""
     if not len(rows):
         return
     new = (np.diff(rows["derivation"]) != 0) | (np.diff(rows["rank"]) != 0)
     for part in np.split(rows, np.flatnonzero(new) + 1):
-        columns = {column: np.ascontiguousarray(part[column]) for column in _COLUMNS}
+        columns = {column: np.ascontiguousarray(part[column]) for column in COLUMNS}
         start_ns = part["time_ns"] - part["support_ns"]
         yield Observations(
             channel=channel,
@@ -76,12 +63,6 @@ def runs_of(channel: str, rows: Rows, name: Callable[[int], str]) -> Iterator[Ob
             rank=int(part["rank"][0]),
             **columns,
         )
-
-
-def follows(rows: Rows, last_ns: int) -> bool:
-    """Whether the rows lie behind that time, each behind the one before."""
-    times = rows["time_ns"]
-    return bool(times[0] > last_ns and (times[1:] > times[:-1]).all())
 
 
 def overlaid(rows: Rows, over: Rows) -> Rows:
@@ -99,20 +80,6 @@ def overlaid(rows: Rows, over: Rows) -> Rows:
     both[free] = rows
     both[places] = over
     return both
-
-
-def days_of(rows: Rows) -> Iterator[tuple[int, Rows]]:
-    """(UTC day since 1970, its rows); cheap for rows of a single day."""
-    days = rows["time_ns"] // DAY_NS
-    if days[0] == days[-1] and (days == days[0]).all():
-        yield int(days[0]), rows
-        return
-    steps = np.diff(days)
-    if (steps < 0).any():
-        order = np.argsort(days, kind="stable")
-        rows, steps = rows[order], np.diff(days[order])
-    for part in np.split(rows, np.flatnonzero(steps) + 1):
-        yield int(part["time_ns"][0] // DAY_NS), part
 
 
 def changed_rows(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:
@@ -215,71 +182,12 @@ class _Unpacking:
         return not self._inflating.eof and bool(self._inflating.decompress(self._left, 1))
 
 
-RECENT_BYTES = 4_000_000  # a sink that lags more reads the blocks
-_RUN_BYTES, _ROW_BYTES = 1300, 57  # what eight arrays take, measured, and what their rows do
-
-
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
     """Points of a channel that must leave every sink."""
 
     channel: str
     times_ns: Int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one step changed; withdrawals come before the observations."""
-
-    number: int
-    observations: tuple[Observations, ...] = ()
-    withdrawals: tuple[Withdrawal, ...] = ()
-
-    def __len__(self) -> int:
-        return sum(map(len, self.observations)) + sum(len(w.times_ns) for w in self.withdrawals)
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, roughly: live changes are many runs of one row."""
-        runs = len(self.observations) + len(self.withdrawals)
-        return _RUN_BYTES * runs + _ROW_BYTES * len(self)
-
-
-class Recent:
-    """The changes above one number, as many as RECENT_BYTES hold."""
-
-    def __init__(self, after: int) -> None:
-        self._after = after
-        self._changes: deque[Change] = deque()
-        self._bytes = 0
-
-    def add(self, change: Change) -> None:
-        """The newest; the oldest make room for it, and one too large leaves none behind."""
-        self._changes.append(change)
-        self._bytes += change.size_bytes
-        while self._bytes > RECENT_BYTES:
-            oldest = self._changes.popleft()
-            self._bytes -= oldest.size_bytes
-            self._after = oldest.number
-
-    def above(self, number: int, limit: int) -> list[Change] | None:
-        """Changes above that one, some `limit` rows; None when memory begins later."""
-        if number < self._after:
-            return None
-        found, n = [], 0
-        for change in self._changes:
-            if change.number > number:
-                found.append(change)
-                n += len(change)
-                if n >= limit:
-                    break
-        return found
-
-    def bytes_above(self, number: int) -> int | None:
-        """What the changes above that one take; None when memory begins later."""
-        if number < self._after:
-            return None
-        return sum(change.size_bytes for change in self._changes if change.number > number)
 
 
 class Conflict(NamedTuple):
@@ -323,25 +231,12 @@ def contested(conflict: Conflict) -> Contested:
     return Contested(conflicts=int(not replaced), replaced=int(replaced))
 
 
-def within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
-    inside = np.zeros(len(times_ns), bool)
+def within(numbers: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    """Which of them lie in one of these ranges, ends not included."""
+    inside = np.zeros(len(numbers), bool)
     for start, end in ranges:
-        inside |= (times_ns >= start) & (times_ns < end)
+        inside |= (numbers >= start) & (numbers < end)
     return inside
-
-
-def among(sequences: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
-    """Which of them lie in one of these ranges, ends included."""
-    found = np.zeros(len(sequences), bool)
-    for first, last in ranges:
-        found |= (first <= sequences) & (sequences <= last)
-    return found
-
-
-def ranked(a: np.void, b: np.void) -> tuple[np.void, np.void]:
-    """(the row that stands, the one that does not)."""
-    first = (int(a["rank"]), int(a["sequence"])) <= (int(b["rank"]), int(b["sequence"]))
-    return (a, b) if first else (b, a)
 
 
 def conflict_of(channel: str, loser: np.void, winner: np.void) -> Conflict:
@@ -440,3 +335,39 @@ def settled(
     changed = np.ones(len(merged), bool)
     changed[place] = differs
     return merged[changed], old["time_ns"][emptied], len(merged) - len(old)
+
+
+Ranges = Sequence[tuple[int, int]]
+
+
+class Adopted(NamedTuple):
+    """What adopting changed: rows that differ now, and the readings that were held there before.
+
+    `kept` rows stay though nothing was derived of their entries: these can't be read.
+    """
+
+    differing: int = 0
+    before: int = 0
+    kept: int = 0
+
+
+class Adoption(NamedTuple):
+    """Times [UTC ns) that are taken over, entries that can't be read (from and to the number of
+    their sequence), times at which the channel is fed still, and the number of the change."""
+
+    ranges: Ranges
+    unreadable: Ranges
+    fed: Ranges
+    number: int
+
+    def combined(self, old: Rows, taken: Rows) -> tuple[Rows, Int, Adopted]:
+        """The rows of a part of the day now, the times that went [UTC ns], and what changed."""
+        here = within(old["time_ns"], self.ranges)
+        unread = within(old["sequence"], [(first, last + 1) for first, last in self.unreadable])
+        stays = here & unread & within(old["time_ns"], self.fed)
+        stays &= ~np.isin(old["time_ns"], taken["time_ns"])
+        new = np.concatenate([old[~here | stays], taken])
+        new = new[np.argsort(new["time_ns"], kind="stable")]
+        rows, differs, gone = replaced(old, new, self.number)
+        differing = int(differs.sum()) + len(gone)
+        return rows, gone, Adopted(differing, int(here.sum()), int(stays.sum()))

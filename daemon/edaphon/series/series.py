@@ -8,49 +8,100 @@ sink at change c is owed exactly the rows above c and the points withdrawn above
 lags by a second or by a month, and whatever the reason of a change was.
 """
 
-import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from operator import add
 from pathlib import Path
 
 import numpy as np
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
-from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
-from edaphon.series.parts import Totals
-from edaphon.series.reader import BEGIN_NS, END_NS
+from edaphon.series.days import NEVER_NS, OpenBlock, SeriesDays, Unwritten
+from edaphon.series.reader import END_NS
 from edaphon.series.rows import (
-    Change,
-    Conflict,
-    Contested,
-    Recent,
+    COLUMNS,
+    ROW,
+    Adopted,
+    Adoption,
     Rows,
     Withdrawal,
     changed_rows,
     conflict_of,
-    contested,
-    days_of,
-    follows,
     further_of,
     judged,
-    no_rows,
-    ranked,
     replaced,
     revised,
-    rows_of,
     runs_of,
     settled,
+    within,
     without_a_number,
 )
-from edaphon.series.store import BlockHead, SeriesStore
+from edaphon.series.store import SeriesStore
 
-__all__ = ["Adopted", "Series"]
-
+RECENT_BYTES = 4_000_000  # a sink that lags more reads the blocks
+_RUN_BYTES, _ROW_BYTES = 1300, 57  # what eight arrays take, measured, and what their rows do
 _Part = tuple[Rows, Observations | None]  # rows of a day, and their run if they are all of it
 _Gone = dict[str, list[Int]]  # times to withdraw, by channel
 _NO_TIMES = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one step changed; withdrawals come before the observations."""
+
+    number: int
+    observations: tuple[Observations, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(map(len, self.observations)) + sum(len(w.times_ns) for w in self.withdrawals)
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, roughly: live changes are many runs of one row."""
+        runs = len(self.observations) + len(self.withdrawals)
+        return _RUN_BYTES * runs + _ROW_BYTES * len(self)
+
+
+class Recent:
+    """The changes above one number, as many as RECENT_BYTES hold."""
+
+    def __init__(self, after: int) -> None:
+        self._after = after
+        self._changes: deque[Change] = deque()
+        self._bytes = 0
+
+    def add(self, change: Change) -> None:
+        """The newest; the oldest make room for it, and one too large leaves none behind."""
+        self._changes.append(change)
+        self._bytes += change.size_bytes
+        while self._bytes > RECENT_BYTES:
+            oldest = self._changes.popleft()
+            self._bytes -= oldest.size_bytes
+            self._after = oldest.number
+
+    def above(self, number: int, limit: int) -> list[Change] | None:
+        """Changes above that one, some `limit` rows; None when memory begins later."""
+        if number < self._after:
+            return None
+        found, n = [], 0
+        for change in self._changes:
+            if change.number > number:
+                found.append(change)
+                n += len(change)
+                if n >= limit:
+                    break
+        return found
+
+    def bytes_above(self, number: int) -> int | None:
+        """What the changes above that one take; None when memory begins later."""
+        if number < self._after:
+            return None
+        return sum(change.size_bytes for change in self._changes if change.number > number)
 
 
 def cursor_name(sink: str) -> str:
@@ -58,33 +109,19 @@ def cursor_name(sink: str) -> str:
     return f"sink:{sink}"
 
 
-class Series:
+class Series(SeriesDays):
     """One writer (the deriver), many readers; every method may be called from any thread."""
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
-        self._lock = threading.RLock()
-        self._store = SeriesStore(path, read_only)
+        store = SeriesStore(path, read_only)
         try:
-            self._begin()
+            store.check_checkpoints()
+            super().__init__(store)
+            self.change = int(store.checkpoint("change") or 0)
         except BaseException:
-            self._store.close()
+            store.close()
             raise
-
-    def _begin(self) -> None:
-        self._store.check_checkpoints()
-        self._numbers = self._store.derivations()
-        self._names = {number: id for id, number in self._numbers.items()}
-        self._days = Days(self._store, self._lock, self.name)
-        self.change = int(self._store.checkpoint("change") or 0)
         self._recent = Recent(self.change)
-
-    @property
-    def _unwritten(self) -> Unwritten:
-        return self._days.unwritten
-
-    @_unwritten.setter
-    def _unwritten(self, unwritten: Unwritten) -> None:
-        self._days.unwritten = unwritten
 
     def close(self) -> None:
         with self._lock:
@@ -110,7 +147,7 @@ class Series:
         while heads:
             for head in heads:
                 day = np.datetime64(head.day, "D")
-                yield "" if is_sound(self._store, head) else f"{head.channel}, {day}: damaged rows"
+                yield "" if self._store.is_sound(head) else f"{head.channel}, {day}: damaged rows"
             heads = self._store.next_heads(head.channel, head.day)
 
     @property
@@ -180,7 +217,7 @@ class Series:
     def _keep_further(self, run: Observations) -> None:
         for conflict in further_of(run):
             time_ns = conflict.time_ns
-            rows = self._days.rows(run.channel, time_ns // DAY_NS, time_ns, time_ns + 1)
+            rows = self._day_rows(run.channel, time_ns // DAY_NS, time_ns, time_ns + 1)
             current = rows[np.searchsorted(rows["time_ns"], time_ns)]
             self._unwritten.add_conflict(judged(conflict, current))
 
@@ -203,7 +240,7 @@ class Series:
                     accepted.extend(runs_of(channel, rows[differs], self.name))
                     withdrawn.setdefault(channel, []).append(gone)
             for channel, day, rows in new:
-                self._days.block(channel, day).put(rows, 0)
+                self._block(channel, day).put(rows, 0)
             return sum(map(len, self._publish(number, accepted, withdrawn).observations))
 
     def _by_day(
@@ -222,7 +259,7 @@ class Series:
     ) -> tuple[list[Observations], Int]:
         """(rows that are new or changed, times to withdraw); several rows of one time are settled
         first, so that only the current one is passed on."""
-        block = self._days.block(channel, day)
+        block = self._block(channel, day)
         if len(parts) == 1 and follows(parts[0][0], block.last_ns):
             part, whole = parts[0]
             block.append(part)
@@ -241,12 +278,12 @@ class Series:
         """(current rows of a part of the day, those of `rows` in it), in the order of time."""
         times = rows["time_ns"]
         first, last = times.min(), times.max()
-        for part in self._days.parts(channel, day):
+        for part in self._parts(channel, day):
             if part.until_ns <= first or last < part.from_ns:
                 continue
             own = rows[(times >= part.from_ns) & (times < part.until_ns)]
             if len(own):
-                yield self._days.part_rows(channel, day, part), own
+                yield self._part_rows(channel, day, part), own
 
     def _decide(self, channel: str, current: np.void, row: np.void) -> np.void:
         """The current one of two rows of one time; the other is a conflict, unless it is revised.
@@ -255,17 +292,16 @@ class Series:
         must not depend on the order in which they came.
         """
         if (row["sequence"], row["rank"]) != (current["sequence"], current["rank"]):
-            row, loser = ranked(current, row)
+            row, loser = sorted((current, row), key=_rank)
             if loser is current:
-                for conflict in self._conflicts_at(channel, int(row["time_ns"])):
+                time_ns = int(row["time_ns"])
+                known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}
+                known |= self._unwritten.conflicts.get((channel, time_ns), {})
+                for conflict in known.values():
                     self._unwritten.add_conflict(judged(conflict, row))
             self._unwritten.add_conflict(conflict_of(channel, loser, row))
         same = not changed_rows(np.array([current]), np.array([row]))[0]
         return current if same else row
-
-    def _conflicts_at(self, channel: str, time_ns: int) -> list[Conflict]:
-        known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}
-        return list((known | self._unwritten.conflicts.get((channel, time_ns), {})).values())
 
     def adopt(
         self,
@@ -284,40 +320,42 @@ class Series:
         """
         with self.unseen(), other._lock:
             other.flush()
-            number, differing, before, kept = self.change + 1, 0, 0, 0
+            found, number = Adopted(), self.change + 1
             days = {day for own in (self, other) for r in ranges for day in own.days(channel, *r)}
             adoption = Adoption(ranges, unreadable, fed, number)
             for day in sorted(days):
                 for own in self._adopt_day(channel, day, other, adoption):
-                    differing, before = differing + own.differing, before + own.before
-                    kept += own.kept
+                    found = Adopted(*map(add, found, own))
             for start, end in ranges:
-                before += sum(self._store.count_conflicts(channel, start, end))
+                contested = sum(self._store.count_conflicts(channel, start, end))
+                found = found._replace(before=found.before + contested)
                 self._store.drop_conflicts(channel, start, end)
                 self._store.add_conflicts(other._store.conflicts(channel, start, end))
-            if differing:
+            if found.differing:
                 self.change = number
                 self._recent = Recent(number)
-            return Adopted(differing, before, kept)
+            return found
 
     def _adopt_day(
         self, channel: str, day: int, other: "Series", adoption: Adoption
     ) -> Iterator[Adopted]:
         """Part by part, each written before the next one is read."""
         last = self._store.part_rows(channel, day)
-        parts = self._store.parts(channel, day) or other._days.parts(channel, day)
+        parts = self._store.parts(channel, day) or other._parts(channel, day)
         for part in parts:
             is_last = part.until_ns == END_NS
             old = last if is_last else self._store.part_rows(channel, day, part.until_ns)
-            taken = other._days.rows(channel, day, part.from_ns, part.until_ns)
-            taken = self._translated(other, adoption.wanted(taken, part))
-            new = adoption.combined(old, taken)
-            self._unwritten.withdrawn.append((adoption.number, Withdrawal(channel, new.gone)))
+            taken = other._day_rows(channel, day, part.from_ns, part.until_ns)
+            wanted = within(taken["time_ns"], adoption.ranges)
+            wanted &= within(taken["time_ns"], [part[:2]])
+            taken = self._translated(other, taken[wanted])
+            rows, gone, counts = adoption.combined(old, taken)
+            self._unwritten.withdrawn.append((adoption.number, Withdrawal(channel, gone)))
             self._write_out()
-            if new.differ:
-                end = self._store.put_part(channel, day, part.until_ns, new.rows, self.name)
+            if counts.differing:
+                end = self._store.put_part(channel, day, part.until_ns, rows, self.name)
                 last = end if end is not None else last
-            yield new.counts
+            yield counts
         self._store.put_last(channel, day, last, self.name)
 
     def _translated(self, other: "Series", rows: Rows) -> Rows:
@@ -374,129 +412,15 @@ class Series:
             self._store.add_withdrawn(gone.channel, gone.times_ns, number)
         self._store.set_checkpoint("change", str(self.change))
 
-    def forget_withdrawn(self, up_to_change: int) -> None:
-        """Drop the marks of withdrawn points that every sink has passed."""
-        with self._lock:
-            self._store.forget_withdrawn(up_to_change)
-
-    # -- reading ---------------------------------------------------------------------------
-
-    def checkpoint(self, name: str) -> str | None:
-        with self._lock:
-            return self._store.checkpoint(name)
-
-    def name(self, derivation: int) -> str:
-        return self._names[derivation]
-
-    def derivation_text(self, id: str) -> str | None:
-        """What a derivation's hash was made of, as JSON."""
-        with self._lock:
-            for _, known, text in self._unwritten.derivations:
-                if known == id:
-                    return text
-            return self._store.derivation_text(id)
-
-    def read(self, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
-        """Current observations with start_ns <= time < end_ns, in the order of time."""
-        with self._lock:
-            found: list[Observations] = []
-            for day in self.days(channel, start_ns, end_ns):
-                rows = self._days.rows(channel, day, start_ns, end_ns)
-                inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
-                found.extend(runs_of(channel, rows[inside], self.name))
-            return found
-
-    def runs(self, channel: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
-        """The same, with a part of a day in memory at a time."""
-        for day in self.days(channel, start_ns, end_ns):
-            for rows in self._days.each_part(channel, day, start_ns):
-                inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
-                yield from runs_of(channel, rows[inside], self.name)
-                if len(rows) and rows["time_ns"][-1] >= end_ns:
-                    break
-
-    def days(self, channel: str, start_ns: int, end_ns: int) -> list[int]:
-        """UTC days since 1970 that hold rows and share a time with start_ns <= time < end_ns."""
-        with self._lock:
-            first, last = start_ns // DAY_NS, (end_ns - 1) // DAY_NS
-            found = set(self._store.days(channel, first, last))
-            for (own, day), block in self._unwritten.blocks.items():
-                if own == channel and first <= day <= last:
-                    (found.add if len(block) else found.discard)(day)
-            return sorted(found)
-
-    def latest(self, channel: str) -> Observations | None:
-        """The observation with the latest time, as a run of one."""
-        with self._lock:
-            blocks = self._unwritten.blocks
-            days = [day for (own, day), block in blocks.items() if own == channel and len(block)]
-            stored = self._store.last_day(channel)
-            if stored is not None and (channel, stored) not in self._unwritten.blocks:
-                days.append(stored)
-            if not days:
-                return None
-            day = max(days)
-            block = blocks.get((channel, day))
-            rows = block.last_row() if block is not None else no_rows()
-            rows = rows if len(rows) else self._days.last_part(channel, day)
-            return next(runs_of(channel, rows[-1:], self.name))
-
-    def count(self, channel: str | None = None) -> int:
-        """How many observations are current."""
-        with self._lock:
-            n = self._store.count(channel)
-            for (own, _), block in self._unwritten.blocks.items():
-                if channel in {None, own}:
-                    n += block.added
-            return n
-
     def sum_again(self) -> None:
         """Count every row and conflict once more for what is kept of how many there are."""
         with self.unseen():
             self._store.sum_again()
 
-    def kept_totals(self) -> Totals:
-        """How many rows and conflicts each channel has in the file, as it keeps these sums."""
+    def forget_withdrawn(self, up_to_change: int) -> None:
+        """Drop the marks of withdrawn points that every sink has passed."""
         with self._lock:
-            return self._store.kept_totals()
-
-    def totals(self) -> tuple[Totals, Totals]:
-        """(what the file keeps of how many rows and conflicts there are, the same counted)."""
-        with self._lock:
-            return self._store.totals()
-
-    def heads(self, channel: str | None = None) -> list[BlockHead]:
-        """Every block's head with its digest, open blocks included, by channel and day."""
-        with self._lock:
-            return self._heads(channel)
-
-    def changed_heads(self, after_change: int) -> list[BlockHead]:
-        """Heads of the blocks that hold a row above that change."""
-        with self._lock:
-            stored = self._store.heads(None, after_change)
-            heads = {(h.channel, h.day): h for h in stored}
-            for channel, day in self._unwritten.blocks:
-                heads[channel, day] = self._days.open_head(channel, day)
-            return [h for h in heads.values() if h.last_change > after_change]
-
-    def rows_above(
-        self, channel: str, day: int, change: int, upto: int = 2**62, from_ns: int = BEGIN_NS
-    ) -> Iterator[Observations]:
-        """Rows of a day from a time on that the changes above one made, up to another; by time.
-
-        A part of the day is in memory at a time.
-        """
-        for rows in self._days.each_part(channel, day, from_ns, change):
-            wanted = (rows["change"] > change) & (rows["change"] <= upto)
-            yield from runs_of(channel, rows[wanted & (rows["time_ns"] >= from_ns)], self.name)
-
-    def withdrawn_above(self, change: int) -> list[Withdrawal]:
-        with self._lock:
-            unwritten = [gone for number, gone in self._unwritten.withdrawn if number > change]
-            times: dict[str, list[Int]] = {}
-            for gone in [*self._store.withdrawn(change), *unwritten]:
-                times.setdefault(gone.channel, []).append(gone.times_ns)
-            return [Withdrawal(c, np.unique(np.concatenate(t))) for c, t in times.items()]
+            self._store.forget_withdrawn(up_to_change)
 
     def recent(self, after_change: int, limit: int) -> list[Change] | None:
         """Changes in memory above that one, some `limit` rows; None when memory begins later."""
@@ -508,28 +432,6 @@ class Series:
         with self._lock:
             return self._recent.bytes_above(after_change)
 
-    def conflicts(self, channel: str | None = None) -> list[Conflict]:
-        with self._lock:
-            found = {c.key: c for c in self._store.conflicts(channel)}
-            found |= {c.key: c for c in self._unwritten.all_conflicts(channel)}
-            return list(found.values())
-
-    def count_conflicts(self, channel: str | None = None) -> Contested:
-        """As many as `conflicts` gives, without holding those that are written in memory."""
-        with self._lock:
-            found = self._store.count_conflicts(channel)
-            for (own, time_ns), conflicts in self._unwritten.conflicts.items():
-                if channel not in {None, own}:
-                    continue
-                for known in self._store.conflicts(own, time_ns, time_ns + 1):
-                    if known.key in conflicts:
-                        found = found.plus(contested(known), -1)
-                for conflict in conflicts.values():
-                    found = found.plus(contested(conflict))
-            return found
-
-    # -- within the lock -------------------------------------------------------------------
-
     def _number(self, id: str, texts: Mapping[str, str]) -> int:
         number = self._numbers.get(id)
         if number is None:
@@ -538,9 +440,47 @@ class Series:
             self._unwritten.derivations.append((number, id, texts[id]))
         return number
 
-    def _heads(self, channel: str | None) -> list[BlockHead]:
-        heads = {(h.channel, h.day): h for h in self._store.heads(channel)}
-        for own, day in self._unwritten.blocks:
-            if channel in {None, own}:
-                heads[own, day] = self._days.open_head(own, day)
-        return [heads[key] for key in sorted(heads) if heads[key].n]
+    def _block(self, channel: str, day: int) -> OpenBlock:
+        block = self._unwritten.blocks.get((channel, day))
+        if block is None:
+            head, rows = self._store.head(channel, day), self._last_part(channel, day)
+            last_ns = int(rows["time_ns"][-1]) if len(rows) else NEVER_NS
+            block = OpenBlock(head.n if head else 0, last_ns)
+            self._unwritten.blocks[channel, day] = block
+        return block
+
+
+def _rank(row: np.void) -> tuple[int, int]:
+    """The lower one stands."""
+    return int(row["rank"]), int(row["sequence"])
+
+
+def rows_of(run: Observations, derivation: int, change: int) -> Rows:
+    rows = np.empty(len(run), ROW)
+    for name in COLUMNS:
+        rows[name] = getattr(run, name)
+    rows["support_ns"] = run.time_ns - run.start_ns
+    rows["rank"] = run.rank
+    rows["derivation"] = derivation
+    rows["change"] = change
+    return rows
+
+
+def days_of(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    """(UTC day since 1970, its rows); cheap for rows of a single day."""
+    days = rows["time_ns"] // DAY_NS
+    if days[0] == days[-1] and (days == days[0]).all():
+        yield int(days[0]), rows
+        return
+    steps = np.diff(days)
+    if (steps < 0).any():
+        order = np.argsort(days, kind="stable")
+        rows, steps = rows[order], np.diff(days[order])
+    for part in np.split(rows, np.flatnonzero(steps) + 1):
+        yield int(part["time_ns"][0] // DAY_NS), part
+
+
+def follows(rows: Rows, last_ns: int) -> bool:
+    """Whether the rows lie behind that time, each behind the one before."""
+    times = rows["time_ns"]
+    return bool(times[0] > last_ns and (times[1:] > times[:-1]).all())

@@ -1,18 +1,16 @@
 """The series' file: day blocks, derivations, conflicts, withdrawn points and checkpoints."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from functools import wraps
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from edaphon.databases import (
-    AT_FAULT,
     ForeignFile,
     StorageFault,
     connect,
@@ -22,19 +20,14 @@ from edaphon.databases import (
 )
 from edaphon.model import DEMOTED_RANKS, Int
 from edaphon.series.parts import (
-    Name,
+    DayFile,
+    Numbers,
     Totals,
     add_totals,
     by_channel,
-    count_all,
-    counted,
     digest_of_parts,
     has_totals,
     kept,
-    merge_into,
-    numbers_of,
-    put_last,
-    put_part,
     strange_triggers,
     sum_again,
 )
@@ -43,21 +36,18 @@ from edaphon.series.reader import (
     BEGIN_NS,
     CRC_OF,
     END_NS,
+    OF_DAY,
     TABLES,
     VERSION,
-    DayPart,
+    DamagedBlocks,
     WrongFile,
-    check_checkpoints,
-    checkpoint,
-    days_between,
     not_a_table,
+    noting,
     open_reading,
-    parts,
-    sound_part,
     text_crc,
     version_of,
 )
-from edaphon.series.rows import Conflict, Contested, Rows, Withdrawal, pack_rows
+from edaphon.series.rows import Conflict, Contested, Rows, Withdrawal
 
 LARGEST_IDLE_WAL_BYTES = 64_000_000
 
@@ -108,10 +98,6 @@ _COUNT_CONFLICTS = (
 _OF_CHANNEL = " AND channel = ?1"
 
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
 class BlockHead(NamedTuple):
     """What is known of a block without reading its columns."""
 
@@ -123,30 +109,12 @@ class BlockHead(NamedTuple):
     digest: str
 
 
-def _noting(
-    method: Callable[Concatenate["SeriesStore", _P], _T],
-) -> Callable[Concatenate["SeriesStore", _P], _T]:
-    """With `damage` set where the file turns out to be at fault."""
-
-    @wraps(method)
-    def noting(store: "SeriesStore", /, *words: _P.args, **named: _P.kwargs) -> _T:
-        try:
-            return method(store, *words, **named)
-        except sqlite3.DatabaseError as error:
-            if fault_of(error, store.path) in AT_FAULT:
-                store.damage = store.damage or str(error)
-            raise
-
-    return noting
-
-
-class SeriesStore:
+class SeriesStore(DayFile):
     """Plain reads and writes of the file; `series.py` decides what is written."""
 
     def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
         """`alone`: a release, a single file without side files, which others may have made."""
-        self.path = path
-        self.damage = ""  # what was found, once the file turned out to be damaged
+        super().__init__(path)
         self._alone = alone
         self._ordinal = "ordinal"
         self._waiting = False  # for room on the disk, to be written again
@@ -205,14 +173,11 @@ class SeriesStore:
         self._ordinal = "ordinal"
         return db
 
-    def close(self) -> None:
-        self._db.close()
-
     @property
     def writing(self) -> bool:
         return self._db.in_transaction
 
-    @_noting
+    @noting
     def begin(self) -> None:
         """Raises sqlite3.OperationalError while a full disk leaves no room to write."""
         if self._waiting:
@@ -225,7 +190,7 @@ class SeriesStore:
             self._db, self._waiting, self._has_totals = db, False, has_totals(db)
         self._db.execute("BEGIN IMMEDIATE")
 
-    @_noting
+    @noting
     def commit(self) -> None:
         self._db.execute("COMMIT")
 
@@ -233,115 +198,58 @@ class SeriesStore:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """What is read within is of one moment, whatever others write meanwhile."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self.rollback()
-
-    @_noting
+    @noting
     def heads(self, channel: str | None = None, after_change: int = -1) -> list[BlockHead]:
         """Heads of blocks with a row changed after that change, by channel and day."""
-        query = (
-            "SELECT channel, day, n, first_change, last_change, digest FROM block"
-            " WHERE last_change > ? AND (?2 IS NULL OR channel = ?2) ORDER BY channel, day"
-        )
-        return [BlockHead(*row) for row in self._db.execute(query, (after_change, channel))]
+        query = " WHERE last_change > ? AND (?2 IS NULL OR channel = ?2) ORDER BY channel, day"
+        return self._heads(query, (after_change, channel))
 
-    @_noting
+    @noting
     def next_heads(self, channel: str, day: int) -> list[BlockHead]:
         """Some heads of blocks behind that one, by channel and day: years have many."""
-        query = (
-            "SELECT channel, day, n, first_change, last_change, digest FROM block"
-            " WHERE (channel, day) > (?, ?) ORDER BY channel, day LIMIT 200"
-        )
-        return [BlockHead(*row) for row in self._db.execute(query, (channel, day))]
+        query = " WHERE (channel, day) > (?, ?) ORDER BY channel, day LIMIT 200"
+        return self._heads(query, (channel, day))
 
-    @_noting
+    @noting
+    def head(self, channel: str, day: int) -> BlockHead | None:
+        return next(iter(self._heads(OF_DAY, (channel, day))), None)
+
+    def _heads(self, which: str, words: tuple[object, ...]) -> list[BlockHead]:
+        query = f"SELECT {', '.join(BlockHead._fields)} FROM block{which}"  # noqa: S608
+        return [BlockHead(*row) for row in self._db.execute(query, words)]
+
+    @noting
     def last_day(self, channel: str) -> int | None:
-        row = self._db.execute(
-            "SELECT max(day) FROM block WHERE channel = ?", (channel,)
-        ).fetchone()
-        return None if row[0] is None else int(row[0])
+        query = "SELECT max(day) FROM block WHERE channel = ?"
+        found: int | None = self._db.execute(query, (channel,)).fetchone()[0]
+        return found
 
-    @_noting
+    @noting
     def count(self, channel: str | None) -> int:
         if self._has_totals:
             return kept(self._db, channel)[0]
         query = "SELECT coalesce(sum(n), 0) FROM block WHERE (?1 IS NULL OR channel = ?1)"
         return int(self._db.execute(query, (channel,)).fetchone()[0])
 
-    @_noting
-    def summary(self, channel: str | None = None) -> list[tuple[object, ...]]:
-        """(channel, day, n, passed, not_evaluated, suspect, failed, missing, lowest, highest,
-        mean, digest) of each block."""
-        query = (
-            "SELECT channel, day, n, passed, not_evaluated, suspect, failed, missing, lowest,"
-            " highest, mean, digest FROM block WHERE (?1 IS NULL OR channel = ?1)"
-            " ORDER BY channel, day"
-        )
-        return self._db.execute(query, (channel,)).fetchall()
-
-    @_noting
-    def head(self, channel: str, day: int) -> BlockHead | None:
-        query = (
-            "SELECT channel, day, n, first_change, last_change, digest FROM block"
-            " WHERE channel = ? AND day = ?"
-        )
-        row = self._db.execute(query, (channel, day)).fetchone()
-        return BlockHead(*row) if row else None
-
-    @_noting
-    def parts(self, channel: str, day: int) -> list[DayPart]:
-        """The parts of a day in the order of time; none where it has no rows."""
-        return parts(self._db, channel, day)
-
-    @_noting
-    def part_rows(self, channel: str, day: int, until_ns: int = END_NS) -> Rows:
-        return sound_part(self._db, channel, day, until_ns)
-
-    @_noting
-    def sound_rows(self, head: BlockHead, name: Name) -> Rows | None:
+    @noting
+    def sound_rows(self, head: BlockHead, ids: Mapping[int, str]) -> Rows | None:
         """All rows of a day; None where they are not those that its digest was made of."""
-        own = [self.part_rows(*head[:2], part.until_ns) for part in self.parts(*head[:2])]
-        if not own or digest_of_parts(own, name) != head.digest:
+        try:
+            own = [self.part_rows(*head[:2], part.until_ns) for part in self.parts(*head[:2])]
+            is_same = own and digest_of_parts(own, ids.__getitem__) == head.digest
+        except (DamagedBlocks, KeyError):
             return None
-        return np.concatenate(own)
+        return np.concatenate(own) if is_same else None
 
-    @_noting
-    def days(self, channel: str, first: int, last: int) -> list[int]:
-        return days_between(self._db, channel, first, last)
+    def is_sound(self, head: BlockHead) -> bool:
+        """Whether a block of a file that is written to meanwhile is what it should be."""
+        if self.sound_rows(head, self.derivations()) is not None:
+            return True
+        with self.snapshot():  # it may be another one now, or none
+            now, ids = self.head(*head[:2]), self.derivations()
+            return now is None or self.sound_rows(now, ids) is not None
 
-    @_noting
-    def put(self, channel: str, day: int, rows: Rows, digest: str) -> None:
-        """Write a day without pieces in one block, however large it is."""
-        changes = [int(rows["change"].min()), int(rows["change"].max())]
-        self._db.execute(
-            f"INSERT OR REPLACE INTO block VALUES ({', '.join('?' * 15)})",  # noqa: S608
-            [channel, day, *_numbers_of(rows), *changes, digest, pack_rows(rows)],
-        )
-
-    @_noting
-    def merge(self, channel: str, day: int, rows: Rows, name: Name) -> None:
-        """Write rows in the order of time, each in the place of that of its time, if any."""
-        merge_into(self._db, channel, day, rows, name)
-
-    @_noting
-    def put_part(
-        self, channel: str, day: int, until_ns: int, rows: Rows, name: Name
-    ) -> Rows | None:
-        """Replace one part of a day; `put_last` must follow, with what is returned if it is it."""
-        return put_part(self._db, channel, day, until_ns, rows, name)
-
-    @_noting
-    def put_last(self, channel: str, day: int, rows: Rows, name: Name) -> None:
-        """Replace the last part; a day without any rows is removed."""
-        put_last(self._db, channel, day, rows, name)
-
-    @_noting
+    @noting
     def same_numbers(self, channel: str, day: int, rows: Rows) -> bool:
         """Whether a block has the counts, the extremes and the mean of these rows."""
         query = (
@@ -349,30 +257,21 @@ class SeriesStore:
             " FROM block WHERE channel = ? AND day = ?"
         )
         found = self._db.execute(query, (channel, day)).fetchone()
-        *exact, mean = _numbers_of(rows)
+        *exact, mean = Numbers.of(rows).of_block
         if found is None or list(found[:-1]) != exact or (found[-1] is None) != (mean is None):
             return False
         # between processors the last digits of a mean may differ
         return mean is None or bool(np.isclose(found[-1], mean, rtol=1e-9, atol=0))
 
-    def derivations(self) -> dict[str, int]:
-        return dict(self._db.execute("SELECT id, number FROM derivation"))
-
-    @_noting
-    def derivation_text(self, id: str) -> str | None:
-        row = self._db.execute("SELECT text FROM derivation WHERE id = ?", (id,)).fetchone()
-        return row[0] if row else None
-
     def add_derivation(self, number: int, id: str, text: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO derivation VALUES (?, ?, ?)", (number, id, text))
 
-    @_noting
+    @noting
     def add_conflicts(self, rows: Iterable[Conflict]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
-        )
+        query = "INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._db.executemany(query, rows)
 
-    @_noting
+    @noting
     def drop_conflicts(self, channel: str, start_ns: int, end_ns: int) -> None:
         query = "DELETE FROM conflict WHERE channel = ? AND time_ns >= ? AND time_ns < ?"
         self._db.execute(query, (channel, start_ns, end_ns))
@@ -389,7 +288,7 @@ class SeriesStore:
         query += " ORDER BY 1, 2, 3, 4, 5"
         return map(Conflict._make, self._db.execute(query, (channel, start_ns, end_ns)))
 
-    @_noting
+    @noting
     def count_conflicts(
         self, channel: str | None, start_ns: int = BEGIN_NS, end_ns: int = END_NS
     ) -> Contested:
@@ -408,18 +307,20 @@ class SeriesStore:
 
     def kept_totals(self) -> Totals:
         """Of each channel; counted where no sums are kept."""
-        return by_channel(self._db) if self._has_totals else count_all(self._db)
+        return by_channel(self._db, is_counted=not self._has_totals)
 
     def totals(self) -> tuple[Totals, Totals]:
         """(what is kept of how many there are, the same counted); both empty where none is kept."""
-        return counted(self._db) if self._has_totals else ({}, {})
+        if not self._has_totals:
+            return {}, {}
+        return by_channel(self._db, False), by_channel(self._db, True)
 
-    @_noting
+    @noting
     def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
         rows = ((channel, time, change) for time in times_ns.tolist())
         self._db.executemany("INSERT OR REPLACE INTO withdrawn VALUES (?, ?, ?)", rows)
 
-    @_noting
+    @noting
     def withdrawn(self, after_change: int) -> list[Withdrawal]:
         """Points withdrawn above that change, by channel and time."""
         query = "SELECT channel, time_ns FROM withdrawn WHERE change > ? ORDER BY channel, time_ns"
@@ -429,24 +330,17 @@ class SeriesStore:
             for channel, own in groupby(found, itemgetter(0))
         ]
 
-    @_noting
+    @noting
     def forget_withdrawn(self, up_to_change: int) -> None:
         self._db.execute("DELETE FROM withdrawn WHERE change <= ?", (up_to_change,))
 
-    @_noting
-    def checkpoint(self, name: str) -> str | None:
-        return checkpoint(self._db, name)
-
-    @_noting
+    @noting
     def set_checkpoint(self, name: str, json: str) -> None:
         rows = [name, json]
         if not self._alone:  # a release has digests of its own
             rows += [CRC_OF + name, text_crc(json)]
         places = ", ".join(["(?, ?)"] * (len(rows) // 2))  # both or none
         self._db.execute(f"INSERT OR REPLACE INTO checkpoint VALUES {places}", rows)  # noqa: S608
-
-    def check_checkpoints(self) -> None:
-        check_checkpoints(self._db)
 
 
 def _create(db: sqlite3.Connection) -> None:
@@ -479,10 +373,3 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
     if strange := strange_triggers(db):
         raise not_a_table(path, strange[0])
     return version
-
-
-def _numbers_of(rows: Rows) -> list[int | float | None]:
-    """How many there are, of each flag too, and the lowest, highest and mean of their values."""
-    own = numbers_of(rows)
-    mean = own.sum / own.numbers if own.numbers else None
-    return [own.n, *own.flags, own.lowest, own.highest, mean]

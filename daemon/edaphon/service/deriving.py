@@ -25,8 +25,7 @@ from edaphon.derive.deriver import Deriver
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.pipeline import DeadLetter, LostLine
 from edaphon.derive.segments import LINE_VERSION
-from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
-from edaphon.journal.fact_log import START
+from edaphon.journal import START, DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series

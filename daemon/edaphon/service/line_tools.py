@@ -85,7 +85,7 @@ def opened_line_tools(storage: Storage) -> Iterator[Callable[..., Any]]:
 @contextmanager
 def _own_line_tools(storage: Storage) -> Iterator[LineTools]:
     try:
-        journal = Journal.open(storage.layout.journal, SystemClock())
+        journal = Journal(storage.layout.journal, SystemClock())
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
     lines: dict[str, ToolLine] = {}

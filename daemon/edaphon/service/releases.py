@@ -186,7 +186,7 @@ def _note(storage: Storage, made: Release, part: Path) -> None:
     except DaemonOff:
         clock = SystemClock()
         try:
-            with Journal.open(storage.layout.journal, clock) as journal:
+            with Journal(storage.layout.journal, clock) as journal:
                 note = {**reported, "account": own_account()}
                 payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
                 journal.append_now(Timekeeper(clock, boot_id()).entry(Kind.NOTE, "", payload))

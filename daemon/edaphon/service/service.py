@@ -118,7 +118,7 @@ class Service:
         for path, words in self.layout.set_aside_non_files():
             self.report(f"file {path.name}", words)
         self.disk.prepare()
-        self.journal = Journal.open(
+        self.journal = Journal(
             self.layout.journal,
             self.clock,
             on_problem=lambda text: _log.error("%s", text),

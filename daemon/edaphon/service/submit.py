@@ -76,7 +76,7 @@ def _keep_alone(
     try:
         with (
             as_owner(storage.layout.folder),
-            Journal.open(storage.layout.journal, clock) as journal,
+            Journal(storage.layout.journal, clock) as journal,
         ):
             knowledge = known_facts(journal)
             # a daemon that was killed before it answered may have kept them

@@ -142,6 +142,7 @@ class Delivery:
         self._all_refused = 0  # batches in a row of which nothing was taken
         self._stop = threading.Event()
         self._wake = threading.Event()
+        self.wake = self._wake.set  # something new waits: look now, not within the second
         self._hurry = threading.Event()  # ends a rest early; set by `stop` too
         self._gate = threading.Lock()  # held while the feed or the set-aside points are touched
         self._left = False
@@ -159,10 +160,6 @@ class Delivery:
         self._hurry.set()
         self._wake.set()
         return len(self._aside)
-
-    def wake(self) -> None:
-        """Something new waits: look now, not within the second."""
-        self._wake.set()
 
     def stop(self, within_s: float = STOP_S) -> bool:
         """End the worker; False when it hung in a request and was left behind.

@@ -13,7 +13,7 @@ import numpy as np
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Int, Observations
 from edaphon.series import BlockHead, Change, Series, Withdrawal, cursor_name
-from edaphon.series.rows import RECENT_BYTES
+from edaphon.series.series import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.influxql import spans
 from edaphon.sinks.sink import PointWithdrawal

@@ -119,7 +119,7 @@ def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
 
     layout.set_aside_non_files()
     try:
-        journal = Journal.open(layout.journal, SystemClock(), reached=reached_by(layout.series))
+        journal = Journal(layout.journal, SystemClock(), reached=reached_by(layout.series))
     except JournalBusy as busy:
         raise StaleError(str(busy)) from None
     series = open_series(layout.series, lambda words: show_error(words))

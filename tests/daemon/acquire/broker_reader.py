@@ -30,7 +30,7 @@ def main(folder: Path, port: int, manner: str) -> None:
     if manner == "never commit":
         OpenFile.write = lambda *_: threading.Event().wait()  # type: ignore[method-assign]
     make_link = acknowledging_at_once if manner == "acknowledge at once" else MqttLink
-    journal = Journal.open(folder, SystemClock())
+    journal = Journal(folder, SystemClock())
     options = MqttOptions("127.0.0.1", "logger-1", ("plot/#",), port)
     reader = BrokerReader(
         "local", options, journal, SystemClock(), "boot", print, make_link=make_link

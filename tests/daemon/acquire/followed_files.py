@@ -67,7 +67,7 @@ class Plot:
         self.folder = folder
         (folder / "data").mkdir()
         self.clock = Clock()
-        self.journal = journal or Journal.open(folder / "journal", self.clock)
+        self.journal = journal or Journal(folder / "journal", self.clock)
         self.state = StateFile(folder)
         self.keeper = Timekeeper(self.clock, "boot")
         self.follower: Follower | None = None

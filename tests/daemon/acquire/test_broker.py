@@ -49,7 +49,7 @@ class Received:
 
     def __init__(self, folder: Path) -> None:
         self.clock = SetClock()
-        self.journal = Journal.open(folder, self.clock, on_problem=lambda text: None)
+        self.journal = Journal(folder, self.clock, on_problem=lambda text: None)
         self.links: list[HeldLink] = []
         self.reader = BrokerReader(
             "ttn", OPTIONS, self.journal, self.clock, "boot", make_link=self._make

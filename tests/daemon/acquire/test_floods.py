@@ -32,7 +32,7 @@ class Station:
         self.begin()
 
     def begin(self) -> None:
-        self.journal = Journal.open(self.folder, self.clock, on_problem=lambda text: None)
+        self.journal = Journal(self.folder, self.clock, on_problem=lambda text: None)
         self.state = StateFile(self.folder)
         keeper = Timekeeper(self.clock, "boot")
         self.floods = Floods(self.journal, self.state, keeper)

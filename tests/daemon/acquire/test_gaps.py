@@ -59,7 +59,7 @@ def test_slots_are_records_plus_gaps_whatever_happens(fates):
 
 
 def test_the_journal_tells_the_accounts_again(tmp_path: Path):
-    with Journal.open(tmp_path, SystemClock()) as journal:
+    with Journal(tmp_path, SystemClock()) as journal:
         account = SlotAccount("sdi12/a")
         first = journal.append_now(entry(Kind.RECORD, slot=5))
         account.record(5)
@@ -75,7 +75,7 @@ def test_the_journal_tells_the_accounts_again(tmp_path: Path):
 
 def test_an_account_saved_with_an_older_place_does_not_take_over_what_it_knows(tmp_path: Path):
     """The journal's place is read first, the account later: what lies between is known to both."""
-    with Journal.open(tmp_path, SystemClock()) as journal:
+    with Journal(tmp_path, SystemClock()) as journal:
         account = SlotAccount("sdi12/a")
         place = journal.append_now(entry(Kind.RECORD, slot=5))
         account.record(5)

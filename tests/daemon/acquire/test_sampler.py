@@ -64,7 +64,7 @@ class ScriptedBus:
 
 @pytest.fixture
 def journal(tmp_path: Path):
-    with Journal.open(tmp_path, JumpingClock(0)) as journal:
+    with Journal(tmp_path, JumpingClock(0)) as journal:
         yield journal
 
 

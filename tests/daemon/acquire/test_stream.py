@@ -56,7 +56,7 @@ def test_what_an_instrument_says_above_its_budget_is_counted_and_not_kept(tmp_pa
     lines = [b"%05d\n" % n * 200 for n in range(40)]
     line = Line(clock, lines, stop)
     takes = iter([True, *100 * [False]]).__next__
-    with Journal.open(tmp_path, clock) as journal:
+    with Journal(tmp_path, clock) as journal:
         keeper = Timekeeper(clock, "boot")
         reader = StreamReader(
             "gas/0",
@@ -87,7 +87,7 @@ def test_no_network_makes_a_stream_be_read_faster_than_its_bound(tmp_path, monke
             return super().wait(0)
 
     stop = Stop()
-    with Journal.open(tmp_path, clock) as journal:
+    with Journal(tmp_path, clock) as journal:
         line = Line(clock, 50 * [4096 * b"x"], stop)
         StreamReader("gas/0", lambda: line, b"\n", (), journal, Timekeeper(clock, "boot")).run(stop)
     assert sum(waited) == pytest.approx(50 * 4096 / MOST_BYTES_PER_S)
@@ -98,7 +98,7 @@ def received(tmp_path, lives):
     clock, stop, reported = Clock(), threading.Event(), []
     links = [Line(clock, p, stop if n == len(lives) - 1 else None) for n, p in enumerate(lives)]
     left = list(links)
-    with Journal.open(tmp_path, clock) as journal:
+    with Journal(tmp_path, clock) as journal:
         keeper = Timekeeper(clock, "boot")
 
         def open_link():

@@ -19,7 +19,7 @@ SECOND_NS = 10**9
 
 @pytest.fixture
 def journal(tmp_path: Path):
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         yield journal
 
 

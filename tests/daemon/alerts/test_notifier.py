@@ -111,7 +111,7 @@ def entry(kind: Kind, source: str, payload: bytes) -> Entry:
 def life(
     folder: Path, station: Station, pulses: tuple[Pulse, ...] = (), **receivers: Inbox
 ) -> Iterator[Life]:
-    journal, state = Journal.open(folder / "journal", SetClock()), StateFile(folder)
+    journal, state = Journal(folder / "journal", SetClock()), StateFile(folder)
     kept = KeptBook(journal, state, entry)
     senders = [
         Sender(

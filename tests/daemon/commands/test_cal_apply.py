@@ -256,7 +256,7 @@ def test_before_the_first_start_all_that_waits_in_the_inbox_is_applied(tmp_path)
     out, _ = call(plot, "cal", "apply")
     assert "  p-vwc: recalculated from the beginning" in out
     assert "0 rows differ now" in out
-    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+    with Journal(plot.storage / "journal", SystemClock()) as journal:
         for each in (telling(plot), *records()):
             journal.append_now(each)
     assert call_json(plot, "cal", "apply")["new"] == []
@@ -279,10 +279,10 @@ def everything(station: Station, channel: str) -> dict[int, tuple[float, ...]]:
 def test_what_is_made_with_another_channels_values_is_foreseen_too(tmp_path):
     """The electrical conductivity at 25 degC takes the temperature that is put right."""
     plot = Station(tmp_path, TABLES, test_explain.FACTS)
-    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+    with Journal(plot.storage / "journal", SystemClock()) as journal:
         journal.append_now(telling(plot))
     call(plot, "apply")
-    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+    with Journal(plot.storage / "journal", SystemClock()) as journal:
         for each in test_explain.reported():
             journal.append_now(each)
     call(plot, "recalibrate")

@@ -32,10 +32,10 @@ def commands(page: str, begin: str, end: str) -> list[list[str]]:
 @pytest.fixture
 def plot(tmp_path, monkeypatch) -> Station:
     station = Station(tmp_path, TABLES, [SENSOR, FACTS])
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(telling(station))
     call(station, "apply")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in records():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):

@@ -182,7 +182,7 @@ def test_a_makers_curve_that_its_sheet_now_says_otherwise_is_marked_with_what_to
     pinned = old["fact"] | {"id": "as-it-was", "supersedes": PIN}
     pinned["parameters"] = {"c0": -0.7, "c1": 3.9e-4}
     payload = {"fact": pinned, "text": "", "sha256": "", "file": "sheets", "who": "M. Moser"}
-    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+    with Journal(plot.storage / "journal", SystemClock()) as journal:
         keeper = Timekeeper(SystemClock(), boot_id())
         data = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
         journal.append_now(keeper.entry(Kind.CALIBRATION, "", data))

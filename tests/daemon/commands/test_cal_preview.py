@@ -49,10 +49,10 @@ def records() -> list[Entry]:
 def station_in(folder: Path) -> Station:
     """An hour of a plot, journalled, derived, and the service off."""
     station = Station(folder, TABLES, FACTS)
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(telling(station))
     call(station, "apply", "--who", "M. Moser")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in records():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):

@@ -21,7 +21,7 @@ EXCHANGE = (
 @pytest.fixture
 def plot(tmp_path: Path) -> Station:
     station = Station(tmp_path, TABLES, [teros12_facts("sdi12/a", "p")])
-    with Journal.open(station.storage / "journal", SystemClock()):
+    with Journal(station.storage / "journal", SystemClock()):
         pass
     call(station, "apply")
     return station
@@ -68,7 +68,7 @@ def test_an_inbox_that_was_never_applied_is_read_in_the_order_of_what_replaces_w
     station = Station(tmp_path, TABLES, [teros12_facts("sdi12/a", "p")])
     (station.inbox / "2026-05-exchange.toml").write_text(EXCHANGE)
     assert "good: " in check(station, 0)
-    with Journal.open(station.storage / "journal", SystemClock()):
+    with Journal(station.storage / "journal", SystemClock()):
         pass
     call(station, "apply")
     assert "good: " in check(station, 0)

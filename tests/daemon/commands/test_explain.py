@@ -110,10 +110,10 @@ def plot(tmp_path_factory) -> Station:
     station = Station(tmp_path_factory.mktemp("plot"), TABLES, FACTS)
     text = station.file.read_text()
     configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply", "--who", "M. Moser")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
@@ -276,12 +276,12 @@ def test_a_piece_of_a_file_and_a_long_exchange_are_shown_for_what_they_are():
 
 def test_it_answers_while_the_service_runs(tmp_path):
     station = Station(tmp_path, TABLES, FACTS)
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         text = station.file.read_text()
         configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in reported()[:2]:
             journal.append_now(each)
     with running(station.file):

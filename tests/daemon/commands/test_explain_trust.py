@@ -95,12 +95,12 @@ def plot(tmp_path_factory) -> Station:
     (station.inbox / "bath.txt").write_bytes(CERTIFICATE)
     text = station.file.read_text()
     configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply", "--who", "K. Berg")
     (station.inbox / "later.toml").write_text(LATER)
     call(station, "apply", "--who", "M. Moser")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         clock = orjson.dumps({"offset_ns": entry(Kind.RECORD, 0, "", b"").received_ns - 2 * 10**9})
         journal.append_now(entry(Kind.CLOCK, -5, "", clock))
         journal.append_now(probe(0, 2550.5, 15.0))

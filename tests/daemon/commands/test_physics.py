@@ -90,11 +90,11 @@ def plot_of(folder: Path, *records: Entry) -> Station:
     station = Station(folder, TABLES, FACTS)
     text = station.file.read_text()
     configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.CONFIGURATION, -6 * MINUTE_NS, "", configuration))
     call(station, "apply", "--who", "M. Moser")
     clock = orjson.dumps({"offset_ns": NOON_NS})
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in (entry(Kind.CLOCK, -5 * MINUTE_NS, "", clock), *records):
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):

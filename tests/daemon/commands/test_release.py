@@ -37,10 +37,10 @@ def settled(tmp_path_factory) -> Path:
     station = Station(tmp_path_factory.mktemp("settled"), TABLES, FACTS)
     text = station.file.read_text()
     configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):

@@ -189,7 +189,7 @@ def test_a_scan_that_is_interrupted_tells_whom_it_found():
 def test_a_journal_that_another_program_writes_is_left_alone(tmp_path: Path):
     with line_of(probe("a")) as port:
         station = Station(tmp_path, tables(port, "a"), [])
-        with Journal.open(station.storage / "journal", SystemClock()):
+        with Journal(station.storage / "journal", SystemClock()):
             call(station, "scan", codes=(75,))
 
 
@@ -223,7 +223,7 @@ def test_devices_and_topics_received_lately_are_proposed(tmp_path: Path):
         "name": "Soil moisture",
         "device": {"manufacturer": "Tuya", "model": "TS0601"},
     }
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for n, eui in enumerate(["A84041000000D001", "A84041000000D001", "A84041000000D009"]):
             topic, data = tts_v3(eui, payload, port, n, time.time_ns())
             journal.append_now(message("ttn", topic, data))

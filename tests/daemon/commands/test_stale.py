@@ -74,7 +74,7 @@ def test_what_a_kill_left_underived_is_derived_before_it_is_shown(station: Stati
     from edaphon.journal import Entry, Journal
 
     storage = open_storage(station.file)
-    with Journal.open(storage.layout.journal, SystemClock()) as journal:
+    with Journal(storage.layout.journal, SystemClock()) as journal:
         place = journal.append_now(Entry(Kind.NOTE, 0, 0, "boot", "", b"{}"))
     series = storage.series()
     assert derived_by(series).position == place

@@ -208,7 +208,7 @@ def planned(knowledge: Knowledge, deployment: Deployment, texts: dict[str, str])
     row = {"id": deployment.channel, "quantity": "soil_temperature", "unit": "degC"}
     fact: Any = fact_of({"kind": "channel", **row})
     output = OUTPUTS[deployment.output]
-    place = PlannedDeployment(deployment, fact, output, 0, 0, {}, {}, {}, knowledge=knowledge)
+    place = PlannedDeployment(deployment, fact, output, 0, 0, {}, {}, knowledge=knowledge)
     return list(segments_of(knowledge, place, texts))
 
 

@@ -97,7 +97,7 @@ def place_of(entries: list[Entry], what: str) -> int:
 @contextmanager
 def lived(folder: Path) -> Iterator[tuple[Journal, Life]]:
     """Until all is derived and in the sink."""
-    with Journal.open(folder / "journal", SetClock(T0), on_problem=lambda _: None) as journal:
+    with Journal(folder / "journal", SetClock(T0), on_problem=lambda _: None) as journal:
         life = Life(folder, journal)  # type: ignore[arg-type]
         life.settle()
         life.sink.take(life.feed, 1000, 1000)
@@ -109,7 +109,7 @@ def lived(folder: Path) -> Iterator[tuple[Journal, Life]]:
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("station")
-    with Journal.open(folder / "journal", SetClock(T0)) as journal:
+    with Journal(folder / "journal", SetClock(T0)) as journal:
         commit(journal, stream())
     with lived(folder) as (_, life):
         assert len(values(life)["c-x"]) == len(life.sink.points) // 2 == 60
@@ -282,7 +282,7 @@ def test_what_came_while_a_channel_waited_is_derived_after_an_acknowledgement_be
         commit(journal, reported.entries)
         life.settle()
         places = life.deriver.lost_facts.places
-    with Journal.open(folder / "journal", SetClock(T0), on_problem=lambda _: None) as journal:
+    with Journal(folder / "journal", SetClock(T0), on_problem=lambda _: None) as journal:
         journal.append_now(Entry(Kind.LOST, T0, 1, "", "", acknowledgement("me", places)))
     with lived(folder) as (_, life):
         assert len(values(life)["c-x"]) == 61

@@ -79,7 +79,7 @@ def test_a_turn_takes_few_readings_whatever_the_entries_hold(
 ) -> None:
     """Of 4,000 pieces of a file it took millions at once, and so of all that waited for a clock."""
     pieces = [piece(n) for n in range(PIECES)]
-    with Journal.open(tmp_path / "journal", SystemClock()) as journal:
+    with Journal(tmp_path / "journal", SystemClock()) as journal:
         last = [clock(), *pieces] if known_first else [*pieces, clock()]
         journal.append([configuration(), *last])
         journal.append_now(entry(Kind.NOTE, b"{}"))

@@ -10,7 +10,7 @@ from edaphon.journal import Entry, EntryId, Journal, Kind
 
 
 def main(folder: Path, run: str) -> None:
-    journal = Journal.open(folder, SystemClock(), largest_bytes=200_000)
+    journal = Journal(folder, SystemClock(), largest_bytes=200_000)
     for first in itertools.count(0, 7):
         numbers = range(first, first + 7)
 

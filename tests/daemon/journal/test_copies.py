@@ -5,7 +5,8 @@ import pytest
 from tests.daemon.journal.entries import record
 
 from edaphon.journal import Entry, Kind
-from edaphon.journal.copies import CopyFile, copies_in, is_copied, reached_in
+from edaphon.journal.copies import CopyFile, copies_in, is_copied
+from edaphon.journal.entry import reached_in
 from edaphon.model import EntryId
 
 

@@ -29,7 +29,7 @@ def sealed_journal(folder: Path, n: int = 400) -> list[tuple[EntryId, Entry]]:
     """A journal of one closed file, and what is in it."""
     sizes = (20, 150, 20, 6000)
     entries = [record(k, bytes([k % 251]) * sizes[k % 4]) for k in range(n)]
-    with Journal.open(folder, SetClock(), largest_bytes=1) as journal:
+    with Journal(folder, SetClock(), largest_bytes=1) as journal:
         places = commit(journal, entries)
         commit(journal, [record(n)])
     return list(zip(places, entries, strict=True))
@@ -61,13 +61,13 @@ def noise(data: bytes) -> bytes:
 def test_the_service_starts_over_a_damaged_newest_file_and_keeps_it(
     tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         commit(journal, [record(k, bytes(200)) for k in range(500)])
     path = journal_file(tmp_path)
     damaged = spoil(path.read_bytes())
     path.write_bytes(damaged)
     stated: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_problem=stated.append) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=stated.append) as journal:
         place = journal.append_now(record(1000))
         found = list(journal.scan())
     assert place == EntryId(2, 2)
@@ -85,7 +85,7 @@ def test_a_closed_file_that_became_something_else_is_set_aside_at_start(tmp_path
     sealed_journal(tmp_path)
     journal_file(tmp_path).chmod(0o644)
     journal_file(tmp_path).write_bytes(b"")
-    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         kinds = [entry.kind for _, entry in journal.scan()]
         assert journal.append_now(record(1)) > EntryId(2, 1)
     assert kinds == [Kind.RECORD, Kind.LOST]
@@ -94,7 +94,7 @@ def test_a_closed_file_that_became_something_else_is_set_aside_at_start(tmp_path
 
 def test_set_aside_files_never_give_their_number_again(tmp_path: Path) -> None:
     for n in (1, 2, 3):
-        with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
+        with Journal(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
             assert journal.append_now(record(n)).file == n
         journal_file(tmp_path, n).write_bytes(b"")
     names = sorted(path.name for path in tmp_path.glob("*.damaged-*"))
@@ -182,7 +182,7 @@ def test_salvage_finds_every_entry_also_without_the_first_page(
 
 
 def test_salvage_reads_the_log_of_a_file_that_was_not_closed(tmp_path: Path) -> None:
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         entries = [record(k, bytes([k % 7]) * (9000 if k % 50 == 0 else 30)) for k in range(300)]
         for start in range(0, 300, 60):
             commit(journal, entries[start : start + 60])
@@ -203,12 +203,12 @@ def test_salvage_of_noise_finds_nothing_and_of_another_name_says_so(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["entry", "name", "more"])
 def test_a_trigger_in_a_journal_file_never_runs(tmp_path: Path, name: str) -> None:
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         commit(journal, [record(k) for k in range(5)])
     with closing(sqlite3.connect(journal_file(tmp_path))) as db:
         db.execute(f"CREATE TRIGGER {name} AFTER INSERT ON entry BEGIN DELETE FROM entry; END")  # noqa: S608
     stated: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_problem=stated.append) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=stated.append) as journal:
         place = journal.append_now(record(1000))
         assert journal.entry(place) == record(1000)
     assert f"trigger {name}" in stated[0]
@@ -233,7 +233,7 @@ def test_salvage_of_pages_that_lead_to_each_other_for_ever_ends(tmp_path: Path) 
     [b"", b"[1]", b"7", b'{"by": "x"}', b'{"by": 4294967297}', b'{"by": 1.5}', b"[" * 5000],
 )
 def test_copies_whose_words_are_not_ours_stop_no_start(tmp_path: Path, payload: bytes) -> None:
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         place = journal.append_now(record(1))
     lost = record(2)._replace(kind=Kind.LOST, payload=payload)
     CopyFile(tmp_path).add([(place, lost), (EntryId(1, 9), lost)])

@@ -14,7 +14,7 @@ EARLIER = [1, 2, 3]
 def delivered(folder: Path, newest: int, at_most: int) -> list[int]:
     """From a file with the identifiers 1 to 3 and a newer one with so many from 101 on."""
     later = list(range(101, 101 + newest))
-    with Journal.open(folder, SetClock(), largest_bytes=1) as journal:  # a file for each commit
+    with Journal(folder, SetClock(), largest_bytes=1) as journal:  # a file for each commit
         for mids in (EARLIER, later):
             before = journal.last
             journal.append([record(mid, source="ttn") for mid in mids], mids=[*mids])

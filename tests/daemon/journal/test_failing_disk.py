@@ -60,7 +60,7 @@ def test_a_full_disk_loses_nothing_and_recovers_when_there_is_room(small_disk: P
     ballast.write_bytes(bytes(3_200_000))
     stated: list[str] = []
     acknowledged: list[EntryId] = []
-    with Journal.open(small_disk, SetClock(), on_problem=stated.append) as journal:
+    with Journal(small_disk, SetClock(), on_problem=stated.append) as journal:
         for k in range(2500):
             journal.append([record(k, bytes(600))], acknowledged.extend)
         wait_until(lambda: journal.is_failing, "a full disk")
@@ -81,7 +81,7 @@ def test_the_service_starts_on_a_full_disk_and_keeps_what_comes(small_disk: Path
     ballast.write_bytes(bytes(4_000_000))
     with pytest.raises(OSError, match="No space"):
         (small_disk / "more").write_bytes(bytes(1_000_000))
-    with Journal.open(small_disk, SetClock(), on_problem=lambda text: None) as journal:
+    with Journal(small_disk, SetClock(), on_problem=lambda text: None) as journal:
         done = threading.Event()
         journal.append([record(1)], lambda places: done.set())
         wait_until(lambda: journal.is_failing, "a full disk")
@@ -96,7 +96,7 @@ def test_a_refused_commit_is_tried_until_it_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     stated: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_problem=stated.append) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=stated.append) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError(code)
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -110,7 +110,7 @@ def test_a_refused_commit_is_tried_until_it_succeeds(
 def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
@@ -130,7 +130,7 @@ def came_through(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_commit_in_doubt_that_filled_its_file_is_not_written_again_into_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Journal.open(tmp_path, SetClock(), 50_000, on_problem=lambda text: None) as journal:
+    with Journal(tmp_path, SetClock(), 50_000, on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         came_through(monkeypatch)
         large = record(1, bytes(60_000))
@@ -143,7 +143,7 @@ def test_a_commit_in_doubt_is_acknowledged_when_it_stands_in_the_file_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of pages that a failed sync left in the log, the kernel may write none any more."""
-    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         came_through(monkeypatch)
         commit(journal, [record(1)])
@@ -156,7 +156,7 @@ def test_a_commit_in_doubt_is_acknowledged_when_it_stands_in_the_file_itself(
 def test_a_file_found_damaged_while_writing_is_left_and_the_next_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         error = sqlite3.DatabaseError("database disk image is malformed")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -178,9 +178,7 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         return real(folder, number, journal, opened_ns)
 
-    with Journal.open(
-        tmp_path, SetClock(), largest_bytes=1, on_problem=lambda text: None
-    ) as journal:
+    with Journal(tmp_path, SetClock(), largest_bytes=1, on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         monkeypatch.setattr(store.OpenFile, "create", staticmethod(create))
         assert commit(journal, [record(1)]) == [EntryId(2, 1)]
@@ -192,7 +190,7 @@ def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stated: list[str] = []
-    journal = Journal.open(tmp_path, SetClock(), on_problem=stated.append)
+    journal = Journal(tmp_path, SetClock(), on_problem=stated.append)
     refusing(monkeypatch, 10_000, sqlite3.OperationalError("disk I/O error"))
     refused: list[BaseException] = []
 
@@ -229,7 +227,7 @@ def test_a_full_queue_makes_the_appender_wait_and_then_go_on(
 
     monkeypatch.setattr(store.OpenFile, "write", write)
     appended: list[int] = []
-    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
+    with Journal(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
 
         def append() -> None:
             for k in range(200):

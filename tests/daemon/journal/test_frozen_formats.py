@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.daemon.journal.entries import SetClock, commit, journal_file
 
-from edaphon.journal import Entry, EntryId, Journal, Kind, Purpose, entry_crc, read_only, salvage
+from edaphon.journal import Entry, EntryId, Journal, Kind, Purpose, read_only, salvage
+from edaphon.journal.entry import entry_crc
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import (
     Message,
@@ -65,7 +66,7 @@ def test_a_journal_file_of_the_first_format_is_read_and_written_on(tmp_path: Pat
     path.write_bytes(zlib.decompress(golden("journal-000001.sqlite.zlib.hex")))
     assert [entry for _, entry in read_only(tmp_path).scan()] == ENTRIES
     assert [entry for _, entry in salvage(path)] == ENTRIES
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         assert journal.id == "0123456789abcdef0123456789abcdef"
         assert journal.deliveries("ttn", 9) == [(65535, ENTRIES[1].payload)]
         assert commit(journal, ENTRIES[:1]) == [EntryId(1, 5)]
@@ -74,7 +75,7 @@ def test_a_journal_file_of_the_first_format_is_read_and_written_on(tmp_path: Pat
 def test_a_new_file_has_the_tables_and_marks_of_the_first_format(tmp_path: Path) -> None:
     old, new = journal_file(tmp_path, 1), journal_file(tmp_path / "new")
     old.write_bytes(zlib.decompress(golden("journal-000001.sqlite.zlib.hex")))
-    with Journal.open(new.parent, SetClock()) as journal:
+    with Journal(new.parent, SetClock()) as journal:
         journal.append(ENTRIES, mids=MIDS)
         assert journal.wait_newer(None, 10)
     assert shape(new) == shape(old)

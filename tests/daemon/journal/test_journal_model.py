@@ -25,7 +25,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.journal = self._opened()
 
     def _opened(self) -> Journal:
-        return Journal.open(self.folder, SetClock(), self.largest_bytes)
+        return Journal(self.folder, SetClock(), self.largest_bytes)
 
     @rule(n=st.integers(1, 130), size=st.sampled_from([0, 20, 5000]))
     def append_and_wait(self, n: int, size: int) -> None:

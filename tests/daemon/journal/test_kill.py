@@ -34,7 +34,7 @@ def killed_run(folder: Path, run: str, after_s: float) -> dict[int, EntryId]:
 def test_committed_entries_survive_twenty_kills_once_and_in_order(tmp_path: Path) -> None:
     rng = random.Random(7)
     reported = [killed_run(tmp_path, f"run {k}", rng.uniform(0, 0.15)) for k in range(KILLS)]
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         found = list(journal.scan(kinds={Kind.RECORD}))
         assert not [entry for _, entry in journal.scan(kinds={Kind.LOST})]
     assert [sequence for sequence, _ in found] == sorted({sequence for sequence, _ in found})

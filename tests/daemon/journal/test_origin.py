@@ -31,7 +31,7 @@ client_id = "mine"
 
 def opened(folder: Path, monkeypatch: pytest.MonkeyPatch, machine: tuple[str, ...]) -> Journal:
     monkeypatch.setattr(store, "machine_marks", lambda: machine)
-    return Journal.open(folder, SetClock())
+    return Journal(folder, SetClock())
 
 
 def test_another_machine_gives_another_id_and_numbers_go_on(

@@ -17,7 +17,7 @@ PER_FILE = 7
 def three_files(tmp_path: Path):
     """Records 0 to 20 in three files of seven, a minute each from noon on, every third a note."""
     clock = SetClock()
-    with Journal.open(tmp_path, clock, largest_bytes=1) as journal:
+    with Journal(tmp_path, clock, largest_bytes=1) as journal:
         for start in range(0, 3 * PER_FILE, PER_FILE):
             numbers = range(start, start + PER_FILE)
             kinds = [Kind.NOTE if k % 3 == 0 else Kind.RECORD for k in numbers]
@@ -116,7 +116,7 @@ def test_a_declaration_names_the_rows_that_cannot_be_read(tmp_path, last, words)
 
 
 def test_before_a_start_what_others_know_to_be_committed_is_missed(tmp_path: Path):
-    with Journal.open(tmp_path, SetClock(), largest_bytes=1) as journal:
+    with Journal(tmp_path, SetClock(), largest_bytes=1) as journal:
         for k in range(3):
             commit(journal, [record(2 * k), record(2 * k + 1)])
     assert undeclared(tmp_path, EntryId(3, 2)) == []
@@ -131,19 +131,19 @@ def test_before_a_start_what_others_know_to_be_committed_is_missed(tmp_path: Pat
 
 
 def test_a_number_that_was_begun_ever_is_not_given_again(tmp_path: Path):
-    with Journal.open(tmp_path, SetClock(), largest_bytes=1) as journal:
+    with Journal(tmp_path, SetClock(), largest_bytes=1) as journal:
         for k in range(4):
             commit(journal, [record(k)])
         assert journal.files() == [1, 2, 3, 4]
     for name in ("journal-000003.sqlite", "journal-000004.sqlite", "journal.reached"):
         (tmp_path / name).unlink(missing_ok=True)
-    with Journal.open(tmp_path, SetClock(), largest_bytes=1) as journal:
+    with Journal(tmp_path, SetClock(), largest_bytes=1) as journal:
         commit(journal, [record(9)])
         assert [number for number in journal.files() if number > 2][0] >= 5
 
 
 def test_kinds_that_are_kept_twice_are_read_over_a_file_that_is_none(tmp_path: Path):
-    with Journal.open(tmp_path, SetClock(), largest_bytes=1) as journal:
+    with Journal(tmp_path, SetClock(), largest_bytes=1) as journal:
         for k in range(3):
             fact = record(k, source="")._replace(kind=Kind.FACT, slot_ns=None)
             commit(journal, [record(10 + k), fact])

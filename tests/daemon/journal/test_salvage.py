@@ -27,7 +27,7 @@ def of_all_sizes() -> list[Entry]:
 
 def test_a_record_of_any_size_is_found_in_a_closed_file(tmp_path: Path) -> None:
     entries = of_all_sizes()
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         commit(journal, entries)
     assert [entry for _, entry in salvage(journal_file(tmp_path))] == entries
 
@@ -36,7 +36,7 @@ def test_a_record_of_any_size_is_found_in_the_log_too(tmp_path: Path) -> None:
     entries = of_all_sizes()
     copy = tmp_path / "copy"
     copy.mkdir()
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         for start in range(0, len(entries), 50):
             commit(journal, entries[start : start + 50])
         for name in ("journal-000001.sqlite", "journal-000001.sqlite-wal"):

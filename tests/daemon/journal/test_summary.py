@@ -26,7 +26,7 @@ def lived(folder: Path, lives: list[list[Kind]]) -> Summary:
     """The summary at the end of some lives, each going on from what the last one kept."""
     kept = None
     for life in lives:
-        with Journal.open(folder, SystemClock(), largest_bytes=1) as journal:
+        with Journal(folder, SystemClock(), largest_bytes=1) as journal:
             journal.summarise(kept, RARE)
             for kind in life:  # each in a file of its own
                 journal.append_now(entry(kind))
@@ -115,7 +115,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_going_on_from_a_kept_summary_does_not_read_the_rows_before(
     tmp_path: Path, steps: list[int]
 ):
-    with Journal.open(tmp_path, SystemClock()) as journal:
+    with Journal(tmp_path, SystemClock()) as journal:
         journal.append([entry(Kind.RECORD)] * 20_000)
         journal.append_now(entry(Kind.FACT))
         kept = summed(journal, None, RARE).to_json(journal)

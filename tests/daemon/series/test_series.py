@@ -11,7 +11,7 @@ import pytest
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
 from edaphon.series import Series, WrongFile, cursor_name
-from edaphon.series import rows as change_module
+from edaphon.series import series as change_module
 from edaphon.sinks.feed import SeriesFeed
 
 TEXTS = {"d1": "{}", "d2": "{}"}

@@ -29,7 +29,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(station, "apply")
     with running(station.file):
         pass
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):

@@ -55,7 +55,7 @@ def journalled(folder: Path, *pieces: bytes, spread: str = "", second: int = 99)
     station = Station(folder, [model], FACTS)
     text = station.file.read_text()
     configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.CONFIGURATION, 0, "", configuration))
     call(station, "apply")
     name, line, offset = str(folder / "log.csv"), 1, len(HEADER)
@@ -72,7 +72,7 @@ def journalled(folder: Path, *pieces: bytes, spread: str = "", second: int = 99)
         (entries[second + 2 :], LARGE),
     )
     for part, largest_bytes in [part for part in parts if part[0]]:
-        with Journal.open(station.storage / "journal", SystemClock(), largest_bytes) as journal:
+        with Journal(station.storage / "journal", SystemClock(), largest_bytes) as journal:
             for each in part:
                 journal.append_now(each)
     return station

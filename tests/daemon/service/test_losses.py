@@ -28,10 +28,10 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     station = Station(tmp_path_factory.mktemp("settled"), TABLES, FACTS)
     text = station.file.read_text()
     configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
@@ -113,7 +113,7 @@ def test_a_look_at_a_journal_that_lacks_entries_writes_nothing_there(
     folder = plot.storage / "journal"
     path = journal_file(folder)
     if newer:  # an entry of another file waits to be derived
-        with Journal.open(folder, SystemClock(), largest_bytes=1) as journal:
+        with Journal(folder, SystemClock(), largest_bytes=1) as journal:
             journal.append_now(entry(Kind.NOTE, 90, "", b'{"text": "a visit"}'))
     backup = path.read_bytes()
     path.chmod(0o644)
@@ -206,7 +206,7 @@ def test_damage_behind_what_is_derived_is_shown_until_it_is_noted(
     plot: Station, kind: Kind, running_then: bool
 ) -> None:
     values = call(plot, "query", "p-temp")
-    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+    with Journal(plot.storage / "journal", SystemClock()) as journal:
         journal.append_now(entry(Kind.NOTE, 90, "", b'{"text": "a visit to the plot"}'))
     with settled_deriver(open_storage(plot.file)):
         pass
@@ -315,7 +315,7 @@ def test_a_journal_of_an_earlier_version_gets_its_copies_at_the_first_start(plot
     before = copies_in(folder)
     (folder / "journal.copies").unlink()
     (folder / "journal.reached").unlink()
-    with Journal.open(folder, SystemClock()):
+    with Journal(folder, SystemClock()):
         pass
     assert copies_in(folder).entries == before.entries
     assert before.last(Kind.CONFIGURATION) is not None

@@ -41,7 +41,7 @@ def test_a_damaged_row_of_years_ago_costs_itself_and_not_the_start(tmp_path: Pat
     station = station_of(tmp_path)
     station.start()
     station.stop()
-    with Journal.open(station.storage / "journal", SystemClock(), largest_bytes=1) as journal:
+    with Journal(station.storage / "journal", SystemClock(), largest_bytes=1) as journal:
         for number in range(4):  # each file is closed by the next entry
             journal.append_now(stated(number))
     (station.storage / "series.sqlite").unlink()  # so that everything is read again

@@ -64,7 +64,7 @@ def test_status_shows_a_possible_loss_as_a_problem_and_counts_it(tmp_path):
     with running(station.file) as service:
         now_ns = service.keeper.now_ns()
         note = partial(service.keeper.entry, Kind.NOTE, "file/log")
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+    with Journal(station.storage / "journal", SystemClock()) as journal:
         for days in (9, 1):
             loss = FileLoss(now_ns - days * 86_400 * 10**9, "log.csv", 31, 10, f"lost {days}")
             journal.append_now(note(loss.payload()))

@@ -31,7 +31,7 @@ from edaphon.journal import StateFile
 from edaphon.model import Observations
 from edaphon.series import Series
 from edaphon.series import Withdrawal as Gone
-from edaphon.series import rows as change_module
+from edaphon.series import series as change_module
 from edaphon.sinks.delivery import Batch, Delivery
 from edaphon.sinks.feed import SeriesFeed
 
