@@ -20,12 +20,12 @@ from edaphon.acquire.stream import CHUNK_S, Chunk
 from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon_drivers import sdi12
 from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
 from edaphon_drivers.faults import Fault, Garbled, LinkDown
 from edaphon_drivers.modbus.engine import Line
 from edaphon_drivers.modbus.frame import Request, Shape, answers, parse_request
 from edaphon_drivers.readings import Identity, Reading, Turn, pack_exchange, unpack_exchange
+from edaphon_drivers.sdi12.engine import ask_identity, change_address, last_identity
 from edaphon_drivers.sdi12.parse import parse_identity
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
 
@@ -147,7 +147,7 @@ def sdi12_presence(address: str, turns: Sequence[Turn]) -> Presence:
 
 
 def _identity_in(turns: Iterable[Turn]) -> Identity | None:
-    columns = sdi12.last_identity(turns)
+    columns = last_identity(turns)
     if columns is None:
         return None
     return Identity(columns.vendor, columns.model, columns.version, columns.extra)
@@ -169,13 +169,9 @@ def _identities(address: str, answer: bytes) -> tuple[str, ...] | None:
 
 def readdress(old: str, new: str, timing: Timing) -> Talk[None]:
     """A guarded change of address; the identity is asked before and after in the same talk."""
-    yield from _forgetting(sdi12.identify(old, timing))
-    yield from sdi12.change_address(old, new, timing)
-    yield from _forgetting(sdi12.identify(new, timing))
-
-
-def _forgetting(talk: Talk[bytes]) -> Talk[None]:
-    yield from talk
+    yield from ask_identity(old, timing)
+    yield from change_address(old, new, timing)
+    yield from ask_identity(new, timing)
 
 
 # -- Modbus --------------------------------------------------------------------------------

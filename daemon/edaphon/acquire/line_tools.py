@@ -51,10 +51,10 @@ from edaphon.facts import Knowledge
 from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
-from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.readings import Identity, Reading, Turn, pack_exchange
 from edaphon_drivers.registry import engine
+from edaphon_drivers.sdi12.engine import last_identity
 from edaphon_drivers.talk import Asking, Talk, Timing
 
 _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found
@@ -319,7 +319,7 @@ class LineTools:
             raise LineRefuses(f"expected an identity from {name}/{old}, got none")
         talk = readdress(old, new, line.timing)
         finished = self._held(line, when_free(partial(line.busy, old), talk), 4 * _DEADLINE_S)
-        after = sdi12.last_identity(finished.turns)
+        after = last_identity(finished.turns)
         self._keep(Kind.IDENTITY, f"{name}/{new}", finished.turns, Purpose.VISIT)
         good = finished.fault is None and after is not None and after.address == new
         what = f"address of {name}/{old} changed to {new}" if good else str(finished.fault)
@@ -342,7 +342,7 @@ class LineTools:
         seen = sdi12_presence(address, finished.turns)
         if seen.state == DUPLICATE:
             raise LineRefuses(f"{name}/{address}: {seen.words}; unplug all but one")
-        return sdi12.last_identity(finished.turns)
+        return last_identity(finished.turns)
 
     def _to_change(self, name: str, line: ToolLine, old: str, new: str) -> list[str]:
         """What no longer fits in the configuration and among the deployments."""

@@ -169,6 +169,13 @@ def _last_line(answer: bytes) -> bytes:
     return text
 
 
+def is_text(data: bytes) -> bool:
+    """Whether the answer to an extended command is whole: one line, or STX to ETX (4.4.13.1)."""
+    if data[1:2] == b"\x02":
+        return data.endswith(b"\r\n\x03")
+    return data.endswith(b"\r\n")
+
+
 _SENT = re.compile(rb"([0-9A-Za-z?])([ -~]*)!")
 _MEASUREMENT = re.compile(r"([MC])(C?)([1-9]?)|(R)(C?)([0-9])|(H[AB])()()")
 

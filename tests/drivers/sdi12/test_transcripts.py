@@ -6,8 +6,8 @@ import pytest
 
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading, pack_exchange, unpack_exchange
-from edaphon_drivers.sdi12 import acknowledge
 from edaphon_drivers.sdi12.engine import (
+    acknowledge,
     decode_exchange,
     decode_identity,
     identify,
@@ -46,8 +46,9 @@ def _talk(transcript: Transcript, model: str) -> Talk[object]:
     if asked:
         asking = Asking(concurrent=asked.letters == "C", crc=asked.crc)
         return measure(address, load_sheet(model), asking)
-    talk = identify(address, load_sheet(model), Asking()) if kind == "I" else None
-    return talk or acknowledge(address)
+    if kind == "I":
+        return identify(address, load_sheet(model), Asking())
+    return acknowledge(address)
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
