@@ -31,11 +31,8 @@ class Clock(Protocol):
 class SystemClock:
     """The clocks of the machine."""
 
-    def wall_ns(self) -> int:
-        return time.time_ns()
-
-    def mono_ns(self) -> int:
-        return time.monotonic_ns()
+    wall_ns = staticmethod(time.time_ns)
+    mono_ns = staticmethod(time.monotonic_ns)
 
     def wait_until(self, mono_ns: int, stop: threading.Event) -> bool:
         return stop.wait(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))

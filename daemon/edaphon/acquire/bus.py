@@ -18,7 +18,7 @@ from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnsw
 from edaphon_drivers.links import SerialOptions
 from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import LINKS, UnknownPart
-from edaphon_drivers.talk import Ask, Pause, Until, is_ended
+from edaphon_drivers.talk import Ask, Pause, Until
 
 _log = logging.getLogger(__name__)
 _SLICE_S = 0.5  # the longest time without a sign of life
@@ -341,6 +341,11 @@ class BusOwner:
             _log.warning("bus %s is back", self.name)
         self._lost = None
         self._reopen_wait_s = self._reopen_after_s[0]
+
+
+def is_ended(data: bytes, until: Until) -> bool:
+    """Whether what came is a whole answer."""
+    return until(data) if callable(until) else bool(until) and data.endswith(until)
 
 
 def link_opener(bus: Bus) -> Callable[[], Link]:

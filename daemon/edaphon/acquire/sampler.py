@@ -9,8 +9,8 @@ measured until then is recorded without a slot, at its time of receipt.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -77,6 +77,7 @@ class _Source:
 
     def __init__(self, scheduled: Scheduled, account: SlotAccount, now_ns: int) -> None:
         self.scheduled = scheduled
+        self.engine = None if scheduled.missing else engine(scheduled.sheet.engine)
         self.account = account
         self.next_ns = scheduled.schedule.next_after(now_ns)
         self.is_identified = False  # since a day at most
@@ -84,6 +85,20 @@ class _Source:
         self.returns = 0  # how often the clock came back and slots were withdrawn
         self.kept_ns = 0  # the newest slot that the last of these left
         self.failing = False
+
+    def measurement(self, asking: Asking, silent: bool = False) -> Talk[None]:
+        """A probe that was silent at its last slot costs the bus one time-out, not all retries.
+
+        Once it says anything it gets them all.
+        """
+        own = self.scheduled
+        if self.engine is None:
+            raise PackageMissing("the package of a part", own.missing, own.path)
+        if silent:
+            once = replace(asking, timing=replace(asking.timing, tries=1, sequences=1))
+            with suppress(Garbled):
+                return (yield from self.engine.measure(own.address, own.sheet, once))
+        return (yield from self.engine.measure(own.address, own.sheet, asking))
 
 
 class Sampler:
@@ -181,7 +196,7 @@ class Sampler:
         slot = self._name(source, slot_ns)
         returns = source.returns
         silent = account.gap is not None and account.gap.cause == NoAnswer.cause
-        talk = scheduled.through(_measurement(scheduled, scheduled.asking, silent))
+        talk = scheduled.through(source.measurement(scheduled.asking, silent))
         try:
             self._bus.submit(
                 scheduled.place,
@@ -265,10 +280,9 @@ class Sampler:
         """Ask who answers there; a probe that won't say is measured all the same."""
         source.is_identified = True
         scheduled = source.scheduled
-        if scheduled.missing:
+        if source.engine is None:
             return
-        spoken = engine(scheduled.sheet.engine)
-        talk = spoken.identify(scheduled.address, scheduled.sheet, scheduled.asking)
+        talk = source.engine.identify(scheduled.address, scheduled.sheet, scheduled.asking)
         if talk is None:
             return
         try:
@@ -316,29 +330,12 @@ class Sampler:
                 self.taken += 1
             done(tuple(finished.turns), finished.fault)
 
-        talk = _measurement(scheduled, replace(scheduled.asking, concurrent=False))
+        talk = source.measurement(replace(scheduled.asking, concurrent=False))
         self._bus.submit(scheduled.place, scheduled.through(talk), scheduled.deadline_s, ended)
 
 
 def _run(slot_ns: int | None) -> tuple[int, ...]:
     return () if slot_ns is None else (slot_ns,)
-
-
-def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> Talk[None]:
-    """A probe that was silent at its last slot costs the bus one time-out, not all retries.
-
-    Once it says anything it gets them all.
-    """
-    if part := scheduled.missing:
-        raise PackageMissing("the package of a part", part, scheduled.path)
-    talk = partial(engine(scheduled.sheet.engine).measure, scheduled.address, scheduled.sheet)
-    if silent:
-        once = replace(asking, timing=replace(asking.timing, tries=1, sequences=1))
-        try:
-            return (yield from talk(once))
-        except Garbled:
-            pass
-    return (yield from talk(asking))
 
 
 def scheduled(

@@ -122,7 +122,7 @@ def _header(config: Configuration, path: str, found: dict[str, Any]) -> str:
 
 
 def transcript_text(header: str, found: dict[str, Any]) -> str:
-    """A transcript in ASCII; see edaphon_drivers.talk for the format."""
+    """A transcript in ASCII: > sent, < received, = a reading, ! the fault, # where it is from."""
     lines = [f"# {_one_line(header)}"]
     turns = [(bool(sent), bytes.fromhex(data)) for sent, data in found["turns"]]
     lines += [f"{'>' if sent else '<'} {escaped(data)}".rstrip() for sent, data in _turns(turns)]

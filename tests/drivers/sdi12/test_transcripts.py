@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.transcript import Deviation, Expected, Transcript, play, read_transcript
 
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading, pack_exchange, unpack_exchange
@@ -16,15 +17,7 @@ from edaphon_drivers.sdi12.engine import (
 )
 from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.talk import (
-    Asking,
-    Deviation,
-    Expected,
-    Talk,
-    Transcript,
-    play,
-    read_transcript,
-)
+from edaphon_drivers.talk import Asking, Talk
 
 _FOLDER = Path(__file__).parent.parent / "transcripts" / "sdi12"
 _FILES = sorted(_FOLDER.glob("*.txt"))
