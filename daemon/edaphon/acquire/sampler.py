@@ -15,11 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from edaphon.acquire.budget import ROW_BYTES
-from edaphon.acquire.bus import (
-    AlreadyTalking,
-    BusOwner,
-    Finished,
-)
+from edaphon.acquire.bus import AlreadyTalking, BusOwner, Finished
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import (
     CLOCK_STEP,
@@ -30,12 +26,7 @@ from edaphon.acquire.gaps import (
     Schedule,
     SlotAccount,
 )
-from edaphon.acquire.switches import (
-    BranchSwitch,
-    SupplySwitch,
-    branched,
-    powered,
-)
+from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
 from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, PackageMissing
@@ -258,12 +249,7 @@ class Sampler:
         self._missed(source, _run(slot_ns), OVER_BUDGET, words)
 
     def _missed(
-        self,
-        source: _Source,
-        slots_ns: Sequence[int],
-        cause: str,
-        detail: str,
-        came: bytes = b"",
+        self, source: _Source, slots_ns: Sequence[int], cause: str, detail: str, came: bytes = b""
     ) -> None:
         with self._lock:
             gaps = source.account.miss_run(slots_ns, cause, detail, came)

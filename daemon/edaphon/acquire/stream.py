@@ -162,12 +162,7 @@ class StreamReader:
         now = self._keeper.entry(Kind.RECORD, self.path, packed)
         ago_ns = now.mono_ns - chunk.first_ns
         entry = Entry(
-            now.kind,
-            now.received_ns - ago_ns,
-            chunk.first_ns,
-            now.boot,
-            now.source,
-            now.payload,
+            now.kind, now.received_ns - ago_ns, chunk.first_ns, now.boot, now.source, now.payload
         )
         self._journal.append([entry])
         self.taken += 1
