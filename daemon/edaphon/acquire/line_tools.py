@@ -26,7 +26,6 @@ from edaphon.acquire.line_talks import (
     DUPLICATE,
     SILENT,
     Presence,
-    StreamListener,
     hold,
     look_modbus,
     look_sdi12,
@@ -38,6 +37,7 @@ from edaphon.acquire.line_talks import (
     when_free,
 )
 from edaphon.acquire.sampler import Scheduled, not_asked, scheduled
+from edaphon.acquire.stream import StreamListener, shown_exchange
 from edaphon.acquire.switches import (
     BranchSwitch,
     NotSwitched,
@@ -139,10 +139,12 @@ class LineTools:
             raise LineRefuses(f"expected the name of a bus ({known}), got {name!r}")
         return table.kind == "stream"
 
-    def _held(self, line: ToolLine, talk: Talk[None], deadline_s: float) -> Finished:
-        """Raises LineRefuses where the line itself can't be used."""
+    def _held(
+        self, line: ToolLine, address: str, talk: Talk[None], deadline_s: float = _DEADLINE_S
+    ) -> Finished:
+        """Held once that address is free; raises LineRefuses where the line can't be used."""
         try:
-            finished = hold(line.bus, talk, deadline_s)
+            finished = hold(line.bus, when_free(partial(line.busy, address), talk), deadline_s)
         except AlreadyTalking as error:
             raise LineRefuses(str(error)) from None
         if isinstance(finished.fault, _NOT_ASKED):
@@ -167,38 +169,34 @@ class LineTools:
     def _at(self, name: str, line: ToolLine, address: str) -> Iterator[dict[str, Any]]:
         own = [s for s in line.scheduled.values() if s.address == address]
         for source in own:
-            finished = self._held(line, self._look_there(line, source), _DEADLINE_S)
-            yield self._row(source.path, address, finished, self._presence(line, source, finished))
+            finished = self._held(line, address, self._look_there(source))
+            yield self._row(source.path, address, finished, self._presence(source, finished))
         taken = {source.path.partition("@")[2].partition("+")[0] for source in own}
         looked = self._look(line, address)
         if looked is None:
             return
-        for branch in self._branches(name):
+        switch = self._config.buses[name].multiplexer
+        for branch in tuple(switch.ports) if switch else ("",):
             if branch in taken or (own and not branch):
                 continue
             talk = looked()
             if branch and line.branches:
                 talk = branched(talk, line.branches, branch)
-            finished = self._held(line, talk, _DEADLINE_S)
+            finished = self._held(line, address, talk)
             path = f"{name}/{address}" + (f"@{branch}" if branch else "")
             yield self._row(path, address, finished, _seen(line.table.kind, address, finished))
 
-    def _branches(self, name: str) -> tuple[str, ...]:
-        switch = self._config.buses[name].multiplexer
-        return tuple(switch.ports) if switch else ("",)
-
     def _look(self, line: ToolLine, address: str) -> Callable[[], Talk[None]] | None:
         """What asks for anybody at an address; None where nobody knows how to."""
-        busy = partial(line.busy, address)
         if line.table.kind in SDI12_KINDS and sdi12_address(address):
-            return lambda: when_free(busy, look_sdi12(address, line.short))
+            return partial(look_sdi12, address, line.short)
         if line.table.kind in MODBUS_KINDS and address.isdecimal() and 0 < int(address) < 256:
             tcp = line.table.kind == "modbus-tcp"
             asking = Asking(line.short, baud=line.table.baud, tcp=tcp)
-            return lambda: when_free(busy, look_modbus(int(address), asking))
+            return partial(look_modbus, int(address), asking)
         return None
 
-    def _look_there(self, line: ToolLine, source: Scheduled) -> Talk[None]:
+    def _look_there(self, source: Scheduled) -> Talk[None]:
         """A configured instrument is asked in its own way, with all retries."""
         spoken = engine(source.sheet.engine)
         asking = replace(source.asking, concurrent=False)
@@ -206,10 +204,9 @@ class LineTools:
             talk: Talk[None] | None = look_sdi12(source.address, asking.timing)
         else:
             talk = spoken.identify(source.address, source.sheet, asking)
-        talk = talk or spoken.measure(source.address, source.sheet, asking)
-        return when_free(partial(line.busy, source.address), source.through(talk))
+        return source.through(talk or spoken.measure(source.address, source.sheet, asking))
 
-    def _presence(self, line: ToolLine, source: Scheduled, finished: Finished) -> Presence:
+    def _presence(self, source: Scheduled, finished: Finished) -> Presence:
         if source.sheet.engine == "sdi12":
             seen = sdi12_presence(source.address, finished.turns)
         else:
@@ -218,14 +215,8 @@ class LineTools:
 
     def _row(self, path: str, address: str, finished: Finished, seen: Presence) -> dict[str, Any]:
         self._keep(Kind.IDENTITY, path, finished.turns, Purpose.SCAN)
-        identity = _identity_row(seen.identity)
-        return {
-            "path": path,
-            "address": address,
-            "state": seen.state,
-            "identity": identity,
-            "words": seen.words,
-        }
+        row = {"path": path, "address": address, "state": seen.state}
+        return {**row, "identity": _identity_row(seen.identity), "words": seen.words}
 
     def _contradictions(self, request: Mapping[str, Any]) -> dict[str, Any]:
         reported = {str(path): str(serial) for path, serial in request["told"].items()}
@@ -244,8 +235,7 @@ class LineTools:
         spoken = engine(source.sheet.engine)
         asking = replace(source.asking, concurrent=False)
         talk = noted(spoken.measure(source.address, source.sheet, asking), stated)
-        busy = partial(line.busy, source.address)
-        finished = self._held(line, when_free(busy, source.through(talk)), LONGEST_S - 20)
+        finished = self._held(line, source.address, source.through(talk), LONGEST_S - 20)
         if finished.fault is None:
             self._keep(Kind.RECORD, path, finished.turns, Purpose.TEST)
             line.count()
@@ -255,14 +245,8 @@ class LineTools:
             readings = spoken.decode_exchange(finished.turns, source.sheet) if not fault else ()
         except Fault as wrong:
             fault = wrong
-        return {
-            "model": source.sheet.model,
-            "identity": _identity_row(identity),
-            "turns": [[turn.sent, turn.data.hex()] for turn in stated],
-            "cause": fault.cause if fault else "",
-            "fault": str(fault or ""),
-            "readings": [[r.quantity, r.number, r.unit, str(r.status)] for r in readings],
-        }
+        head = {"model": source.sheet.model, "identity": _identity_row(identity)}
+        return {**head, **shown_exchange(stated, fault, readings)}
 
     def _hear_stream(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What an instrument that talks by itself says; `seconds` None: the newest, or as usual."""
@@ -282,8 +266,7 @@ class LineTools:
         talk = spoken.identify(source.address, source.sheet, source.asking)
         if talk is None:
             return None
-        busy = partial(line.busy, source.address)
-        finished = self._held(line, when_free(busy, source.through(talk)), _DEADLINE_S)
+        finished = self._held(line, source.address, source.through(talk))
         if finished.fault is not None:
             return None
         self._keep(Kind.IDENTITY, source.path, finished.turns, Purpose.TEST)
@@ -299,8 +282,7 @@ class LineTools:
             words = "an address is changed by `edaphon sensor address BUS OLD NEW`, which checks"
             raise LineRefuses(f"{words} that the new one is free")
         talk = question(data, line.timing.answer_s, _GAP_S)
-        address = data[:1].decode("latin-1")
-        finished = self._held(line, when_free(partial(line.busy, address), talk), _DEADLINE_S)
+        finished = self._held(line, data[:1].decode("latin-1"), talk)
         self._keep(Kind.RECORD, f"{name}/{TERM}", finished.turns, Purpose.TEST)
         line.count()
         return {"came": b"".join(t.data for t in finished.turns if not t.sent).hex()}
@@ -317,8 +299,7 @@ class LineTools:
         before = self._one_identity(name, line, old)
         if before is None:
             raise LineRefuses(f"expected an identity from {name}/{old}, got none")
-        talk = readdress(old, new, line.timing)
-        finished = self._held(line, when_free(partial(line.busy, old), talk), 4 * _DEADLINE_S)
+        finished = self._held(line, old, readdress(old, new, line.timing), 4 * _DEADLINE_S)
         after = last_identity(finished.turns)
         self._keep(Kind.IDENTITY, f"{name}/{new}", finished.turns, Purpose.VISIT)
         good = finished.fault is None and after is not None and after.address == new
@@ -336,8 +317,7 @@ class LineTools:
 
     def _one_identity(self, name: str, line: ToolLine, address: str) -> Any:
         """The columns of an address's identity; refuses two probes with one address."""
-        talk = when_free(partial(line.busy, address), look_sdi12(address, line.timing))
-        finished = self._held(line, talk, _DEADLINE_S)
+        finished = self._held(line, address, look_sdi12(address, line.timing))
         self._keep(Kind.IDENTITY, f"{name}/{address}", finished.turns, Purpose.VISIT)
         seen = sdi12_presence(address, finished.turns)
         if seen.state == DUPLICATE:

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.line_talks import LONGEST_HEARD_S
 from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
 from edaphon.acquire.sampler import not_asked
+from edaphon.acquire.stream import LONGEST_HEARD_S
 from edaphon.commands.check import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.people import account_name
