@@ -20,9 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edaphon_drivers.faults import LinkDown
@@ -97,8 +96,6 @@ class MqttOptions:
     password: str | None = None
     tls: bool = False
     ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
     keepalive_s: int = 60
     expects_session: bool = False  # the broker should know this client already
     own_id: str = ""
@@ -226,9 +223,10 @@ class MqttLink:
             client.username_pw_set(options.username, options.password)
         streams: Any = _Streams(_tls_context(options) if options.tls else None)
         client.tls_set_context(streams)
-        client.on_connect = self._guarded(self._connected)
-        client.on_subscribe = self._guarded(self._subscribed)
-        client.on_disconnect = self._guarded(self._disconnected)
+        # paho hands each of them the client and its own data too, first, and properties, last.
+        client.on_connect = self._guarded(lambda _, __, *words: self._connected(*words[:2]))
+        client.on_subscribe = self._guarded(lambda _, __, *words: self._subscribed(words[1]))
+        client.on_disconnect = self._guarded(lambda _, __, *words: self._disconnected(words[1]))
         # With this callback paho leaves writing to our loop; the loop asks want_write() itself.
         client.on_socket_register_write = lambda *_: None
         client.connect_async(options.host, options.port, options.keepalive_s)
@@ -344,14 +342,7 @@ class MqttLink:
         self.state.messages += 1
         self._on_message(MessageIn(*message, self.state.generation))
 
-    def _connected(
-        self,
-        client: Client,
-        userdata: Any,
-        flags: ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
+    def _connected(self, flags: ConnectFlags, reason: ReasonCode) -> None:
         if reason.is_failure:
             self._report_problem(f"the broker refused the connection: {reason}")
             return
@@ -372,33 +363,16 @@ class MqttLink:
             )
         self._expects_session = True
 
-    def _subscribed(
-        self,
-        client: Client,
-        userdata: Any,
-        mid: int,
-        reasons: list[ReasonCode],
-        properties: Properties | None,
-    ) -> None:
-        refused = [
-            topic
-            for topic, reason in zip(self._options.topics, reasons, strict=False)
-            if reason.is_failure
-        ]
+    def _subscribed(self, reasons: list[ReasonCode]) -> None:
+        answered = zip(self._options.topics, reasons, strict=False)
+        refused = [topic for topic, reason in answered if reason.is_failure]
         self.state.refused_topics = len(refused)
         if refused:
             self._on_state(
                 True, f"{self.name}: the broker refused the topics {refused}; see its access list"
             )
 
-    def _disconnected(
-        self,
-        client: Client,
-        userdata: Any,
-        flags: DisconnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
+    def _disconnected(self, reason: ReasonCode) -> None:
         if self._stop.is_set():
             return
         before = self._short.many
@@ -443,10 +417,8 @@ def _tls_context(options: MqttOptions) -> ssl.SSLContext:
     try:
         trusted = read_certificates(options.ca_file) if options.ca_file else None
         context = ssl.create_default_context(cadata=trusted)
-        if options.cert_file is not None:
-            context.load_cert_chain(options.cert_file, options.key_file)
     except OSError as error:
-        files = f"{options.ca_file or 'the system'}, {options.cert_file or 'no client certificate'}"
+        files = f"{options.ca_file or 'the system'}, no client certificate"
         raise LinkDown("certificates that can be read", error.strerror or "", files) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
