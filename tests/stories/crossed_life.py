@@ -30,7 +30,7 @@ from tests.stories.influx import Database, Point
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station
 
-from edaphon.acquire.gaps import Instants
+from edaphon.acquire.slots import Instants
 from edaphon.journal import read_only
 from edaphon.service.process import running
 from edaphon.service.service import Service

@@ -16,7 +16,7 @@ from tests.stories.influx import Database, sink_table
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.gaps import Instants
+from edaphon.acquire.slots import Instants
 from edaphon.service import alerting
 from edaphon.service.process import running
 from edaphon.service.sources import Overrides

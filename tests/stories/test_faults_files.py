@@ -22,8 +22,8 @@ from tests.daemon.derive.test_pipeline import fact
 from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, text_of
 from tests.stories.file_watcher import Disk, Watcher
 
-from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.files import Follower
+from edaphon.acquire.slots import Timekeeper
 from edaphon.config import read_config
 from edaphon.derive.decode import last_sources
 from edaphon.derive.pipeline import counted_files

@@ -17,7 +17,7 @@ from tests.stories.influx import Database, Point, sink_table
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.gaps import Instants
+from edaphon.acquire.slots import Instants
 from edaphon.journal import Kind, read_only
 from edaphon.service.process import running
 from edaphon.service.service import Service

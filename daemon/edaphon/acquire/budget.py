@@ -27,8 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import FLOOD, Gap, is_flood
+from edaphon.acquire.slots import FLOOD, Gap, Timekeeper, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 

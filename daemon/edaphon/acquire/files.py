@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edaphon.acquire.budget import Pace
-from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_pieces import (
     OPEN_S,
     FileBudget,
@@ -49,6 +48,7 @@ from edaphon.acquire.file_state import (
     begins_alike,
     load_known,
 )
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SECOND_NS
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId

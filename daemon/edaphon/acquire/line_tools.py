@@ -20,7 +20,6 @@ from edaphon.acquire.bus import (
     ServiceOff,
     link_opener,
 )
-from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.line_talks import (
     ANSWERS,
     DUPLICATE,
@@ -37,6 +36,7 @@ from edaphon.acquire.line_talks import (
     when_free,
 )
 from edaphon.acquire.sampler import Scheduled, not_asked, scheduled
+from edaphon.acquire.slots import Timekeeper
 from edaphon.acquire.stream import StreamListener, shown_exchange
 from edaphon.acquire.switches import (
     BranchSwitch,

@@ -16,8 +16,7 @@ from typing import Any
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, BusOwner, Finished
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import (
+from edaphon.acquire.slots import (
     CLOCK_STEP,
     SERVICE_OFF,
     WITHDRAWN,
@@ -25,6 +24,7 @@ from edaphon.acquire.gaps import (
     Grid,
     Schedule,
     SlotAccount,
+    Timekeeper,
 )
 from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
 from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource

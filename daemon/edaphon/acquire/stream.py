@@ -18,7 +18,7 @@ from typing import Any
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import LineRefuses, Link, link_opener
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon.model import EntryId

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SystemClock, boot_id, instant_text
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged

@@ -14,9 +14,8 @@ import orjson
 
 from edaphon.acquire.budget import Budgets, Floods, free_bytes
 from edaphon.acquire.bus import BusOwner, link_opener
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Gap, Schedule, SlotAccount, accounts_of
 from edaphon.acquire.sampler import Sampler, scheduled
+from edaphon.acquire.slots import Gap, Schedule, SlotAccount, Timekeeper, accounts_of
 from edaphon.acquire.stream import StreamReader
 from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edaphon.acquire.budget import Budgets, Floods
-from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_pieces import FileBudget
 from edaphon.acquire.files import Follower
-from edaphon.acquire.gaps import Gap, is_flood
+from edaphon.acquire.slots import Gap, Timekeeper, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files.engine import decode_piece

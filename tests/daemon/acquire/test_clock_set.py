@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, Grid, SlotAccount
+from edaphon.acquire.slots import LEAPT, WITHDRAWN, Gap, Grid, SlotAccount
 from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan

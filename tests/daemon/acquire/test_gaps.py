@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.acquire.gaps import Gap, SlotAccount, accounts_of
+from edaphon.acquire.slots import Gap, SlotAccount, accounts_of
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 

@@ -9,9 +9,8 @@ import pytest
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Finished
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Gap, Instants, SlotAccount
 from edaphon.acquire.sampler import Sampler, Scheduled, _Source
+from edaphon.acquire.slots import Gap, Instants, SlotAccount, Timekeeper
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon_drivers.faults import NoAnswer
 from edaphon_drivers.readings import Turn, pack_exchange, unpack_exchange

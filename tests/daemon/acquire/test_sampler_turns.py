@@ -8,9 +8,8 @@ from tests.daemon.acquire.test_sampler import (  # noqa: F401  the fixture
 )
 
 from edaphon.acquire import sampler as module
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Instants
 from edaphon.acquire.sampler import Sampler, Scheduled
+from edaphon.acquire.slots import Instants, Timekeeper
 from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.sheets import load_sheet
 

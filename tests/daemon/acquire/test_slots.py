@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.acquire.gaps import Grid, Instants
+from edaphon.acquire.slots import Grid, Instants
 
 
 def test_the_grid_is_aligned_to_the_wall():
