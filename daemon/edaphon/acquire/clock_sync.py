@@ -1,4 +1,4 @@
-"""The time of this boot: the wall clock, anchored to the monotonic one; steps and drift."""
+"""Whether the wall clock is right, and its steps: both go into the journal."""
 
 import logging
 import threading

@@ -6,11 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests.instants import Instants
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Finished
 from edaphon.acquire.sampler import Sampler, Scheduled, _Source
-from edaphon.acquire.slots import Gap, Instants, SlotAccount, Timekeeper
+from edaphon.acquire.slots import Gap, SlotAccount, Timekeeper
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon_drivers.faults import NoAnswer
 from edaphon_drivers.readings import Turn, pack_exchange, unpack_exchange

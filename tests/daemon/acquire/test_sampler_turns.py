@@ -6,10 +6,11 @@ from tests.daemon.acquire.test_sampler import (  # noqa: F401  the fixture
     journal,
     sample,
 )
+from tests.instants import Instants
 
 from edaphon.acquire import sampler as module
 from edaphon.acquire.sampler import Sampler, Scheduled
-from edaphon.acquire.slots import Instants, Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.sheets import load_sheet
 
