@@ -117,7 +117,8 @@ def sdi12_presence(address: str, turns: Sequence[Turn]) -> Presence:
     garbled = lines.count(None) + sum(
         answer not in {b"", address.encode() + _END} for sent, answer in came if sent[1:] == b"!"
     )
-    identity = _identity_in(turns)
+    line = last_identity(turns)
+    identity = line and line.identity()
     if len(texts) > 1:
         stated = " and ".join(sorted(repr(text[1:]) for text in texts))
         return Presence(DUPLICATE, identity, f"two identities at one address: {stated}")
@@ -127,13 +128,6 @@ def sdi12_presence(address: str, turns: Sequence[Turn]) -> Presence:
     if not texts:
         return Presence(ANSWERS, None, "answers, and tells no identity")
     return Presence(ANSWERS, identity)
-
-
-def _identity_in(turns: Iterable[Turn]) -> Identity | None:
-    columns = last_identity(turns)
-    if columns is None:
-        return None
-    return Identity(columns.vendor, columns.model, columns.version, columns.extra)
 
 
 def _identities(address: str, answer: bytes) -> tuple[str, ...] | None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.patterns import compiled
@@ -186,7 +186,7 @@ def parser_of(address: str, asked: Measurement) -> Callable[[bytes], tuple[float
     """What reads one answer with data of that measurement; raises Garbled."""
     if asked.letters == "HB":
         return partial(parse_packet, address)
-    return lambda answer: parse_values(address, answer, asked.crc)
+    return partial(parse_values, address, crc=asked.crc)
 
 
 def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
@@ -248,11 +248,10 @@ def change_address(old: str, new: str, timing: Timing = USUAL) -> Talk[None]:
 def _somebody(address: str, timing: Timing) -> Talk[bool]:
     """Whether anything at all comes back from that address."""
     try:
-        yield from acknowledge(address, timing)
+        with suppress(Garbled):
+            yield from acknowledge(address, timing)
     except NoAnswer:
         return False
-    except Garbled:
-        return True
     return True
 
 
@@ -289,8 +288,9 @@ def last_identity(turns: Iterable[Turn]) -> IdentityLine | None:
     """The last identity that the asked address gave; None when the exchange has none."""
     identity = None
     for sent, came in _asked(turns):
-        if sent.kind == "I":
-            identity = _identity(sent, b"".join(came)) or identity
+        found = _tried(parse_identity, b"".join(came)) if sent.kind == "I" else None
+        if found and found.address == sent.address:
+            identity = found
     return identity
 
 
@@ -298,26 +298,18 @@ def decode_settings(turns: Iterable[Turn], commands: Mapping[str, str]) -> dict[
     """What each command (by the setting's name) was answered; without those that weren't."""
     found: dict[str, str] = {}
     for sent, came in _asked(turns):
-        for name, command in commands.items():
-            if sent.kind == command:
-                found[name] = _text(sent, b"".join(came)) or found.get(name, "")
-    return {name: text for name, text in found.items() if text}
+        text = " ".join(_tried(parse_lines, sent.address, b"".join(came)) or ()).strip()
+        if text:
+            found |= {name: text for name, command in commands.items() if sent.kind == command}
+    return found
 
 
-def _text(sent: SentCommand, answer: bytes) -> str:
-    """The lines as one text; "" for an answer that is none."""
+def _tried(parse: Callable[..., Result], *words: Any) -> Result | None:
+    """What it reads; None for what is garbled."""
     try:
-        return " ".join(parse_lines(sent.address, answer)).strip()
-    except Garbled:
-        return ""
-
-
-def _identity(sent: SentCommand, answer: bytes) -> IdentityLine | None:
-    try:
-        identity = parse_identity(answer)
+        return parse(*words)
     except Garbled:
         return None
-    return identity if identity.address == sent.address else None
 
 
 def _asked(turns: Iterable[Turn]) -> Iterator[_Asked]:
@@ -350,13 +342,13 @@ def _complete_values(asked: tuple[_Asked, ...], kind: Measurement) -> tuple[floa
     (sent, came), *after = asked
     parse = parser_of(sent.address, kind)
     if kind.letters == "R":
-        return _values(parse, b"".join(came))
+        return _tried(parse, b"".join(came)) or ()
     n = _announced(sent, came)
     lines: dict[str, tuple[float, ...]] = {}
     for data, answer in after:
         if data.address != sent.address or not re.fullmatch(rf"{kind.data}\d+", data.kind):
             break
-        lines[data.kind] = _values(parse, b"".join(answer)) or lines.get(data.kind, ())
+        lines[data.kind] = _tried(parse, b"".join(answer)) or lines.get(data.kind, ())
     in_order = [lines.get(f"{kind.data}{number}", ()) for number in range(len(lines))]
     values = tuple(value for line in in_order for value in line)
     return values if len(values) == n and all(in_order) else ()
@@ -365,18 +357,9 @@ def _complete_values(asked: tuple[_Asked, ...], kind: Measurement) -> tuple[floa
 def _announced(sent: SentCommand, came: tuple[bytes, ...]) -> int:
     """How many values the answer promised; a service request may follow it. 0 without an answer."""
     for pieces in range(1, len(came) + 1):
-        try:
-            return read_start(sent.address, sent.kind, b"".join(came[:pieces])).n
-        except Garbled:
-            continue
+        if start := _tried(read_start, sent.address, sent.kind, b"".join(came[:pieces])):
+            return start.n
     return 0
-
-
-def _values(parse: Callable[[bytes], tuple[float, ...]], answer: bytes) -> tuple[float, ...]:
-    try:
-        return parse(answer)
-    except Garbled:
-        return ()
 
 
 def _readings(command: Command, values: tuple[float, ...], sheet: Sheet) -> Iterator[Reading]:
@@ -448,14 +431,11 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
     columns = last_identity(answered)
     if columns is None:
         return None
-    table = table_of(sheet)
-    parts = {"vendor": columns.vendor, "model": columns.model, "version": columns.version}
-    parts["serial"] = columns.extra
-    pattern = table.identity
-    found = compiled(pattern, whole=True).in_whole(columns.text) if pattern else None
-    if found:
-        parts |= {name: text.strip() for name, text in found.items() if text}
-    return Identity(**parts, settings=decode_settings(answered, table.settings))
+    frame = table_of(sheet)
+    identity = columns.identity(decode_settings(answered, frame.settings))
+    found = frame.identity and compiled(frame.identity, whole=True).in_whole(columns.text)
+    named: dict[str, Any] = {k: text.strip() for k, text in (found or {}).items() if text}
+    return replace(identity, **named)
 
 
 def address_error(address: str) -> str:
