@@ -144,17 +144,10 @@ class FilePlace:
     @classmethod
     def of_json(cls, row: Sequence[Any]) -> "FilePlace":
         offset, header, line, copy, follows, blocks, unended, inside, stat = row
-        return cls(
-            offset,
-            header.encode("latin-1"),
-            line,
-            copy,
-            Follows(follows),
-            tuple(Block(*block) for block in blocks),
-            int(unended),
-            inside,
-            Stat(*stat) if stat else None,
-        )
+        place = cls(offset, header.encode("latin-1"), line, copy, Follows(follows))
+        known = tuple(Block(*block) for block in blocks)
+        at = Stat(*stat) if stat else None
+        return replace(place, blocks=known, unended=int(unended), inside=inside, stat=at)
 
 
 START = FilePlace()
