@@ -107,19 +107,18 @@ class Deliveries:
             self._generation, self._connected_ns = generation, now_ns
         if now_ns - self._connected_ns >= self._settled_ns:
             self._recent = ()
-        while self._by_mid:
-            mid, oldest = next(iter(self._by_mid.items()))
-            if oldest.owed:
-                return
-            if now_ns - max(oldest.acknowledged_ns, self._connected_ns) < self._settled_ns:
-                return
-            del self._by_mid[mid]
+        came_ns = now_ns - self._settled_ns
+        self._forget_oldest(lambda d: max(d.acknowledged_ns, self._connected_ns) <= came_ns)
 
     def bound(self) -> None:
-        """Forget the oldest beyond the window, but none that waits for its commit."""
-        while len(self._by_mid) > WINDOW:
+        """Forget the oldest beyond the window."""
+        self._forget_oldest(lambda _: len(self._by_mid) > WINDOW)
+
+    def _forget_oldest(self, may: Callable[[_Delivery], bool]) -> None:
+        """One after the other, but none that waits for its commit."""
+        while self._by_mid:
             mid, oldest = next(iter(self._by_mid.items()))
-            if oldest.owed:
+            if oldest.owed or not may(oldest):
                 return
             del self._by_mid[mid]
 

@@ -67,18 +67,14 @@ class Chunk:
         for line in lines:
             self._add(line + self.end, now_ns)
         if len(self.rest) >= CHUNK_BYTES:
-            self._close_rest(now_ns)
+            self.finish(now_ns)
 
     def is_full(self, now_ns: int) -> bool:
         old = bool(self.turns) and now_ns - self.first_ns >= CHUNK_S * 1e9
         return old or self.length >= CHUNK_BYTES
 
     def finish(self, now_ns: int) -> None:
-        """Nothing more comes: what has no end goes as it is."""
-        if self.rest:
-            self._close_rest(now_ns)
-
-    def _close_rest(self, now_ns: int) -> None:
+        """What has no end goes as it is."""
         rest, self.rest = self.rest, b""
         self._add(rest, now_ns)
 
@@ -117,12 +113,8 @@ class StreamReader:
         self.taken = 0  # chunks handed to the journal
         self.up = False
         self._stopped = threading.Event()
-        self._open_link = open_link
-        self._end = line_end
-        self._start_commands = start_commands
-        self._journal = journal
-        self._keeper = keeper
-        self._on_state = on_state
+        self._open_link, self._end, self._start_commands = open_link, line_end, start_commands
+        self._journal, self._keeper, self._on_state = journal, keeper, on_state
         self._takes, self._count = takes, count
 
     def wait_stopped(self, at_most_s: float = 1.0) -> None:
