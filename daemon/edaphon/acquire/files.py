@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -92,6 +92,7 @@ class Follower:
         self._journal, self._keeper, self._state = journal, keeper, state
         self._on_state = on_state
         self._lock = threading.Lock()
+        self._key = f"followed {path}"
         self._known = load_known(path, self._key, journal, state)
         self._waiting = 0  # entries that are not committed yet
         self._committed = self._known.copy_now()
@@ -210,10 +211,6 @@ class Follower:
             self._view(name, place, found.get(name), watches.get(name))
             for name, place in sorted(self._known.places.copy().items())
         ]
-
-    @property
-    def _key(self) -> str:
-        return f"followed {self.path}"
 
     def _try(self, name: str, step: Callable[[], bool | None]) -> bool:
         """A file that can't be read keeps no other from being read."""
@@ -435,7 +432,7 @@ class Follower:
         rest = self._rest(name, watch, stat)
         if watch.tried == (stat, rest):
             return
-        with self._opened_as_held(name, watch) as file:
+        with nullcontext(watch.file) if watch.file is not None else self._opened(name) as file:
             if self._take_all(name, file, stat.size, rest, stop):
                 watch.tried = stat, rest
         self._set(name, replace(self._known.place(name), stat=stat))
@@ -454,19 +451,11 @@ class Follower:
 
     def _may_take(self, rest_bytes: int, stop: threading.Event, until: float) -> bool:
         left_s = until - time.monotonic()
+        if stop.is_set() or left_s <= 0:
+            return False
         if self._budget is not None and not self._budget.has_room(rest_bytes):
             return False
-        if self._pace is None:
-            return not stop.is_set() and left_s > 0
-        return left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
-
-    @contextmanager
-    def _opened_as_held(self, name: str, watch: WatchedName) -> Iterator[BinaryIO]:
-        if watch.file is not None:
-            yield watch.file
-        else:
-            with self._opened(name) as file:
-                yield file
+        return self._pace is None or self._pace.wait(stop, rest_bytes, left_s)
 
     def _check_due(self, name: str, watch: WatchedName) -> bool:
         every_s = max(CHECK_EVERY_S, self._known.place(name).offset / CHECK_BYTES_PER_S)

@@ -184,7 +184,10 @@ class LineTools:
                 talk = branched(talk, line.branches, branch)
             finished = self._held(line, address, talk)
             path = f"{name}/{address}" + (f"@{branch}" if branch else "")
-            yield self._row(path, address, finished, _seen(line.table.kind, address, finished))
+            is_sdi12 = line.table.kind in SDI12_KINDS
+            turns = finished.turns
+            seen = sdi12_presence(address, turns) if is_sdi12 else modbus_presence(turns)
+            yield self._row(path, address, finished, seen)
 
     def _look(self, line: ToolLine, address: str) -> Callable[[], Talk[None]] | None:
         """What asks for anybody at an address; None where nobody knows how to."""
@@ -229,22 +232,25 @@ class LineTools:
     def _measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement with every turn of it, empty ones too, and who answered."""
         path = str(request["source"])
-        source, line = self._scheduled(path)
+        if why_not := not_asked(self._config, path):
+            raise LineRefuses(why_not)
+        line = self._line(path.partition("/")[0])
+        source = line.scheduled[path]
         identity = self._identity(line, source)
         stated: list[Turn] = []
         spoken = engine(source.sheet.engine)
         asking = replace(source.asking, concurrent=False)
         talk = noted(spoken.measure(source.address, source.sheet, asking), stated)
         finished = self._held(line, source.address, source.through(talk), LONGEST_S - 20)
-        if finished.fault is None:
-            self._keep(Kind.RECORD, path, finished.turns, Purpose.TEST)
-            line.count()
         fault = finished.fault
         readings: tuple[Reading, ...] = ()
-        try:
-            readings = spoken.decode_exchange(finished.turns, source.sheet) if not fault else ()
-        except Fault as wrong:
-            fault = wrong
+        if fault is None:
+            self._keep(Kind.RECORD, path, finished.turns, Purpose.TEST)
+            line.count()
+            try:
+                readings = spoken.decode_exchange(finished.turns, source.sheet)
+            except Fault as wrong:
+                fault = wrong
         head = {"model": source.sheet.model, "identity": _identity_row(identity)}
         return {**head, **shown_exchange(stated, fault, readings)}
 
@@ -254,12 +260,6 @@ class LineTools:
         if not self._is_stream(name):
             raise LineRefuses(f"expected a line that talks by itself, bus {name} is asked")
         return self._listener.receive(name, float(seconds) if seconds else None)
-
-    def _scheduled(self, path: str) -> tuple[Scheduled, ToolLine]:
-        if why_not := not_asked(self._config, path):
-            raise LineRefuses(why_not)
-        line = self._line(path.partition("/")[0])
-        return line.scheduled[path], line
 
     def _identity(self, line: ToolLine, source: Scheduled) -> Identity | None:
         spoken = engine(source.sheet.engine)
@@ -327,8 +327,6 @@ class LineTools:
     def _to_change(self, name: str, line: ToolLine, old: str, new: str) -> list[str]:
         """What no longer fits in the configuration and among the deployments."""
         own = [path for path, s in line.scheduled.items() if s.address == old]
-        if not own:
-            return []
         now = self._keeper.now_ns()
         found = [f'in the [[source]] of {path}: address = "{new}"' for path in own]
         for deployment in self._knowledge().deployments:
@@ -358,12 +356,6 @@ def sdi12_address(text: str) -> bool:
 def changes_address(data: bytes) -> bool:
     """Whether SDI-12 probes would take a new address from it, whatever is in front."""
     return any(_ADDRESS_COMMAND.fullmatch(part) for part in data.split(b"!"))
-
-
-def _seen(kind: str, address: str, finished: Finished) -> Presence:
-    if kind in SDI12_KINDS:
-        return sdi12_presence(address, finished.turns)
-    return modbus_presence(finished.turns)
 
 
 def _ended(fault: Fault | None) -> Presence:
