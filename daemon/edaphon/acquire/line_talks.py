@@ -5,9 +5,9 @@ Talks run on the line's own Bus, between its measurements, and judge what came f
 
 import itertools
 import struct
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from edaphon.acquire.bus import BusOwner, Finished
@@ -17,7 +17,7 @@ from edaphon_drivers.modbus.frame import Request, Shape, answers, parse_request
 from edaphon_drivers.readings import Identity, Turn
 from edaphon_drivers.sdi12.engine import ask_identity, change_address, last_identity
 from edaphon_drivers.sdi12.parse import parse_identity
-from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
+from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing, Until
 
 SILENT, ANSWERS, DUPLICATE = "silent", "answers", "duplicate suspected"
 _TIMES = 3  # who answers is asked, to be sure
@@ -39,18 +39,13 @@ class Presence(NamedTuple):
 
 def hold(bus: BusOwner, talk: Talk[object], deadline_s: float) -> Finished:
     """The talk on that bus, waited for; raises AlreadyTalking when the bus has stopped."""
-    ended: list[Finished] = []
-    done = threading.Event()
-
-    def on_end(finished: Finished) -> None:
-        ended.append(finished)
-        done.set()
-
-    bus.submit(f"bench {next(_numbers)}", talk, deadline_s, on_end)
-    if not done.wait(deadline_s + _GIVE_UP_S):
+    ended = SimpleQueue[Finished]()
+    bus.submit(f"bench {next(_numbers)}", talk, deadline_s, ended.put)
+    try:
+        return ended.get(timeout=deadline_s + _GIVE_UP_S)
+    except Empty:
         fault = Garbled("the bus to end a talk at its deadline", where=bus.name)
         return Finished("", (), fault)
-    return ended[0]
 
 
 def when_free(busy: Callable[[], bool], talk: Talk[None]) -> Talk[None]:
@@ -76,9 +71,9 @@ def noted(talk: Talk[None], stated: list[Turn]) -> Talk[None]:
         talk.close()
 
 
-def question(send: bytes, wait_s: float, gap_s: float) -> Talk[None]:
-    """Bytes as a person typed them; listens until the line is silent for `gap_s` [s]."""
-    if (yield Ask(send, bool, wait_s)):
+def question(send: bytes, wait_s: float, gap_s: float, until: Until = bool) -> Talk[None]:
+    """One question; listens until the line is silent for `gap_s` [s]."""
+    if (yield Ask(send, until, wait_s)):
         yield from listen(gap_s)
 
 
@@ -99,12 +94,7 @@ def look_sdi12(address: str, timing: Timing) -> Talk[None]:
         return
     yield from listen(timing.gap_s)
     for _ in range(_TIMES):
-        yield from _asked(f"{address}I!".encode(), timing)
-
-
-def _asked(send: bytes, timing: Timing) -> Talk[None]:
-    if (yield Ask(send, _END, timing.answer_s)):
-        yield from listen(timing.gap_s)
+        yield from question(f"{address}I!".encode(), timing.answer_s, timing.gap_s, _END)
 
 
 def sdi12_presence(address: str, turns: Sequence[Turn]) -> Presence:
