@@ -4,7 +4,7 @@ import threading
 from functools import partial
 
 from edaphon.acquire.bus import BusOwner, Finished
-from edaphon.acquire.line_talks import (
+from edaphon.acquire.line_tools import (
     ANSWERS,
     hold,
     look_sdi12,

@@ -12,7 +12,7 @@ from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 from tests.transcript import Expected, play, read_transcript
 
-from edaphon.acquire.line_talks import noted
+from edaphon.acquire.line_tools import noted
 from edaphon.commands.line import escaped, transcript_text
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.service.process import running
