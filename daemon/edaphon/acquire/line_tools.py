@@ -1,7 +1,7 @@
 """The technician's tools on one line, in the daemon between its measurements, or alone.
 
-Talks run on the line's own bus, between its measurements, and judge what came from bytes alone. Every
-verb takes and gives JSON. Whatever comes in is journalled, with its purpose.
+What answers is judged from its bytes alone. Every verb takes and gives JSON. Whatever comes in is
+journalled, with its purpose.
 """
 
 import itertools

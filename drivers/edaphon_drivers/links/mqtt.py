@@ -223,26 +223,23 @@ class MqttLink:
             client.username_pw_set(options.username, options.password)
         streams: Any = _Streams(_tls_context(options) if options.tls else None)
         client.tls_set_context(streams)
-        # paho hands each of them the client and its own data too, first, and properties, last.
-        client.on_connect = self._guarded(lambda _, __, *words: self._connected(*words[:2]))
-        client.on_subscribe = self._guarded(lambda _, __, *words: self._subscribed(words[1]))
-        client.on_disconnect = self._guarded(lambda _, __, *words: self._disconnected(words[1]))
+        # paho hands each of them: client, own data, flags or identifier, reasons, properties.
+        client.on_connect = lambda *words: self._call(self._connected, *words[2:4])
+        client.on_subscribe = lambda *words: self._call(self._subscribed, words[3])
+        client.on_disconnect = lambda *words: self._call(self._disconnected, words[3])
         # With this callback paho leaves writing to our loop; the loop asks want_write() itself.
         client.on_socket_register_write = lambda *_: None
         client.connect_async(options.host, options.port, options.keepalive_s)
         return client
 
-    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
-        def call(*words: Any) -> None:
-            try:
-                callback(*words)
-            except Exception:  # the one place: nothing may end the loop that hears
-                self.state.failed_callbacks += 1
-                n = self.state.failed_callbacks
-                if n & (n - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: the log must not fill a disk
-                    _log.exception("%s: a callback failed (%d so far)", self.name, n)
-
-        return call
+    def _call(self, callback: Callable[..., None], *words: Any) -> None:
+        try:
+            callback(*words)
+        except Exception:  # the one place: nothing may end the loop that hears
+            self.state.failed_callbacks += 1
+            n = self.state.failed_callbacks
+            if n & (n - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: the log must not fill a disk
+                _log.exception("%s: a callback failed (%d so far)", self.name, n)
 
     def _run(self) -> None:
         wait_s = FIRST_RETRY_S
@@ -269,7 +266,7 @@ class MqttLink:
         self._short, self._client = ShortConnections(), self._make_client()
         self._expects_session = False
         words = f"another logger uses the client id {former!r}; this one goes on as {own!r}"
-        self._guarded(self._on_state)(True, f"{self.name}: {words}")
+        self._call(self._on_state, True, f"{self.name}: {words}")
 
     def _serve(self) -> None:
         """Connect and hear until the connection is gone or stop() is called."""
@@ -298,12 +295,12 @@ class MqttLink:
             self._wake_in.recv(4096)
         if (stream in ready or stream.pending) and not self._read(stream):
             return False
-        self._guarded(self._on_round)(self.state.generation)
+        self._call(self._on_round, self.state.generation)
         self._send_acknowledgements(stream)
         if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
         if self._short.over(self._beat):
-            self._guarded(self._say_connected)()
+            self._call(self._say_connected)
         alive = client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
         stream.flush()
         return alive
@@ -314,9 +311,8 @@ class MqttLink:
         return found if isinstance(found, Stream) else None
 
     def _read(self, stream: Stream) -> bool:
-        hear = self._guarded(self._received)
         for message in stream.read():
-            hear(message)
+            self._call(self._received, message)
         while stream.for_paho:
             if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return False
@@ -394,9 +390,8 @@ class MqttLink:
         self.state.problem = words
         if not self._is_reported:
             self._is_reported = True
-            self._guarded(self._on_state)(
-                False, f"{self.name}: {words}; trying again at least each {LONGEST_RETRY_S:.0f} s"
-            )
+            again = f"trying again at least each {LONGEST_RETRY_S:.0f} s"
+            self._call(self._on_state, False, f"{self.name}: {words}; {again}")
 
 
 class _Streams:
