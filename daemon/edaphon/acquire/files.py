@@ -78,9 +78,9 @@ class Follower:
         journal: Journal,
         keeper: Timekeeper,
         state: StateFile,
+        pace: Pace,
+        budget: FileBudget,
         on_state: Callable[[str, str | None], None] = lambda *_: None,
-        pace: Pace | None = None,
-        budget: FileBudget | None = None,
         secrets: SecretFiles = frozenset(),
     ) -> None:
         self.path, self._budget, self._secrets = path, budget, secrets
@@ -134,8 +134,7 @@ class Follower:
         for name in list(self._found):
             if not stop.is_set():
                 self._try(name, partial(self._follow, name, stop))
-        if self._budget is not None:
-            self._problem = self._problem or self._budget.problem()
+        self._problem = self._problem or self._budget.problem()
         hold_newest(self._pattern, self._watches, self._found, self._keeper.now_ns())
         self._on_state(self.path, self._problem)
 
@@ -184,7 +183,7 @@ class Follower:
             size = os.stat(name).st_size
         except OSError:  # taken away meanwhile
             size = place.stat.size if place.stat else 0
-        ahead = self._pace.ahead_bytes if self._pace is not None else 0
+        ahead = self._pace.ahead_bytes
         at_end = watch is not None and (watch.tried is not None or place.offset == size)
         done = at_end and not ahead
         derived = place.offset if done else max(0, place.offset - ahead)
@@ -393,13 +392,12 @@ class Follower:
         return True
 
     def _has_room(self, name: str, size: int) -> bool:
-        rest_bytes = size - self._known.place(name).offset
-        return self._budget is None or self._budget.has_room(rest_bytes)
+        return self._budget.has_room(size - self._known.place(name).offset)
 
     def _pass_rest(self, name: str, file: BinaryIO, size: int) -> None:
         """Declare what is above the budget and can't wait, for its file has left."""
         start = self._known.place(name).offset
-        if self._budget is not None and start < size:
+        if start < size:
             why = "they came above the budget, and their file was replaced or deleted"
             self._journal.append([self._budget.declared(file, name, start, size, why)])
 
@@ -413,7 +411,7 @@ class Follower:
             self._known.lose(loss)
         if self._known.lost & (self._known.lost - 1) == 0:  # or a file could fill the log
             _log.warning("%s: %s (loss %d)", self.path, words, self._known.lost)
-        if self._budget is None or self._budget.keeps(loss.payload()):
+        if self._budget.keeps(loss.payload()):
             self._append(Kind.NOTE, loss.payload())
 
     # -- what is new -------------------------------------------------------------------------
@@ -451,11 +449,8 @@ class Follower:
 
     def _may_take(self, rest_bytes: int, stop: threading.Event, until: float) -> bool:
         left_s = until - time.monotonic()
-        if stop.is_set() or left_s <= 0:
-            return False
-        if self._budget is not None and not self._budget.has_room(rest_bytes):
-            return False
-        return self._pace is None or self._pace.wait(stop, rest_bytes, left_s)
+        has_room = self._budget.has_room(rest_bytes)
+        return has_room and left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
 
     def _check_due(self, name: str, watch: WatchedName) -> bool:
         every_s = max(CHECK_EVERY_S, self._known.place(name).offset / CHECK_BYTES_PER_S)
@@ -497,7 +492,7 @@ class Follower:
         if piece is None or piece.offset + len(piece.data) <= known.offset:
             return False
         gaps = []
-        if isinstance(found, Passed) and self._budget is not None:
+        if isinstance(found, Passed):
             gaps = [self._budget.declared(file, name, found.start, piece.offset, found.why)]
         self._keep(piece, size, gaps)
         return True
@@ -507,8 +502,7 @@ class Follower:
         with self._lock:
             self._known.learn(piece)
         payload = pack_piece(piece)
-        if self._budget is not None:
-            self._budget.spend(payload, size - piece.offset)
+        self._budget.spend(payload, size - piece.offset)
         self._append(Kind.RECORD, payload, gaps)
         self.taken += 1
 
@@ -516,14 +510,13 @@ class Follower:
         with self._lock:
             self._waiting += 1
             known = self._known.copy_now()
-        count = self._pace.appended(len(payload)) if self._pace is not None else None
+        count = self._pace.appended(len(payload))
 
         def committed(places: list[EntryId]) -> None:
             with self._lock:
                 self._waiting -= 1
                 self._committed = known
-            if count is not None:
-                count(places)
+            count(places)
 
         self._journal.append([*before, self._keeper.entry(kind, self.path, payload)], committed)
 

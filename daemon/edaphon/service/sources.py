@@ -223,9 +223,9 @@ class ServiceSources:
             self._journal,
             self._keeper,
             self._state,
-            self._report,
             self._make_pace(),
             FileBudget(source.path, self._budgets, self.floods),
+            self._report,
             secret_files(self._config),
         )
         self.followers[source.path] = follower
