@@ -15,7 +15,7 @@ A part that a kill left in the state file is written at the next start, once.
 import base64
 import hashlib
 import logging
-import os
+import shutil
 import sqlite3
 import struct
 import threading
@@ -59,10 +59,9 @@ _POLL_S = 0.05
 def free_bytes(folder: Path) -> int:
     """What the disk of a folder has free for this account; 0 where that can't be asked."""
     try:
-        found = os.statvfs(folder)
+        return shutil.disk_usage(folder).free
     except OSError:
         return 0
-    return found.f_bavail * found.f_frsize
 
 
 @dataclass(slots=True)

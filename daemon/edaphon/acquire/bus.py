@@ -186,7 +186,9 @@ class BusOwner:
 
     def _go_on(self, link: Link) -> None:
         """Holds the talk that has been due longest, or waits for one."""
-        self._end_overdue()
+        now_s = time.monotonic()
+        for overdue in [c for c in self._waiting if c.deadline_s <= now_s]:
+            self._end(overdue, self._too_late(overdue))
         due = min(self._waiting, key=lambda c: c.due_s, default=None)
         wait_s = due.due_s - time.monotonic() if due else _SLICE_S
         if due and wait_s <= 0:
@@ -296,11 +298,6 @@ class BusOwner:
                 self._addresses.discard(conversation.address)
             conversation.talk.close()
             conversation.on_end(finished)
-
-    def _end_overdue(self) -> None:
-        now_s = time.monotonic()
-        for conversation in [c for c in self._waiting if c.deadline_s <= now_s]:
-            self._end(conversation, self._too_late(conversation))
 
     def _end_all(self, fault: Fault) -> None:
         for conversation in tuple(self._waiting):

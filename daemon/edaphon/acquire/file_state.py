@@ -286,9 +286,8 @@ class KnownFiles:
 
     def copy_now(self) -> "KnownFiles":
         """What is known now; places never change, so that holding them is enough."""
-        return KnownFiles(
-            dict(self.places), dict(self.copies), list(self.former), list(self.losses), self.lost
-        )
+        own = dict(self.places), dict(self.copies), list(self.former), list(self.losses)
+        return KnownFiles(*own, self.lost)
 
     def copy_of(self, name: str, place: FilePlace) -> int:
         """The copy that a piece from this place on belongs to."""

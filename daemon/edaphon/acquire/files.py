@@ -418,10 +418,12 @@ class Follower:
 
     def _follow(self, name: str, stop: threading.Event) -> None:
         """Take what is new in a file."""
-        watch, stat = self._watches[name], self._found[name]
-        if watch.unchecked and self._check_due(name, watch):
+        watch, stat, place = self._watches[name], self._found[name], self._known.place(name)
+        every_s = max(CHECK_EVERY_S, place.offset / CHECK_BYTES_PER_S)
+        checked_ago_ns = self._keeper.mono_ns() - watch.checked_ns
+        if watch.unchecked and checked_ago_ns >= every_s * SECOND_NS:
             with self._opened(name) as file:
-                if not self._holds(name, self._known.place(name), watch, file):
+                if not self._holds(name, place, watch, file):
                     watch.unchecked = False
                     with self._lock:
                         self._known.begin(name, Follows.CHANGED)
@@ -451,10 +453,6 @@ class Follower:
         left_s = until - time.monotonic()
         has_room = self._budget.has_room(rest_bytes)
         return has_room and left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
-
-    def _check_due(self, name: str, watch: WatchedName) -> bool:
-        every_s = max(CHECK_EVERY_S, self._known.place(name).offset / CHECK_BYTES_PER_S)
-        return self._keeper.mono_ns() - watch.checked_ns >= every_s * SECOND_NS
 
     def _rest(self, name: str, watch: WatchedName, stat: Stat) -> Rest:
         quiet_ns = self._keeper.mono_ns() - watch.since_ns
