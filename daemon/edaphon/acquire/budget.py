@@ -28,8 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edaphon.acquire.slots import FLOOD, Gap, Timekeeper, is_flood
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.model import EntryId
+from edaphon.journal import Entry, EntryId, Journal, Kind, StateFile
 
 ROW_BYTES = 100  # what a row of the journal takes besides its payload
 CATCH_UP_DAYS = 4  # of its rate: the most that one source draws from the shared store

@@ -11,8 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.model import EntryId
+from edaphon.journal import Entry, EntryId, Journal, Kind, StateFile
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.lines import mark_of, split_lines
 from edaphon_drivers.outside import open_file

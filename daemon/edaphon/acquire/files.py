@@ -50,8 +50,7 @@ from edaphon.acquire.file_state import (
 )
 from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SECOND_NS
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.model import EntryId
+from edaphon.journal import Entry, EntryId, Journal, Kind, StateFile
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.readings import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet

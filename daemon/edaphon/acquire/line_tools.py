@@ -6,7 +6,6 @@ journalled, with its purpose.
 
 import itertools
 import re
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -182,7 +181,7 @@ def look_modbus(unit: int, asking: Asking) -> Talk[None]:
     line = Line(unit, asking)
     for function in (3, 4):
         for _ in range(_TIMES):
-            request = line.request(struct.pack(">BHH", function, 0, 1))
+            request = line.request(bytes((function, 0, 0, 0, 1)))
             whole = partial(_is_answer, request)
             frame = line.frame(request)
             came = yield Ask(frame, whole, asking.timing.answer_s, line.silence_s)

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from edaphon.clock import Clock
-from edaphon.journal import Entry, JournalReader, Kind, Purpose
-from edaphon.model import EntryId
+from edaphon.journal import Entry, EntryId, JournalReader, Kind, Purpose
 
 SERVICE_OFF, CLOCK_STEP = "service off", "clock step"
 FLOOD = "flood"  # items above a budget, see budget.py: no slots of a schedule

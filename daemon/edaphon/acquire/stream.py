@@ -20,8 +20,7 @@ from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import LineRefuses, Link, link_opener
 from edaphon.acquire.slots import Timekeeper
 from edaphon.config import Configuration, HeardSource
-from edaphon.journal import Entry, Journal, Kind, Purpose
-from edaphon.model import EntryId
+from edaphon.journal import Entry, EntryId, Journal, Kind, Purpose
 from edaphon_drivers.faults import Fault, Garbled, LinkDown
 from edaphon_drivers.readings import Reading, Turn, pack_exchange, unpack_exchange
 
