@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from tests.daemon.sinks.samples import CHANNELS, SWC, T0, run, withdrawal
 from tests.documents import ROOT
+from tests.transcript import Expected, Transcript, play, read_transcript
 
 from edaphon.commands import main
 from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
@@ -37,7 +38,7 @@ from edaphon_drivers.readings import Piece, Turn, pack_exchange, pack_message, p
 from edaphon_drivers.registry import engine, sheet_errors
 from edaphon_drivers.sdi12 import parse as sdi12_keys
 from edaphon_drivers.sheets import Output, Sheet, load_sheet, model_names, parse_sheet
-from edaphon_drivers.talk import Asking, Expected, Timing, Transcript, play, read_transcript
+from edaphon_drivers.talk import Asking, Timing
 
 PAGE = (ROOT / "docs" / "adding.md").read_text("utf-8")
 BOX = '[logger]\nid = "l1"\n[site]\nid = "s1"\n[storage]\nfolder = "/var/lib/edaphon"\n'

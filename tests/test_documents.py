@@ -10,7 +10,7 @@ from tests.documents import ROOT
 
 import edaphon
 from edaphon.acquire.bus import BusBusy, ServiceOff
-from edaphon.acquire.gaps import CLOCK_STEP
+from edaphon.acquire.slots import CLOCK_STEP
 from edaphon.acquire.switches import NotSwitched
 from edaphon.commands.check import example_text
 from edaphon.config import Bus

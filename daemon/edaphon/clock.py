@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -91,21 +92,16 @@ def typed_ns(text: str) -> int:
 
 
 def _typed_ns(text: str) -> int:
-    try:
+    with suppress(TimeError):  # a date, or without seconds or offset
         return written_ns(text)
-    except TimeError:
-        pass  # a date, or without seconds or offset
     try:
         moment = datetime.fromisoformat(text)
-        return written_ns(moment if moment.tzinfo else _in_utc(text, moment))
+        if not moment.tzinfo:  # a datetime keeps six decimals, the text has all
+            return written_ns(f"{text}Z" if "." in text else moment.replace(tzinfo=UTC))
+        return written_ns(moment)
     except ValueError:
         right = f"a time such as 2026-04-01 or {EXAMPLE}"
         raise TimeError(f"expected {right}, got {text!r}") from None
-
-
-def _in_utc(text: str, moment: datetime) -> str | datetime:
-    """With all its decimals, of which a datetime keeps six."""
-    return f"{text}Z" if "." in text else moment.replace(tzinfo=UTC)
 
 
 def given_ns(time: Any) -> int:
@@ -128,7 +124,8 @@ def given_ns(time: Any) -> int:
         ns = written_ns(f"{time}T00:00:00Z")
     elif isinstance(time, str):
         try:
-            ns = written_ns(f"{time}T00:00:00Z") if _is_date(time) else _with_zone(time)
+            is_date = re.fullmatch(r"\d{4}-\d\d-\d\d", time, re.ASCII)
+            ns = written_ns(f"{time}T00:00:00Z") if is_date else _with_zone(time)
         except ValueError:
             right = f"a date, or a time with its zone such as {EXAMPLE}"
             raise TimeError(f"expected {right}, got {time!r}") from None
@@ -137,15 +134,10 @@ def given_ns(time: Any) -> int:
     return max(-FAR_NS, min(FAR_NS, ns))
 
 
-def _is_date(text: str) -> bool:
-    return re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) is not None
-
-
 def _with_zone(text: str) -> int:
-    try:
+    with suppress(TimeError):
         return written_ns(text)
-    except TimeError:
-        moment = datetime.fromisoformat(text)  # without seconds, or another of ISO 8601's forms
+    moment = datetime.fromisoformat(text)  # without seconds, or another of ISO 8601's forms
     if moment.tzinfo is None:
         raise TimeError(text)
     return written_ns(_to_the_second(moment))

@@ -255,7 +255,7 @@ def unpack_piece(payload: bytes) -> Piece:
         _expect_version(payload, "a piece of a file")
     try:
         _, offset, named, headed = _PIECE.unpack_from(payload)
-        counted = _LINES.unpack_from(payload, _PIECE.size) if with_lines else ()
+        counted = _LINES.unpack_from(payload, _PIECE.size) if with_lines else (0, 0, 0, 0)
     except struct.error:
         raise Garbled("a whole piece of a file", payload) from None
     start = _PIECE.size + with_lines * _LINES.size
@@ -264,13 +264,9 @@ def unpack_piece(payload: bytes) -> Piece:
     name = payload[start : start + named].decode("utf-8", "surrogateescape")
     start += named
     header, data = payload[start : start + headed], payload[start + headed :]
-    if not counted:
-        return Piece(name, offset, header, data)
     line, lines, copy, flags = counted
-    follows = Follows(flags & 3)
-    return Piece(
-        name, offset, header, data, line, lines, copy, follows, flags & 4 != 0, flags & 8 != 0
-    )
+    own = line, lines, copy, Follows(flags & 3), flags & 4 != 0, flags & 8 != 0
+    return Piece(name, offset, header, data, *own)
 
 
 def _expect_version(payload: bytes, what: str) -> None:

@@ -20,8 +20,7 @@ from typing import Any, cast
 from tests.benchmarks.figures import Figure
 
 from edaphon.acquire.bus import BusOwner
-from edaphon.acquire.line_talks import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
-from edaphon.acquire.line_tools import ToolLine
+from edaphon.acquire.line_tools import ANSWERS, SILENT, ToolLine, hold, look_sdi12, sdi12_presence
 from edaphon.clock import SystemClock
 from edaphon_drivers.links import SerialOptions
 from edaphon_drivers.links.serial import SerialLink

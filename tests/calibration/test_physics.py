@@ -5,11 +5,11 @@ from math import inf
 import numpy as np
 import pytest
 from tests.drivers.good_frames import TRANSCRIPTS
+from tests.transcript import read_transcript
 
 from edaphon_calibration.checks import default_limits, find_check, physical_limits, prepare_check
 from edaphon_calibration.nomenclature import QUANTITIES, holds_for
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.talk import read_transcript
 
 # What a working instrument in the field reports (quantity, unit, number), and what none does.
 TRUE = [

@@ -27,6 +27,7 @@ from tests.conformance.labels import (
 )
 from tests.drivers.mutations import Decode, Sample, random_of
 from tests.simulated_files import SimulatedLogger, SimulatedRespirometer
+from tests.transcript import read_transcript
 
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
@@ -43,7 +44,6 @@ from edaphon_drivers.sheets import Command, Output, Sheet, load_sheet, model_nam
 from edaphon_drivers.simulators import lorawan as simulated
 from edaphon_drivers.simulators.plugged import SimulatedThermometers
 from edaphon_drivers.smart_home import decode_message
-from edaphon_drivers.talk import read_transcript
 
 __all__ = ["ENGINES", "good_samples"]
 

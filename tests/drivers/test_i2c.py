@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.transcript import Expected, play, read_transcript
 
 from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
@@ -23,7 +24,7 @@ from edaphon_drivers.i2c import (
 from edaphon_drivers.links.i2c import I2cLink
 from edaphon_drivers.readings import Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, parse_sheet
-from edaphon_drivers.talk import Asking, Expected, play, read_transcript
+from edaphon_drivers.talk import Asking
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts" / "i2c"
 SCD4X = load_sheet("sensirion.scd4x")

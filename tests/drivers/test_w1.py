@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.transcript import Expected, play, read_transcript
 
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.links.i2c import W1Link
 from edaphon_drivers.readings import Status, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.plugged import W1_FAULTS, SimulatedThermometers
-from edaphon_drivers.talk import Asking, Expected, Timing, play, read_transcript
+from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.w1 import (
     address_error,
     decode_exchange,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.daemon.commands.calling import call, call_json
+from tests.instants import Instants
 from tests.programs import Influx1, wait_until
 from tests.stories.crossed import (
     CHANNELS,
@@ -30,7 +31,6 @@ from tests.stories.influx import Database, Point
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station
 
-from edaphon.acquire.gaps import Instants
 from edaphon.journal import read_only
 from edaphon.service.process import running
 from edaphon.service.service import Service

@@ -16,7 +16,7 @@ from tests.daemon.service.test_starts import boot, station_of
 from tests.stories.disk_life import TOPIC
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.gaps import Gap
+from edaphon.acquire.slots import Gap
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.service.process import running

@@ -11,12 +11,12 @@ from tests.daemon.web.served import served
 from tests.daemon.web.test_metrics import of, samples
 from tests.daemon.web.test_routes import ask as get
 from tests.documents import ROOT
+from tests.instants import Instants
 from tests.programs import Influx1, wait_until
 from tests.stories.influx import Database, sink_table
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.gaps import Instants
 from edaphon.service import alerting
 from edaphon.service.process import running
 from edaphon.service.sources import Overrides

@@ -16,14 +16,16 @@ import orjson
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.daemon.acquire.followed_files import Clock
+from tests.daemon.acquire.followed_files import NO_WAIT, Clock
 from tests.daemon.derive.lives import EnteredFacts, Life, folders
 from tests.daemon.derive.test_pipeline import fact
 from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, text_of
 from tests.stories.file_watcher import Disk, Watcher
 
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.budget import Budgets, Floods
+from edaphon.acquire.file_pieces import FileBudget
 from edaphon.acquire.files import Follower
+from edaphon.acquire.slots import Timekeeper
 from edaphon.config import read_config
 from edaphon.derive.decode import last_sources
 from edaphon.derive.pipeline import counted_files
@@ -132,7 +134,10 @@ class Logger:
         if self.follower is not None:
             self.follower.close()
         pattern = self.folder / "data" / "*.csv"
-        self.follower = Follower(PATH, pattern, self.sheet, self.journal, self.keeper, self.state)
+        floods = Floods(self.journal, self.state, self.keeper)
+        budget = FileBudget(PATH, Budgets(2**40, 2**40, 1, lambda: 2**50), floods)
+        own = self.sheet, self.journal, self.keeper, self.state
+        self.follower = Follower(PATH, pattern, *own, NO_WAIT, budget)
 
     def look(self, after_s: float) -> None:
         self.clock.now += int(after_s * SECOND)

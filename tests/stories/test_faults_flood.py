@@ -14,7 +14,7 @@ from tests.programs import ROOT, Mosquitto, wait_until
 from tests.stories.load import LONG, Probes, cpu_s, kept_messages, loaded_station, table
 from tests.stories.station import Station
 
-from edaphon.acquire.gaps import Gap, is_flood
+from edaphon.acquire.slots import Gap, is_flood
 from edaphon.journal import Kind, read_only
 from edaphon_drivers.readings import unpack_message
 

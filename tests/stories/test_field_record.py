@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.instants import Instants
 from tests.programs import Influx1, VictoriaMetrics, wait_until
 from tests.stories.influx import Database, Point, sink_table
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.gaps import Instants
 from edaphon.journal import Kind, read_only
 from edaphon.service.process import running
 from edaphon.service.service import Service

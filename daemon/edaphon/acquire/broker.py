@@ -5,15 +5,13 @@ three things together: DUP is set, and the packet identifier, topic and payload 
 message that this reader journalled. The identifier is kept in the journal, in the transaction
 that keeps the message, so that a kill between commit and acknowledgement changes nothing.
 
-- The identifier alone would not do: brokers use it again. The content alone would not do: a
-  sensor may say the same thing twice, and both count.
-- DUP is needed because a message without it is a new one, even with the identifier and content
-  of the last: a broker that gives the lowest free identifier sends each message of a constant
-  sensor that way. A few brokers forget DUP (FlashMQ 1.27): they make a second entry, never a loss.
+- Brokers use an identifier again, and a sensor may say the same thing twice: both count. Without
+  DUP a message is a new one: a broker that gives the lowest free identifier sends each message of
+  a constant sensor with the identifier and content of the last. A few brokers forget DUP
+  (FlashMQ 1.27): they make a second entry, never a loss.
 - A delivery is forgotten once its acknowledgement must have arrived: the connection that carried
-  it still stood after two keepalives. So a lost new message that happens to look like an old one
-  is not taken for it, except within those minutes, from a broker that gives identifiers again at
-  once, with equal bytes.
+  it still stood after two keepalives. So a new message is taken for an old one only within those
+  minutes, from a broker that gives identifiers again at once, with equal bytes.
 - A repeat is acknowledged only when the first copy is committed, which may still be waiting.
 
 What comes above a budget is counted and not journalled. It is acknowledged once its count is
@@ -30,10 +28,10 @@ import logging
 import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from edaphon.acquire.budget import ROW_BYTES, Budgets, Floods, message_bytes
 from edaphon.clock import Clock
@@ -109,19 +107,18 @@ class Deliveries:
             self._generation, self._connected_ns = generation, now_ns
         if now_ns - self._connected_ns >= self._settled_ns:
             self._recent = ()
-        while self._by_mid:
-            mid, oldest = next(iter(self._by_mid.items()))
-            if oldest.owed:
-                return
-            if now_ns - max(oldest.acknowledged_ns, self._connected_ns) < self._settled_ns:
-                return
-            del self._by_mid[mid]
+        came_ns = now_ns - self._settled_ns
+        self._forget_oldest(lambda d: max(d.acknowledged_ns, self._connected_ns) <= came_ns)
 
     def bound(self) -> None:
-        """Forget the oldest beyond the window, but none that waits for its commit."""
-        while len(self._by_mid) > WINDOW:
+        """Forget the oldest beyond the window."""
+        self._forget_oldest(lambda _: len(self._by_mid) > WINDOW)
+
+    def _forget_oldest(self, may: Callable[[_Delivery], bool]) -> None:
+        """One after the other, but none that waits for its commit."""
+        while self._by_mid:
             mid, oldest = next(iter(self._by_mid.items()))
-            if oldest.owed:
+            if oldest.owed or not may(oldest):
                 return
             del self._by_mid[mid]
 
@@ -168,16 +165,6 @@ class BrokerLink(Protocol):
     def resubscribe(self) -> None: ...
 
 
-class MessageBudget(Protocol):
-    """Decides which messages are kept, and counts the others; see BrokerBudget."""
-
-    def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool: ...
-
-    def keep_counts(self) -> None: ...
-
-    def earlier_deliveries(self) -> Iterable[tuple[int, int]]: ...
-
-
 @dataclass(slots=True)
 class BrokerState:
     """Counted since start."""
@@ -200,13 +187,13 @@ class BrokerReader:
         boot: str,
         on_state: Callable[[bool, str], None] = lambda connected, words: None,
         make_link: Callable[..., BrokerLink] = MqttLink,
-        budget: MessageBudget | None = None,
+        budget: "BrokerBudget | None" = None,
     ) -> None:
         self.name, self.state, self._budget = name, BrokerState(), budget
         self._journal, self._clock, self._boot = journal, clock, boot
         # paho finds a dead connection after two keepalives at the latest.
         settled_ns = (2 * options.keepalive_s + 30) * 1_000_000_000
-        counted = budget.earlier_deliveries() if budget is not None else ()
+        counted = budget.floods.earlier_deliveries(name) if budget is not None else ()
         self._deliveries = Deliveries(settled_ns, _recent(journal, name, counted))
         self._entries: list[Entry] = []
         self._mids: list[int | None] = []
@@ -309,7 +296,7 @@ class BrokerReader:
         """As `_acknowledge`, where counts of what was not journalled must be durable first."""
         try:
             if self._budget is not None:
-                self._budget.keep_counts()
+                self._budget.floods.keep()
         except sqlite3.Error as error:
             _log.debug("broker %s: counts can't be kept now: %s", self.name, error)
             self._not_durable.append(owed)
@@ -341,7 +328,7 @@ class BrokerBudget:
 
     def __init__(self, broker: str, owner: Owner, budgets: Budgets, floods: Floods) -> None:
         self._broker, self._owner = broker, owner
-        self._budgets, self._floods = budgets, floods
+        self._budgets, self.floods = budgets, floods
 
     def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool:
         """Whether a message is kept; if not, it is counted."""
@@ -354,25 +341,10 @@ class BrokerBudget:
             return True
         whole: int = getattr(data, "whole", len(data))
         hashed = message_bytes(topic, data)
-        self._floods.count(path or self._broker, hashed, whole, dup, packed)
+        self.floods.count(path or self._broker, hashed, whole, dup, packed)
         if qos:
-            self._floods.note_delivery(self._broker, mid, digest)
+            self.floods.note_delivery(self._broker, mid, digest)
         return False
-
-    def keep_counts(self) -> None:
-        """Make durable what was counted. Raises sqlite3.Error where that can't be."""
-        self._floods.keep()
-
-    def earlier_deliveries(self) -> Iterator[tuple[int, int]]:
-        """(packet identifier, digest) of what an earlier life counted last, oldest first."""
-        return self._floods.earlier_deliveries(self._broker)
-
-
-class ClientName(NamedTuple):
-    """The client id to begin with, and the one to take if that is another logger's; "" for none."""
-
-    id: str
-    own: str = ""
 
 
 def client_id(name: str, broker: Broker, logger: str, origin: Origin) -> str:
@@ -384,25 +356,6 @@ def client_id(name: str, broker: Broker, logger: str, origin: Origin) -> str:
     if broker.client_id:
         return broker.client_id
     return f"edaphon-{logger}-{name}" + (f"-{origin.named}" if origin.named else "")
-
-
-def mqtt_options(name: str, broker: Broker, client: ClientName) -> "MqttOptions":
-    """`client` names the session. Raises LookupError when the password can't be had."""
-    from edaphon_drivers.links.mqtt import MqttOptions
-
-    if broker.password is not None and (problem := broker.password.problem()):
-        raise LookupError(f"password of broker {name}: {problem}")
-    return MqttOptions(
-        host=broker.host,
-        client_id=client.id,
-        own_id=client.own,
-        topics=broker.topics,
-        port=broker.port,
-        username=broker.username,
-        password=broker.password.reveal() if broker.password else None,
-        tls=broker.tls,
-        ca_file=broker.ca_file,
-    )
 
 
 class BrokerSession:
@@ -417,21 +370,35 @@ class BrokerSession:
 
     def options(self) -> MqttOptions:
         """Raises LookupError when the password can't be had."""
-        options = mqtt_options(self._name, self._broker, self._client())
-        known = self._state.get(self._key) == self._at(options.client_id)
-        return replace(options, expects_session=known and not options.own_id)
+        broker = self._broker
+        if broker.password is not None and (problem := broker.password.problem()):
+            raise LookupError(f"password of broker {self._name}: {problem}")
+        client, own_id = self._client()
+        return MqttOptions(
+            host=broker.host,
+            client_id=client,
+            own_id=own_id,
+            topics=broker.topics,
+            port=broker.port,
+            username=broker.username,
+            password=broker.password.reveal() if broker.password else None,
+            tls=broker.tls,
+            ca_file=broker.ca_file,
+            expects_session=not own_id and self._state.get(self._key) == self._at(client),
+        )
 
-    def _client(self) -> ClientName:
-        """Where the journal came from another machine its last session is tried: see MqttOptions.
+    def _client(self) -> tuple[str, str]:
+        """The client id to begin with, and the one to take if that is another logger's; "": none.
 
-        If the card is a copy, its original is there too.
+        Where the journal came from another machine its last session is tried: see MqttOptions. If
+        the card is a copy, its original is there too.
         """
         last = self._state.get(self._client_key, {})
         if self._broker.client_id or last.get("client") in {None, self._own}:
-            return ClientName(self._own)
+            return self._own, ""
         if last["journal"] != self._journal.id:
-            return ClientName(last["client"], self._own)
-        return ClientName(last["client"] if last["own"] == self._own else self._own)
+            return last["client"], self._own
+        return last["client"] if last["own"] == self._own else self._own, ""
 
     def save(self, state: MqttState) -> None:
         """Keep the session, once it is certain: a later life sees when the broker forgot it."""

@@ -15,7 +15,7 @@ A part that a kill left in the state file is written at the next start, once.
 import base64
 import hashlib
 import logging
-import os
+import shutil
 import sqlite3
 import struct
 import threading
@@ -27,10 +27,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import FLOOD, Gap, is_flood
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.model import EntryId
+from edaphon.acquire.slots import FLOOD, Gap, Timekeeper, is_flood
+from edaphon.journal import Entry, EntryId, Journal, Kind, StateFile
 
 ROW_BYTES = 100  # what a row of the journal takes besides its payload
 CATCH_UP_DAYS = 4  # of its rate: the most that one source draws from the shared store
@@ -60,10 +58,9 @@ _POLL_S = 0.05
 def free_bytes(folder: Path) -> int:
     """What the disk of a folder has free for this account; 0 where that can't be asked."""
     try:
-        found = os.statvfs(folder)
+        return shutil.disk_usage(folder).free
     except OSError:
         return 0
-    return found.f_bavail * found.f_frsize
 
 
 @dataclass(slots=True)
@@ -101,24 +98,22 @@ class Budgets:
         self._source_day, self._unknown_day = source_bytes_a_day, unknown_bytes_a_day
         self._sources, self._free, self._now_s = max(1, sources), free, now_s
         self._lock = threading.Lock()
-        self._own: dict[str, _Bucket] = {}
-        self._more: dict[str, _Bucket] = {}
-        self._unknown: dict[str, _Bucket] = {}
+        self._own, self._more, self._unknown = (dict[str, _Bucket]() for _ in range(3))
+        self._kinds = {"own": self._own, "more": self._more, "unknown": self._unknown}
         self._store = _Bucket()
         self._free_now, self._looked_s = 0, float("-inf")
 
     def save(self) -> dict[str, Any]:
         """What is left of all, for the next life: a restart fills no bucket."""
         with self._lock:
-            kinds = {"own": self._own, "more": self._more, "unknown": self._unknown}
-            table = {kind: {n: b.level for n, b in all_.items()} for kind, all_ in kinds.items()}
-            return {**table, "store": self._store.level}
+            levels = {k: {n: b.level for n, b in own.items()} for k, own in self._kinds.items()}
+            return {**levels, "store": self._store.level}
 
     def restore(self, table: Mapping[str, Any], passed_s: float) -> None:
         """Take over what an earlier life saved so many seconds ago; at the start, or never."""
         since_s = self._now_s() - max(0.0, passed_s)
         with self._lock:
-            for kind, own in (("own", self._own), ("more", self._more), ("unknown", self._unknown)):
+            for kind, own in self._kinds.items():
                 own.update({n: _Bucket(0, v, since_s) for n, v in table[kind].items()})
             self._store = _Bucket(0, table["store"], since_s)
 
@@ -353,7 +348,10 @@ class Floods:
                 self._from = list(self._journal.last or (0, 0))
             self._closing += parts
             self._changed |= bool(parts)
-        self._keep_or_later()
+        try:
+            self.keep()
+        except sqlite3.Error as error:
+            _log.debug("counts of floods can't be kept now: %s", error)
         self._write(parts)
 
     def close(self) -> None:
@@ -369,18 +367,15 @@ class Floods:
             self._closing = [one for one in self._closing if one is not part]
             self._changed = True
 
-    def _keep_or_later(self) -> None:
-        try:
-            self.keep()
-        except sqlite3.Error as error:
-            _log.debug("counts of floods can't be kept now: %s", error)
-
     def _unwritten(self, rows: Iterable[list[Any]]) -> Iterator[_Part]:
         """The parts of an earlier life whose gap entries the journal does not have."""
         parts = [_Part.of_json(row) for row in rows]
         if not parts:
             return
-        written = set(_written_behind(self._journal, EntryId(*self._from)))
+        start = EntryId(*self._from)
+        gaps = self._journal.scan(kinds={Kind.GAP}, start=start, on_damage=lambda _: None)
+        floods = (entry for _, entry in gaps if is_flood(entry))
+        written = {(entry.source, Gap.of_payload(entry.payload).first_ns) for entry in floods}
         for part in parts:
             if (part.source, part.first_ns) not in written:
                 self._closing.append(part)
@@ -399,13 +394,6 @@ class Floods:
 def _chunk(broker: str, n: int) -> str:
     """Where it is kept: one that is as old as all of them is written over."""
     return f"{_FLOODS} {broker} {n % CHUNKS}"
-
-
-def _written_behind(journal: Journal, place: EntryId) -> Iterator[tuple[str, int]]:
-    """(source, first_ns) of each gap entry of a flood."""
-    for _, entry in journal.scan(kinds={Kind.GAP}, start=place, on_damage=lambda _: None):
-        if is_flood(entry):
-            yield entry.source, Gap.of_payload(entry.payload).first_ns
 
 
 class Pace:
@@ -466,13 +454,11 @@ class Pace:
     ) -> bool:
         """Wait until it may; False when stopped, or still not after `within_s`."""
         until = time.monotonic() + within_s
-        while not stop.is_set():
-            if self.may_take(rest_bytes):
-                return True
+        while not stop.is_set() and not self.may_take(rest_bytes):
             if time.monotonic() >= until:
                 return False
             stop.wait(_POLL_S)
-        return False
+        return not stop.is_set()
 
     def _is_delivered(self) -> bool:
         """Whether sinks have, or nearly have, all but the newest of what came."""

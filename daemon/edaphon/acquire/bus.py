@@ -18,7 +18,7 @@ from edaphon_drivers.faults import Fault, Garbled, LinkDown, LinkMissing, NoAnsw
 from edaphon_drivers.links import SerialOptions
 from edaphon_drivers.readings import Turn
 from edaphon_drivers.registry import LINKS, UnknownPart
-from edaphon_drivers.talk import Ask, Pause, Until, is_ended
+from edaphon_drivers.talk import Ask, Pause, Until
 
 _log = logging.getLogger(__name__)
 _SLICE_S = 0.5  # the longest time without a sign of life
@@ -96,15 +96,11 @@ class BusOwner:
         reopen_after_s: tuple[float, float] = _REOPEN_AFTER_S,
     ) -> None:
         self.name = name
-        self.stray_bytes = 0
-        self.failures = 0
+        self.stray_bytes = self.failures = 0
         self.alive_ns = clock.mono_ns()
-        self._open_link = open_link
-        self._clock = clock
-        self._quiet_s = quiet_s
+        self._open_link, self._clock, self._quiet_s = open_link, clock, quiet_s
         self._reopen_after_s = reopen_after_s
-        self._reopen_wait_s = reopen_after_s[0]
-        self._reopen_at_s = 0.0
+        self._reopen_wait_s, self._reopen_at_s = reopen_after_s[0], 0.0
         self._link: Link | None = None
         self._lost: LinkDown | None = None
         self._news = threading.Condition()
@@ -157,12 +153,9 @@ class BusOwner:
                 state = "stopped" if self._stopping else f"still talking with {address}"
                 raise AlreadyTalking(f"bus {self.name} is {state}")
             self._addresses.add(address)
-            now_s = time.monotonic()
-            self._new.append(
-                _Conversation(
-                    address, talk, now_s + deadline_s, on_end, self._clock.mono_ns(), due_s=now_s
-                )
-            )
+            now_s, now_ns = time.monotonic(), self._clock.mono_ns()
+            new = _Conversation(address, talk, now_s + deadline_s, on_end, now_ns, due_s=now_s)
+            self._new.append(new)
             self._news.notify()
 
     def _own(self) -> None:
@@ -179,11 +172,13 @@ class BusOwner:
             self._link.close()
 
     def _round(self) -> None:
-        self._sign_of_life()
+        self.alive_ns = self._clock.mono_ns()
         self._deliver()
-        self._take_new()
+        with self._news:
+            self._waiting += self._new
+            self._new.clear()
         if self._stopping:
-            self._end_all(ServiceOff("the talk to go on; the service stops", where=self.name))
+            self._end_all(self._stopped())
         elif self._link is None:
             self._reopen()
         else:
@@ -191,7 +186,9 @@ class BusOwner:
 
     def _go_on(self, link: Link) -> None:
         """Holds the talk that has been due longest, or waits for one."""
-        self._end_overdue()
+        now_s = time.monotonic()
+        for overdue in [c for c in self._waiting if c.deadline_s <= now_s]:
+            self._end(overdue, self._too_late(overdue))
         due = min(self._waiting, key=lambda c: c.due_s, default=None)
         wait_s = due.due_s - time.monotonic() if due else _SLICE_S
         if due and wait_s <= 0:
@@ -210,14 +207,12 @@ class BusOwner:
     def _idle(self, link: Link, wait_s: float) -> None:
         """Sleeps until something is due or new; looks at the port first, so a lost one shows."""
         self.stray_bytes += len(link.read(0))
+        self._sleep(wait_s)
+
+    def _sleep(self, wait_s: float) -> None:
         with self._news:
             if not self._new and not self._stopping:
                 self._news.wait(max(0.0, wait_s))
-
-    def _take_new(self) -> None:
-        with self._news:
-            self._waiting += self._new
-            self._new.clear()
 
     def _hold(self, link: Link, conversation: _Conversation) -> None:
         """Goes on with one talk until it ends or gives the line away."""
@@ -252,7 +247,7 @@ class BusOwner:
         """What comes in `wait_s` [s], no longer than to `until`; raises at the deadline."""
         data, end_s = b"", time.monotonic() + wait_s
         while (left_s := end_s - time.monotonic()) > 0 and len(data) < _MOST_BYTES:
-            self._sign_of_life()
+            self.alive_ns = self._clock.mono_ns()
             overdue_s = conversation.deadline_s - time.monotonic()
             if overdue_s <= 0 or self._stopping:
                 self._note(conversation, False, data)
@@ -267,13 +262,13 @@ class BusOwner:
         """Throws away what comes until the line is silent, or the talk too late."""
         while stray := link.read(max(self._quiet_s, silence_s)):
             self.stray_bytes += len(stray)
-            self._sign_of_life()
+            self.alive_ns = self._clock.mono_ns()
             if time.monotonic() > conversation.deadline_s or self._stopping:
                 raise self._too_late(conversation)
 
     def _too_late(self, conversation: _Conversation) -> Fault:
         if self._stopping:
-            return ServiceOff("the talk to go on; the service stops", where=self.name)
+            return self._stopped()
         where = f"{self.name}/{conversation.address}"
         came = b"".join(turn.data for turn in conversation.turns if not turn.sent)
         if not conversation.turns:
@@ -281,6 +276,9 @@ class BusOwner:
         if came:
             return Garbled("the end of the talk before its deadline", came, where)
         return NoAnswer("the end of the talk before its deadline", where=where)
+
+    def _stopped(self) -> ServiceOff:
+        return ServiceOff("the talk to go on; the service stops", where=self.name)
 
     def _note(self, conversation: _Conversation, sent: bool, data: bytes) -> None:
         if data:
@@ -301,24 +299,15 @@ class BusOwner:
             conversation.talk.close()
             conversation.on_end(finished)
 
-    def _end_overdue(self) -> None:
-        now_s = time.monotonic()
-        for conversation in [c for c in self._waiting if c.deadline_s <= now_s]:
-            self._end(conversation, self._too_late(conversation))
-
     def _end_all(self, fault: Fault) -> None:
         for conversation in tuple(self._waiting):
             self._end(conversation, fault)
-
-    def _sign_of_life(self) -> None:
-        self.alive_ns = self._clock.mono_ns()
 
     def _lose(self, fault: LinkDown) -> None:
         """Reports it once; the talks end, and the link is tried again after ever longer times."""
         if self._link:
             self._link.close()
-            self._link = None
-            self._talking = None
+            self._link = self._talking = None
             self._reopen_wait_s = self._reopen_after_s[0]
         if self._lost is None:
             _log.warning("bus %s is lost: %s", self.name, fault)
@@ -332,9 +321,7 @@ class BusOwner:
         if wait_s > 0:
             if self._lost:
                 self._end_all(self._lost)
-            with self._news:
-                if not self._new and not self._stopping:
-                    self._news.wait(min(wait_s, _SLICE_S))
+            self._sleep(min(wait_s, _SLICE_S))
             return
         self._link = self._open_link()
         if self._lost:
@@ -343,25 +330,23 @@ class BusOwner:
         self._reopen_wait_s = self._reopen_after_s[0]
 
 
+def is_ended(data: bytes, until: Until) -> bool:
+    """Whether what came is a whole answer."""
+    return until(data) if callable(until) else bool(until) and data.endswith(until)
+
+
 def link_opener(bus: Bus) -> Callable[[], Link]:
     """What opens the line of that table; the call raises LinkDown."""
-    options = SerialOptions(
-        baud=bus.baud,
-        bytesize=int(bus.format[0]),
-        parity=bus.format[1],
-        stopbits=float(bus.format[2:]),
-        rts=bus.rts,
-        dtr=bus.dtr,
-    )
-    return lambda: _open_link(bus.kind, bus.port, options)
+    bits, parity, stops = bus.format[0], bus.format[1], bus.format[2:]
+    options = SerialOptions(bus.baud, int(bits), parity, float(stops), bus.rts, bus.dtr)
 
+    def open_link() -> Link:
+        try:
+            return cast(Link, LINKS.load(bus.kind)(bus.port, options))
+        except UnknownPart as error:  # the package of the link is missing: the line is down
+            raise LinkMissing("a link of an installed package", str(error), bus.port) from error
 
-def _open_link(kind: str, port: str, options: SerialOptions) -> Link:
-    """The link of that kind; where its package is missing the line is down."""
-    try:
-        return cast(Link, LINKS.load(kind)(port, options))
-    except UnknownPart as error:
-        raise LinkMissing("a link of an installed package", str(error), port) from error
+    return open_link
 
 
 class LineRefuses(ValueError):

@@ -1,80 +1,16 @@
-"""The time of this boot: the wall clock, anchored to the monotonic one; steps and drift."""
+"""Whether the wall clock is right, and its steps: both go into the journal."""
 
 import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import orjson
+from edaphon.acquire.slots import Timekeeper
+from edaphon.journal import Entry
 
-from edaphon.clock import Clock
-from edaphon.journal import Entry, Kind, Purpose
-
-STEP_NS = 500_000_000
-LONGEST_WAIT_NS = 10_000_000_000
 WATCH_CLOCK_S = 10.0
 _log = logging.getLogger("edaphon")
 _TIMESYNCD = Path("/run/systemd/timesync")
-
-
-class Timekeeper:
-    """Slots are kept on `now_ns`, which runs with the monotonic clock and jumps only on purpose."""
-
-    def __init__(self, clock: Clock, boot: str) -> None:
-        self._clock = clock
-        self.boot = boot
-        self.steps = 0  # of the wall clock, since the start
-        self._lock = threading.Lock()  # several threads watch for a step
-        self._offset_ns = clock.wall_ns() - clock.mono_ns()
-
-    def now_ns(self) -> int:
-        return self._clock.mono_ns() + self._offset_ns
-
-    @property
-    def offset_ns(self) -> int:
-        """Wall time minus monotonic time."""
-        return self._offset_ns
-
-    def mono_ns(self) -> int:
-        return self._clock.mono_ns()
-
-    def wait_until(self, utc_ns: int, stop: threading.Event) -> bool:
-        """True when stopped; returns early after a step of the clock, which `steps` counts."""
-        before = self.steps
-        while (ahead := utc_ns - self.now_ns()) > 0:
-            pause = min(ahead, LONGEST_WAIT_NS)
-            if self._clock.wait_until(self._clock.mono_ns() + pause, stop):
-                return True
-            self.follow_step()
-            if self.steps != before:
-                break
-        return stop.is_set()
-
-    def follow_step(self) -> int:
-        """Take a step of the wall clock over [ns], 0 if there was none worth the name."""
-        with self._lock:
-            step = self._clock.wall_ns() - self._clock.mono_ns() - self._offset_ns
-            if abs(step) <= STEP_NS:
-                return 0
-            self._offset_ns += step
-            self.steps += 1
-            return step
-
-    def clock_entry(self, how: str, error_ns: int) -> Entry:
-        """The entry that makes the time of this boot known."""
-        table = {"offset_ns": self._offset_ns, "error_ns": error_ns, "how": how}
-        return self.entry(Kind.CLOCK, "", orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
-
-    def entry(
-        self,
-        kind: Kind,
-        source: str,
-        payload: bytes,
-        slot_ns: int | None = None,
-        purpose: Purpose = Purpose.ROUTINE,
-    ) -> Entry:
-        wall, mono = self._clock.wall_ns(), self._clock.mono_ns()
-        return Entry(kind, wall, mono, self.boot, source, payload, slot_ns, purpose)
 
 
 class ClockWatch:

@@ -88,15 +88,13 @@ def holds_text(data: bytes, mark: bytes) -> bool:
 
 def nul_end(file: BinaryIO, start: int, size: int) -> int:
     """Where the NUL bytes from `start` on end; holes are not read."""
-    at = start
-    while at < size:
-        at = min(size, _data_from(file, at, size))
-        chunk = read_at(file, at, min(_CHUNK_BYTES, size - at))
-        nuls = len(chunk) - len(chunk.lstrip(b"\0"))
-        at += nuls
-        if nuls < len(chunk) or not chunk:
+    end = start
+    for at, chunk in _chunks(file, start, size):
+        if isinstance(chunk, int):
+            end = at + chunk
+        elif (end := at + len(chunk) - len(chunk.lstrip(b"\0"))) < at + len(chunk):
             break
-    return at
+    return end
 
 
 def region(file: BinaryIO, start: int, end: int) -> Region:
@@ -231,9 +229,7 @@ def _read(
 def _character_before(file: BinaryIO, offset: int, mark: bytes) -> str:
     """The one that ended the line before, "" at the start of a file."""
     size = len(mark) or 1
-    if offset <= len(mark):
-        return ""
-    return last_character(read_at(file, offset - size, size), mark)
+    return last_character(read_at(file, offset - size, size), mark) if offset > len(mark) else ""
 
 
 def _long(data: bytes, place: FilePlace) -> Cut:
@@ -416,14 +412,12 @@ def hold_newest(
 
 
 def _try_hold(pattern: Path, name: str, watch: WatchedName) -> None:
-    try:
+    with suppress(OSError):
         file = open_followed(pattern, name)
-    except OSError:
-        return
-    if Stat.of(os.fstat(file.fileno())).is_file_of(watch.stat):
-        watch.hold(file)
-    else:
-        file.close()
+        if Stat.of(os.fstat(file.fileno())).is_file_of(watch.stat):
+            watch.hold(file)
+        else:
+            file.close()
 
 
 def why_no_rows(file: Path, sheet: Sheet) -> str | None:

@@ -11,8 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.model import EntryId
+from edaphon.journal import Entry, EntryId, Journal, Kind, StateFile
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.lines import mark_of, split_lines
 from edaphon_drivers.outside import open_file
@@ -144,17 +143,10 @@ class FilePlace:
     @classmethod
     def of_json(cls, row: Sequence[Any]) -> "FilePlace":
         offset, header, line, copy, follows, blocks, unended, inside, stat = row
-        return cls(
-            offset,
-            header.encode("latin-1"),
-            line,
-            copy,
-            Follows(follows),
-            tuple(Block(*block) for block in blocks),
-            int(unended),
-            inside,
-            Stat(*stat) if stat else None,
-        )
+        place = cls(offset, header.encode("latin-1"), line, copy, Follows(follows))
+        known = tuple(Block(*block) for block in blocks)
+        at = Stat(*stat) if stat else None
+        return replace(place, blocks=known, unended=int(unended), inside=inside, stat=at)
 
 
 START = FilePlace()
@@ -293,9 +285,8 @@ class KnownFiles:
 
     def copy_now(self) -> "KnownFiles":
         """What is known now; places never change, so that holding them is enough."""
-        return KnownFiles(
-            dict(self.places), dict(self.copies), list(self.former), list(self.losses), self.lost
-        )
+        own = dict(self.places), dict(self.copies), list(self.former), list(self.losses)
+        return KnownFiles(*own, self.lost)
 
     def copy_of(self, name: str, place: FilePlace) -> int:
         """The copy that a piece from this place on belongs to."""

@@ -13,14 +13,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from edaphon.acquire.budget import Pace
-from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_pieces import (
     OPEN_S,
     FileBudget,
@@ -49,9 +48,9 @@ from edaphon.acquire.file_state import (
     begins_alike,
     load_known,
 )
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SECOND_NS
-from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.model import EntryId
+from edaphon.journal import Entry, EntryId, Journal, Kind, StateFile
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.readings import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
@@ -78,9 +77,9 @@ class Follower:
         journal: Journal,
         keeper: Timekeeper,
         state: StateFile,
+        pace: Pace,
+        budget: FileBudget,
         on_state: Callable[[str, str | None], None] = lambda *_: None,
-        pace: Pace | None = None,
-        budget: FileBudget | None = None,
         secrets: SecretFiles = frozenset(),
     ) -> None:
         self.path, self._budget, self._secrets = path, budget, secrets
@@ -92,6 +91,7 @@ class Follower:
         self._journal, self._keeper, self._state = journal, keeper, state
         self._on_state = on_state
         self._lock = threading.Lock()
+        self._key = f"followed {path}"
         self._known = load_known(path, self._key, journal, state)
         self._waiting = 0  # entries that are not committed yet
         self._committed = self._known.copy_now()
@@ -133,8 +133,7 @@ class Follower:
         for name in list(self._found):
             if not stop.is_set():
                 self._try(name, partial(self._follow, name, stop))
-        if self._budget is not None:
-            self._problem = self._problem or self._budget.problem()
+        self._problem = self._problem or self._budget.problem()
         hold_newest(self._pattern, self._watches, self._found, self._keeper.now_ns())
         self._on_state(self.path, self._problem)
 
@@ -183,7 +182,7 @@ class Follower:
             size = os.stat(name).st_size
         except OSError:  # taken away meanwhile
             size = place.stat.size if place.stat else 0
-        ahead = self._pace.ahead_bytes if self._pace is not None else 0
+        ahead = self._pace.ahead_bytes
         at_end = watch is not None and (watch.tried is not None or place.offset == size)
         done = at_end and not ahead
         derived = place.offset if done else max(0, place.offset - ahead)
@@ -210,10 +209,6 @@ class Follower:
             self._view(name, place, found.get(name), watches.get(name))
             for name, place in sorted(self._known.places.copy().items())
         ]
-
-    @property
-    def _key(self) -> str:
-        return f"followed {self.path}"
 
     def _try(self, name: str, step: Callable[[], bool | None]) -> bool:
         """A file that can't be read keeps no other from being read."""
@@ -396,13 +391,12 @@ class Follower:
         return True
 
     def _has_room(self, name: str, size: int) -> bool:
-        rest_bytes = size - self._known.place(name).offset
-        return self._budget is None or self._budget.has_room(rest_bytes)
+        return self._budget.has_room(size - self._known.place(name).offset)
 
     def _pass_rest(self, name: str, file: BinaryIO, size: int) -> None:
         """Declare what is above the budget and can't wait, for its file has left."""
         start = self._known.place(name).offset
-        if self._budget is not None and start < size:
+        if start < size:
             why = "they came above the budget, and their file was replaced or deleted"
             self._journal.append([self._budget.declared(file, name, start, size, why)])
 
@@ -416,17 +410,19 @@ class Follower:
             self._known.lose(loss)
         if self._known.lost & (self._known.lost - 1) == 0:  # or a file could fill the log
             _log.warning("%s: %s (loss %d)", self.path, words, self._known.lost)
-        if self._budget is None or self._budget.keeps(loss.payload()):
+        if self._budget.keeps(loss.payload()):
             self._append(Kind.NOTE, loss.payload())
 
     # -- what is new -------------------------------------------------------------------------
 
     def _follow(self, name: str, stop: threading.Event) -> None:
         """Take what is new in a file."""
-        watch, stat = self._watches[name], self._found[name]
-        if watch.unchecked and self._check_due(name, watch):
+        watch, stat, place = self._watches[name], self._found[name], self._known.place(name)
+        every_s = max(CHECK_EVERY_S, place.offset / CHECK_BYTES_PER_S)
+        checked_ago_ns = self._keeper.mono_ns() - watch.checked_ns
+        if watch.unchecked and checked_ago_ns >= every_s * SECOND_NS:
             with self._opened(name) as file:
-                if not self._holds(name, self._known.place(name), watch, file):
+                if not self._holds(name, place, watch, file):
                     watch.unchecked = False
                     with self._lock:
                         self._known.begin(name, Follows.CHANGED)
@@ -435,7 +431,7 @@ class Follower:
         rest = self._rest(name, watch, stat)
         if watch.tried == (stat, rest):
             return
-        with self._opened_as_held(name, watch) as file:
+        with nullcontext(watch.file) if watch.file is not None else self._opened(name) as file:
             if self._take_all(name, file, stat.size, rest, stop):
                 watch.tried = stat, rest
         self._set(name, replace(self._known.place(name), stat=stat))
@@ -454,23 +450,8 @@ class Follower:
 
     def _may_take(self, rest_bytes: int, stop: threading.Event, until: float) -> bool:
         left_s = until - time.monotonic()
-        if self._budget is not None and not self._budget.has_room(rest_bytes):
-            return False
-        if self._pace is None:
-            return not stop.is_set() and left_s > 0
-        return left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
-
-    @contextmanager
-    def _opened_as_held(self, name: str, watch: WatchedName) -> Iterator[BinaryIO]:
-        if watch.file is not None:
-            yield watch.file
-        else:
-            with self._opened(name) as file:
-                yield file
-
-    def _check_due(self, name: str, watch: WatchedName) -> bool:
-        every_s = max(CHECK_EVERY_S, self._known.place(name).offset / CHECK_BYTES_PER_S)
-        return self._keeper.mono_ns() - watch.checked_ns >= every_s * SECOND_NS
+        has_room = self._budget.has_room(rest_bytes)
+        return has_room and left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
 
     def _rest(self, name: str, watch: WatchedName, stat: Stat) -> Rest:
         quiet_ns = self._keeper.mono_ns() - watch.since_ns
@@ -508,7 +489,7 @@ class Follower:
         if piece is None or piece.offset + len(piece.data) <= known.offset:
             return False
         gaps = []
-        if isinstance(found, Passed) and self._budget is not None:
+        if isinstance(found, Passed):
             gaps = [self._budget.declared(file, name, found.start, piece.offset, found.why)]
         self._keep(piece, size, gaps)
         return True
@@ -518,8 +499,7 @@ class Follower:
         with self._lock:
             self._known.learn(piece)
         payload = pack_piece(piece)
-        if self._budget is not None:
-            self._budget.spend(payload, size - piece.offset)
+        self._budget.spend(payload, size - piece.offset)
         self._append(Kind.RECORD, payload, gaps)
         self.taken += 1
 
@@ -527,14 +507,13 @@ class Follower:
         with self._lock:
             self._waiting += 1
             known = self._known.copy_now()
-        count = self._pace.appended(len(payload)) if self._pace is not None else None
+        count = self._pace.appended(len(payload))
 
         def committed(places: list[EntryId]) -> None:
             with self._lock:
                 self._waiting -= 1
                 self._committed = known
-            if count is not None:
-                count(places)
+            count(places)
 
         self._journal.append([*before, self._keeper.entry(kind, self.path, payload)], committed)
 

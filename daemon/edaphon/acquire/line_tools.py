@@ -1,13 +1,16 @@
 """The technician's tools on one line, in the daemon between its measurements, or alone.
 
-Every verb takes and gives JSON. Whatever comes in is journalled, with its purpose.
+What answers is judged from its bytes alone. Every verb takes and gives JSON. Whatever comes in is
+journalled, with its purpose.
 """
 
+import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,24 +23,9 @@ from edaphon.acquire.bus import (
     ServiceOff,
     link_opener,
 )
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.line_talks import (
-    ANSWERS,
-    DUPLICATE,
-    SILENT,
-    Presence,
-    StreamListener,
-    hold,
-    look_modbus,
-    look_sdi12,
-    modbus_presence,
-    noted,
-    question,
-    readdress,
-    sdi12_presence,
-    when_free,
-)
 from edaphon.acquire.sampler import Scheduled, not_asked, scheduled
+from edaphon.acquire.slots import Timekeeper
+from edaphon.acquire.stream import StreamListener, shown_exchange
 from edaphon.acquire.switches import (
     BranchSwitch,
     NotSwitched,
@@ -51,11 +39,187 @@ from edaphon.facts import Knowledge
 from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
-from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
+from edaphon_drivers.modbus.engine import Line
+from edaphon_drivers.modbus.frame import Request, Shape, answers, parse_request
 from edaphon_drivers.readings import Identity, Reading, Turn, pack_exchange
 from edaphon_drivers.registry import engine
-from edaphon_drivers.talk import Asking, Talk, Timing
+from edaphon_drivers.sdi12.engine import ask_identity, change_address, last_identity
+from edaphon_drivers.sdi12.parse import parse_identity
+from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing, Until
+
+SILENT, ANSWERS, DUPLICATE = "silent", "answers", "duplicate suspected"
+_TIMES = 3  # who answers is asked, to be sure
+_DOUBTFUL = 2  # so many garbled answers are no accident
+_WAIT_AGAIN_S = 0.2
+_GIVE_UP_S = 10.0  # behind the deadline of a talk: the bus itself is stuck
+_END = b"\r\n"
+_ONE_REGISTER = Shape(2)
+_numbers = itertools.count(1)
+
+
+class Presence(NamedTuple):
+    """Who is at an address: one of SILENT, ANSWERS, DUPLICATE, and why in words."""
+
+    state: str
+    identity: Identity | None = None
+    words: str = ""
+
+
+def hold(bus: BusOwner, talk: Talk[object], deadline_s: float) -> Finished:
+    """The talk on that bus, waited for; raises AlreadyTalking when the bus has stopped."""
+    ended = SimpleQueue[Finished]()
+    bus.submit(f"bench {next(_numbers)}", talk, deadline_s, ended.put)
+    try:
+        return ended.get(timeout=deadline_s + _GIVE_UP_S)
+    except Empty:
+        fault = Garbled("the bus to end a talk at its deadline", where=bus.name)
+        return Finished("", (), fault)
+
+
+def when_free(busy: Callable[[], bool], talk: Talk[None]) -> Talk[None]:
+    """The talk, once nobody is in the middle of measuring there: a question would end that."""
+    while busy():
+        yield Pause(_WAIT_AGAIN_S, hold_bus=False)
+    return (yield from talk)
+
+
+def noted(talk: Talk[None], stated: list[Turn]) -> Talk[None]:
+    """The talk, with an empty turn in `stated` where nothing came to a question or in a pause."""
+    answer: bytes | None = None
+    try:
+        while True:
+            step = next(talk) if answer is None else talk.send(answer)
+            answer = yield step
+            if isinstance(step, Ask):
+                stated.append(Turn(0, True, step.send))
+            stated.append(Turn(0, False, answer))
+    except StopIteration:
+        return
+    finally:
+        talk.close()
+
+
+def question(send: bytes, wait_s: float, gap_s: float, until: Until = bool) -> Talk[None]:
+    """One question; listens until the line is silent for `gap_s` [s]."""
+    if (yield Ask(send, until, wait_s)):
+        yield from listen(gap_s)
+
+
+def listen(gap_s: float) -> Talk[None]:
+    while (yield Pause(gap_s, hold_bus=True, until=bool)):
+        pass
+
+
+# -- SDI-12 --------------------------------------------------------------------------------
+
+
+def look_sdi12(address: str, timing: Timing) -> Talk[None]:
+    """`a!` with the timing's tries; whoever answers is asked several times who it is."""
+    for _ in range(timing.tries):
+        if (yield Ask(f"{address}!".encode(), _END, timing.answer_s)):
+            break
+    else:
+        return
+    yield from listen(timing.gap_s)
+    for _ in range(_TIMES):
+        yield from question(f"{address}I!".encode(), timing.answer_s, timing.gap_s, _END)
+
+
+def sdi12_presence(address: str, turns: Sequence[Turn]) -> Presence:
+    """Two probes with one address answer together: lines that differ, or that nobody can read."""
+    came = list(_questions(turns))
+    if not any(answer for _, answer in came):
+        return Presence(SILENT)
+    lines = [_identities(address, answer) for sent, answer in came if sent.endswith(b"I!")]
+    texts = {line for found in lines for line in found or ()}
+    garbled = lines.count(None) + sum(
+        answer not in {b"", address.encode() + _END} for sent, answer in came if sent[1:] == b"!"
+    )
+    line = last_identity(turns)
+    identity = line and line.identity()
+    if len(texts) > 1:
+        stated = " and ".join(sorted(repr(text[1:]) for text in texts))
+        return Presence(DUPLICATE, identity, f"two identities at one address: {stated}")
+    if garbled >= _DOUBTFUL:
+        words = f"{garbled} of {len(came)} answers are garbled: two probes with one address?"
+        return Presence(DUPLICATE, identity, words)
+    if not texts:
+        return Presence(ANSWERS, None, "answers, and tells no identity")
+    return Presence(ANSWERS, identity)
+
+
+def _identities(address: str, answer: bytes) -> tuple[str, ...] | None:
+    """The identities in an answer; None for one that is garbled."""
+    lines = [line + _END for line in answer.split(_END) if line]
+    if not answer.endswith(_END) and answer:
+        return None
+    try:
+        parsed = [parse_identity(line) for line in lines if line != address.encode() + _END]
+    except Garbled:
+        return None
+    if any(identity.address != address for identity in parsed):
+        return None
+    return tuple(f"{identity.address}{identity.text}" for identity in parsed)
+
+
+def readdress(old: str, new: str, timing: Timing) -> Talk[None]:
+    """A guarded change of address; the identity is asked before and after in the same talk."""
+    yield from ask_identity(old, timing)
+    yield from change_address(old, new, timing)
+    yield from ask_identity(new, timing)
+
+
+# -- Modbus --------------------------------------------------------------------------------
+
+
+def look_modbus(unit: int, asking: Asking) -> Talk[None]:
+    """Reads one register, which changes nothing; an exception is an answer too.
+
+    Some instruments keep silent to a function that they don't have, so both reads are tried.
+    """
+    line = Line(unit, asking)
+    for function in (3, 4):
+        for _ in range(_TIMES):
+            request = line.request(bytes((function, 0, 0, 0, 1)))
+            whole = partial(_is_answer, request)
+            frame = line.frame(request)
+            came = yield Ask(frame, whole, asking.timing.answer_s, line.silence_s)
+            if whole(came):
+                return
+            if not came:
+                break
+
+
+def _is_answer(request: Request, data: bytes) -> bool:
+    return bool(answers(data, request, _ONE_REGISTER))
+
+
+def modbus_presence(turns: Iterable[Turn]) -> Presence:
+    garbled = 0
+    for sent, answer in _questions(turns):
+        request = parse_request(sent)
+        if request and _is_answer(request, answer):
+            return Presence(ANSWERS)
+        garbled += bool(answer)
+    if garbled >= _DOUBTFUL:
+        return Presence(DUPLICATE, None, f"{garbled} garbled answers: two units with one address?")
+    return Presence(SILENT)
+
+
+def _questions(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
+    """What was sent, and all that came until the next question."""
+    sent, came = b"", b""
+    for turn in turns:
+        if turn.sent:
+            if sent:
+                yield sent, came
+            sent, came = turn.data, b""
+        else:
+            came += turn.data
+    if sent:
+        yield sent, came
+
 
 _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found
 SDI12_KINDS = ("sdi12", "sdi12-uart")
@@ -139,10 +303,12 @@ class LineTools:
             raise LineRefuses(f"expected the name of a bus ({known}), got {name!r}")
         return table.kind == "stream"
 
-    def _held(self, line: ToolLine, talk: Talk[None], deadline_s: float) -> Finished:
-        """Raises LineRefuses where the line itself can't be used."""
+    def _held(
+        self, line: ToolLine, address: str, talk: Talk[None], deadline_s: float = _DEADLINE_S
+    ) -> Finished:
+        """Held once that address is free; raises LineRefuses where the line can't be used."""
         try:
-            finished = hold(line.bus, talk, deadline_s)
+            finished = hold(line.bus, when_free(partial(line.busy, address), talk), deadline_s)
         except AlreadyTalking as error:
             raise LineRefuses(str(error)) from None
         if isinstance(finished.fault, _NOT_ASKED):
@@ -167,38 +333,37 @@ class LineTools:
     def _at(self, name: str, line: ToolLine, address: str) -> Iterator[dict[str, Any]]:
         own = [s for s in line.scheduled.values() if s.address == address]
         for source in own:
-            finished = self._held(line, self._look_there(line, source), _DEADLINE_S)
-            yield self._row(source.path, address, finished, self._presence(line, source, finished))
+            finished = self._held(line, address, self._look_there(source))
+            yield self._row(source.path, address, finished, self._presence(source, finished))
         taken = {source.path.partition("@")[2].partition("+")[0] for source in own}
         looked = self._look(line, address)
         if looked is None:
             return
-        for branch in self._branches(name):
+        switch = self._config.buses[name].multiplexer
+        for branch in tuple(switch.ports) if switch else ("",):
             if branch in taken or (own and not branch):
                 continue
             talk = looked()
             if branch and line.branches:
                 talk = branched(talk, line.branches, branch)
-            finished = self._held(line, talk, _DEADLINE_S)
+            finished = self._held(line, address, talk)
             path = f"{name}/{address}" + (f"@{branch}" if branch else "")
-            yield self._row(path, address, finished, _seen(line.table.kind, address, finished))
-
-    def _branches(self, name: str) -> tuple[str, ...]:
-        switch = self._config.buses[name].multiplexer
-        return tuple(switch.ports) if switch else ("",)
+            is_sdi12 = line.table.kind in SDI12_KINDS
+            turns = finished.turns
+            seen = sdi12_presence(address, turns) if is_sdi12 else modbus_presence(turns)
+            yield self._row(path, address, finished, seen)
 
     def _look(self, line: ToolLine, address: str) -> Callable[[], Talk[None]] | None:
         """What asks for anybody at an address; None where nobody knows how to."""
-        busy = partial(line.busy, address)
         if line.table.kind in SDI12_KINDS and sdi12_address(address):
-            return lambda: when_free(busy, look_sdi12(address, line.short))
+            return partial(look_sdi12, address, line.short)
         if line.table.kind in MODBUS_KINDS and address.isdecimal() and 0 < int(address) < 256:
             tcp = line.table.kind == "modbus-tcp"
             asking = Asking(line.short, baud=line.table.baud, tcp=tcp)
-            return lambda: when_free(busy, look_modbus(int(address), asking))
+            return partial(look_modbus, int(address), asking)
         return None
 
-    def _look_there(self, line: ToolLine, source: Scheduled) -> Talk[None]:
+    def _look_there(self, source: Scheduled) -> Talk[None]:
         """A configured instrument is asked in its own way, with all retries."""
         spoken = engine(source.sheet.engine)
         asking = replace(source.asking, concurrent=False)
@@ -206,10 +371,9 @@ class LineTools:
             talk: Talk[None] | None = look_sdi12(source.address, asking.timing)
         else:
             talk = spoken.identify(source.address, source.sheet, asking)
-        talk = talk or spoken.measure(source.address, source.sheet, asking)
-        return when_free(partial(line.busy, source.address), source.through(talk))
+        return source.through(talk or spoken.measure(source.address, source.sheet, asking))
 
-    def _presence(self, line: ToolLine, source: Scheduled, finished: Finished) -> Presence:
+    def _presence(self, source: Scheduled, finished: Finished) -> Presence:
         if source.sheet.engine == "sdi12":
             seen = sdi12_presence(source.address, finished.turns)
         else:
@@ -218,14 +382,8 @@ class LineTools:
 
     def _row(self, path: str, address: str, finished: Finished, seen: Presence) -> dict[str, Any]:
         self._keep(Kind.IDENTITY, path, finished.turns, Purpose.SCAN)
-        identity = _identity_row(seen.identity)
-        return {
-            "path": path,
-            "address": address,
-            "state": seen.state,
-            "identity": identity,
-            "words": seen.words,
-        }
+        row = {"path": path, "address": address, "state": seen.state}
+        return {**row, "identity": _identity_row(seen.identity), "words": seen.words}
 
     def _contradictions(self, request: Mapping[str, Any]) -> dict[str, Any]:
         reported = {str(path): str(serial) for path, serial in request["told"].items()}
@@ -238,31 +396,27 @@ class LineTools:
     def _measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement with every turn of it, empty ones too, and who answered."""
         path = str(request["source"])
-        source, line = self._scheduled(path)
+        if why_not := not_asked(self._config, path):
+            raise LineRefuses(why_not)
+        line = self._line(path.partition("/")[0])
+        source = line.scheduled[path]
         identity = self._identity(line, source)
         stated: list[Turn] = []
         spoken = engine(source.sheet.engine)
         asking = replace(source.asking, concurrent=False)
         talk = noted(spoken.measure(source.address, source.sheet, asking), stated)
-        busy = partial(line.busy, source.address)
-        finished = self._held(line, when_free(busy, source.through(talk)), LONGEST_S - 20)
-        if finished.fault is None:
-            self._keep(Kind.RECORD, path, finished.turns, Purpose.TEST)
-            line.count()
+        finished = self._held(line, source.address, source.through(talk), LONGEST_S - 20)
         fault = finished.fault
         readings: tuple[Reading, ...] = ()
-        try:
-            readings = spoken.decode_exchange(finished.turns, source.sheet) if not fault else ()
-        except Fault as wrong:
-            fault = wrong
-        return {
-            "model": source.sheet.model,
-            "identity": _identity_row(identity),
-            "turns": [[turn.sent, turn.data.hex()] for turn in stated],
-            "cause": fault.cause if fault else "",
-            "fault": str(fault or ""),
-            "readings": [[r.quantity, r.number, r.unit, str(r.status)] for r in readings],
-        }
+        if fault is None:
+            self._keep(Kind.RECORD, path, finished.turns, Purpose.TEST)
+            line.count()
+            try:
+                readings = spoken.decode_exchange(finished.turns, source.sheet)
+            except Fault as wrong:
+                fault = wrong
+        head = {"model": source.sheet.model, "identity": _identity_row(identity)}
+        return {**head, **shown_exchange(stated, fault, readings)}
 
     def _hear_stream(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What an instrument that talks by itself says; `seconds` None: the newest, or as usual."""
@@ -271,19 +425,12 @@ class LineTools:
             raise LineRefuses(f"expected a line that talks by itself, bus {name} is asked")
         return self._listener.receive(name, float(seconds) if seconds else None)
 
-    def _scheduled(self, path: str) -> tuple[Scheduled, ToolLine]:
-        if why_not := not_asked(self._config, path):
-            raise LineRefuses(why_not)
-        line = self._line(path.partition("/")[0])
-        return line.scheduled[path], line
-
     def _identity(self, line: ToolLine, source: Scheduled) -> Identity | None:
         spoken = engine(source.sheet.engine)
         talk = spoken.identify(source.address, source.sheet, source.asking)
         if talk is None:
             return None
-        busy = partial(line.busy, source.address)
-        finished = self._held(line, when_free(busy, source.through(talk)), _DEADLINE_S)
+        finished = self._held(line, source.address, source.through(talk))
         if finished.fault is not None:
             return None
         self._keep(Kind.IDENTITY, source.path, finished.turns, Purpose.TEST)
@@ -299,8 +446,7 @@ class LineTools:
             words = "an address is changed by `edaphon sensor address BUS OLD NEW`, which checks"
             raise LineRefuses(f"{words} that the new one is free")
         talk = question(data, line.timing.answer_s, _GAP_S)
-        address = data[:1].decode("latin-1")
-        finished = self._held(line, when_free(partial(line.busy, address), talk), _DEADLINE_S)
+        finished = self._held(line, data[:1].decode("latin-1"), talk)
         self._keep(Kind.RECORD, f"{name}/{TERM}", finished.turns, Purpose.TEST)
         line.count()
         return {"came": b"".join(t.data for t in finished.turns if not t.sent).hex()}
@@ -317,9 +463,8 @@ class LineTools:
         before = self._one_identity(name, line, old)
         if before is None:
             raise LineRefuses(f"expected an identity from {name}/{old}, got none")
-        talk = readdress(old, new, line.timing)
-        finished = self._held(line, when_free(partial(line.busy, old), talk), 4 * _DEADLINE_S)
-        after = sdi12.last_identity(finished.turns)
+        finished = self._held(line, old, readdress(old, new, line.timing), 4 * _DEADLINE_S)
+        after = last_identity(finished.turns)
         self._keep(Kind.IDENTITY, f"{name}/{new}", finished.turns, Purpose.VISIT)
         good = finished.fault is None and after is not None and after.address == new
         what = f"address of {name}/{old} changed to {new}" if good else str(finished.fault)
@@ -336,19 +481,16 @@ class LineTools:
 
     def _one_identity(self, name: str, line: ToolLine, address: str) -> Any:
         """The columns of an address's identity; refuses two probes with one address."""
-        talk = when_free(partial(line.busy, address), look_sdi12(address, line.timing))
-        finished = self._held(line, talk, _DEADLINE_S)
+        finished = self._held(line, address, look_sdi12(address, line.timing))
         self._keep(Kind.IDENTITY, f"{name}/{address}", finished.turns, Purpose.VISIT)
         seen = sdi12_presence(address, finished.turns)
         if seen.state == DUPLICATE:
             raise LineRefuses(f"{name}/{address}: {seen.words}; unplug all but one")
-        return sdi12.last_identity(finished.turns)
+        return last_identity(finished.turns)
 
     def _to_change(self, name: str, line: ToolLine, old: str, new: str) -> list[str]:
         """What no longer fits in the configuration and among the deployments."""
         own = [path for path, s in line.scheduled.items() if s.address == old]
-        if not own:
-            return []
         now = self._keeper.now_ns()
         found = [f'in the [[source]] of {path}: address = "{new}"' for path in own]
         for deployment in self._knowledge().deployments:
@@ -378,12 +520,6 @@ def sdi12_address(text: str) -> bool:
 def changes_address(data: bytes) -> bool:
     """Whether SDI-12 probes would take a new address from it, whatever is in front."""
     return any(_ADDRESS_COMMAND.fullmatch(part) for part in data.split(b"!"))
-
-
-def _seen(kind: str, address: str, finished: Finished) -> Presence:
-    if kind in SDI12_KINDS:
-        return sdi12_presence(address, finished.turns)
-    return modbus_presence(finished.turns)
 
 
 def _ended(fault: Fault | None) -> Presence:

@@ -9,19 +9,15 @@ measured until then is recorded without a slot, at its time of receipt.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from edaphon.acquire.budget import ROW_BYTES
-from edaphon.acquire.bus import (
-    AlreadyTalking,
-    BusOwner,
-    Finished,
-)
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import (
+from edaphon.acquire.bus import AlreadyTalking, BusOwner, Finished
+from edaphon.acquire.slots import (
     CLOCK_STEP,
     SERVICE_OFF,
     WITHDRAWN,
@@ -29,13 +25,9 @@ from edaphon.acquire.gaps import (
     Grid,
     Schedule,
     SlotAccount,
+    Timekeeper,
 )
-from edaphon.acquire.switches import (
-    BranchSwitch,
-    SupplySwitch,
-    branched,
-    powered,
-)
+from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
 from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, PackageMissing
@@ -77,6 +69,7 @@ class _Source:
 
     def __init__(self, scheduled: Scheduled, account: SlotAccount, now_ns: int) -> None:
         self.scheduled = scheduled
+        self.engine = None if scheduled.missing else engine(scheduled.sheet.engine)
         self.account = account
         self.next_ns = scheduled.schedule.next_after(now_ns)
         self.is_identified = False  # since a day at most
@@ -84,6 +77,20 @@ class _Source:
         self.returns = 0  # how often the clock came back and slots were withdrawn
         self.kept_ns = 0  # the newest slot that the last of these left
         self.failing = False
+
+    def measurement(self, asking: Asking, silent: bool = False) -> Talk[None]:
+        """A probe that was silent at its last slot costs the bus one time-out, not all retries.
+
+        Once it says anything it gets them all.
+        """
+        own = self.scheduled
+        if self.engine is None:
+            raise PackageMissing("the package of a part", own.missing, own.path)
+        if silent:
+            once = replace(asking, timing=replace(asking.timing, tries=1, sequences=1))
+            with suppress(Garbled):
+                return (yield from self.engine.measure(own.address, own.sheet, once))
+        return (yield from self.engine.measure(own.address, own.sheet, asking))
 
 
 class Sampler:
@@ -101,9 +108,7 @@ class Sampler:
     ) -> None:
         """`takes` says of a source and the length of a record whether its budget has room."""
         self._bus, self._takes = bus, takes
-        self._journal = journal
-        self._keeper = keeper
-        self._on_state = on_state
+        self._journal, self._keeper, self._on_state = journal, keeper, on_state
         self._lock = threading.Lock()  # accounts are written by the bus's thread too
         self.taken = 0  # records handed to the journal
         self._steps = keeper.steps
@@ -174,26 +179,27 @@ class Sampler:
             account.offset_ns = self._keeper.offset_ns
 
     def _begin(self, source: _Source, slot_ns: int) -> None:
-        scheduled, account = source.scheduled, source.account
+        slots, account = source.scheduled.schedule, source.account
         now = self._keeper.now_ns()
-        source.next_ns = scheduled.schedule.next_after(slot_ns)
-        late = scheduled.schedule.between(max(slot_ns, account.last_ns or 0), now)
+        source.next_ns = slots.next_after(slot_ns)
+        late = slots.between(max(slot_ns, account.last_ns or 0), now)
         slot = self._name(source, slot_ns)
         returns = source.returns
         silent = account.gap is not None and account.gap.cause == NoAnswer.cause
-        talk = scheduled.through(_measurement(scheduled, scheduled.asking, silent))
+        talk = source.measurement(source.scheduled.asking, silent)
         try:
-            self._bus.submit(
-                scheduled.place,
-                talk,
-                scheduled.deadline_s,
-                lambda finished: self._ended(source, slot, returns, finished),
-            )
+            self._submit(source, talk, partial(self._ended, source, slot, returns))
         except AlreadyTalking:
             self._missed(source, _run(slot), "overload", "the former measurement still runs")
         if late:  # the thread itself came late by whole intervals
             self._missed(source, late, "overload", "the slot had passed")
-            source.next_ns = scheduled.schedule.next_after(late[-1])
+            source.next_ns = slots.next_after(late[-1])
+
+    def _submit(
+        self, source: _Source, talk: Talk[None], on_end: Callable[[Finished], None]
+    ) -> None:
+        own = source.scheduled
+        self._bus.submit(own.place, own.through(talk), own.deadline_s, on_end)
 
     def _name(self, source: _Source, slot_ns: int) -> int | None:
         """The slot that a measurement begun now is of; None where that has its account already."""
@@ -243,12 +249,7 @@ class Sampler:
         self._missed(source, _run(slot_ns), OVER_BUDGET, words)
 
     def _missed(
-        self,
-        source: _Source,
-        slots_ns: Sequence[int],
-        cause: str,
-        detail: str,
-        came: bytes = b"",
+        self, source: _Source, slots_ns: Sequence[int], cause: str, detail: str, came: bytes = b""
     ) -> None:
         with self._lock:
             gaps = source.account.miss_run(slots_ns, cause, detail, came)
@@ -265,19 +266,13 @@ class Sampler:
         """Ask who answers there; a probe that won't say is measured all the same."""
         source.is_identified = True
         scheduled = source.scheduled
-        if scheduled.missing:
+        if source.engine is None:
             return
-        spoken = engine(scheduled.sheet.engine)
-        talk = spoken.identify(scheduled.address, scheduled.sheet, scheduled.asking)
+        talk = source.engine.identify(scheduled.address, scheduled.sheet, scheduled.asking)
         if talk is None:
             return
         try:
-            self._bus.submit(
-                scheduled.place,
-                scheduled.through(talk),
-                scheduled.deadline_s,
-                lambda finished: self._identified(source, finished),
-            )
+            self._submit(source, talk, partial(self._identified, source))
         except AlreadyTalking:
             source.is_identified = False
 
@@ -287,9 +282,8 @@ class Sampler:
             self._journal.append([self._entry(source, payload, None, Kind.IDENTITY)])
 
     def _keep_gaps(self, source: _Source, gaps: list[Gap]) -> None:
-        entries = self._gap_entries(source, gaps)
-        if entries:
-            self._journal.append(entries)
+        if gaps:
+            self._journal.append(self._gap_entries(source, gaps))
 
     def _gap_entries(self, source: _Source, gaps: list[Gap]) -> list[Entry]:
         return [self._entry(source, gap.payload(), None, Kind.GAP) for gap in gaps]
@@ -303,10 +297,7 @@ class Sampler:
         self, path: str, purpose: Purpose, done: Callable[[tuple[Turn, ...], Fault | None], None]
     ) -> None:
         """Measure once between the slots and keep it; raises KeyError, or AlreadyTalking."""
-        source = next((s for s in self._sources if s.scheduled.path == path), None)
-        if source is None:
-            raise KeyError(path)
-        scheduled = source.scheduled
+        source = {s.scheduled.path: s for s in self._sources}[path]
 
         def ended(finished: Finished) -> None:
             if finished.fault is None:
@@ -316,29 +307,12 @@ class Sampler:
                 self.taken += 1
             done(tuple(finished.turns), finished.fault)
 
-        talk = _measurement(scheduled, replace(scheduled.asking, concurrent=False))
-        self._bus.submit(scheduled.place, scheduled.through(talk), scheduled.deadline_s, ended)
+        talk = source.measurement(replace(source.scheduled.asking, concurrent=False))
+        self._submit(source, talk, ended)
 
 
 def _run(slot_ns: int | None) -> tuple[int, ...]:
     return () if slot_ns is None else (slot_ns,)
-
-
-def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> Talk[None]:
-    """A probe that was silent at its last slot costs the bus one time-out, not all retries.
-
-    Once it says anything it gets them all.
-    """
-    if part := scheduled.missing:
-        raise PackageMissing("the package of a part", part, scheduled.path)
-    talk = partial(engine(scheduled.sheet.engine).measure, scheduled.address, scheduled.sheet)
-    if silent:
-        once = replace(asking, timing=replace(asking.timing, tries=1, sequences=1))
-        try:
-            return (yield from talk(once))
-        except Garbled:
-            pass
-    return (yield from talk(asking))
 
 
 def scheduled(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edaphon.config import Bus, Configuration, ScheduledSource, SupplyTable
+from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.outside import SYSFS, write_switch
 from edaphon_drivers.talk import Ask, Pause, Talk
@@ -36,7 +36,7 @@ class SupplySwitch:
         self.apart: set[SupplySwitch] = set()
         self._users = 0
         self._since_s = 0.0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def used(self) -> bool:
@@ -56,8 +56,7 @@ class SupplySwitch:
         """Switch it off, if nobody else uses it."""
         with self._lock:
             self._users -= 1
-            if not self._users:
-                _write(self._file, self._off)
+            self.off()
 
     def off(self) -> None:
         """As a start finds it, whatever the life before left on."""
@@ -121,7 +120,10 @@ def _write(file: Path, text: str) -> None:
 
 def supply_switches(config: Configuration) -> dict[str, SupplySwitch]:
     """The supplies by name; two that feed one address of one line are never on together."""
-    switches = {name: _supply_switch(supply) for name, supply in config.supplies.items()}
+    switches = {
+        name: SupplySwitch(supply.file, supply.on, supply.off, supply.warm_up_ns / 1e9)
+        for name, supply in config.supplies.items()
+    }
     fed: dict[tuple[str, str, str | None], set[str]] = {}
     for source in config.sources:
         if isinstance(source, ScheduledSource) and source.supply is not None:
@@ -131,10 +133,6 @@ def supply_switches(config: Configuration) -> dict[str, SupplySwitch]:
         for name in names:
             switches[name].apart |= {switches[other] for other in names - {name}}
     return switches
-
-
-def _supply_switch(supply: SupplyTable) -> SupplySwitch:
-    return SupplySwitch(supply.file, supply.on, supply.off, supply.warm_up_ns / 1e9)
 
 
 def branch_switch(bus: Bus) -> BranchSwitch | None:

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.line_talks import LONGEST_HEARD_S
 from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
 from edaphon.acquire.sampler import not_asked
+from edaphon.acquire.stream import LONGEST_HEARD_S
 from edaphon.commands.check import write_new
 from edaphon.commands.options import USAGE, Config, Who
 from edaphon.config import Configuration, HeardSource, ScheduledSource
@@ -122,7 +122,7 @@ def _header(config: Configuration, path: str, found: dict[str, Any]) -> str:
 
 
 def transcript_text(header: str, found: dict[str, Any]) -> str:
-    """A transcript in ASCII; see edaphon_drivers.talk for the format."""
+    """A transcript in ASCII: > sent, < received, = a reading, ! the fault, # where it is from."""
     lines = [f"# {_one_line(header)}"]
     turns = [(bool(sent), bytes.fromhex(data)) for sent, data in found["turns"]]
     lines += [f"{'>' if sent else '<'} {escaped(data)}".rstrip() for sent, data in _turns(turns)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SystemClock, boot_id
 from edaphon.commands.options import TRY_AGAIN, Config, Who
 from edaphon.commands.status import seconds_text

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
+from edaphon.acquire.slots import FLOOD, WITHDRAWN, Gap
 from edaphon.clock import DAY_NS, FAR_NS, instant_text
 from edaphon.derive.calibrate import why_impossible, within_physics
 from edaphon.explain import explanation as shown

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
+from edaphon.acquire.slots import FLOOD, LEAPT, WITHDRAWN, Gap, Timekeeper
 from edaphon.clock import DAY_NS, SECOND_NS, instant_text
 from edaphon.databases import AT_FAULT, fault_of
 from edaphon.derive.plan import known_facts

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edaphon.acquire.bus import LineRefuses
-from edaphon.acquire.clock_sync import Timekeeper, kernel_is_synchronised
+from edaphon.acquire.clock_sync import kernel_is_synchronised
 from edaphon.acquire.line_tools import LONGEST_S, LineTools, ToolLine, own_line
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SystemClock, boot_id
 from edaphon.derive.plan import known_facts
 from edaphon.facts import Knowledge

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon.api import channels_in, facts_in
 from edaphon.clock import FAR_NS, SystemClock, boot_id, instant_text
 from edaphon.databases import make_folder, sync_folder

@@ -10,7 +10,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from edaphon.acquire.budget import Pace
-from edaphon.acquire.clock_sync import ClockWatch, Timekeeper
+from edaphon.acquire.clock_sync import ClockWatch
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import boot_id
 from edaphon.config import Configuration
 from edaphon.databases import (

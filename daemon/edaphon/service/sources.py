@@ -14,9 +14,8 @@ import orjson
 
 from edaphon.acquire.budget import Budgets, Floods, free_bytes
 from edaphon.acquire.bus import BusOwner, link_opener
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Gap, Schedule, SlotAccount, accounts_of
 from edaphon.acquire.sampler import Sampler, scheduled
+from edaphon.acquire.slots import Gap, Schedule, SlotAccount, Timekeeper, accounts_of
 from edaphon.acquire.stream import StreamReader
 from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock
@@ -224,9 +223,9 @@ class ServiceSources:
             self._journal,
             self._keeper,
             self._state,
-            self._report,
             self._make_pace(),
             FileBudget(source.path, self._budgets, self.floods),
+            self._report,
             secret_files(self._config),
         )
         self.followers[source.path] = follower

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SystemClock, boot_id
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config.reading import read_codec

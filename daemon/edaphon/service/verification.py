@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.acquire.gaps import accounts_of
+from edaphon.acquire.slots import accounts_of
 from edaphon.clock import DAY_NS
 from edaphon.config.model import SinkTable
 from edaphon.derive.decode import last_sources

@@ -48,11 +48,8 @@ class I2cLink(AnsweredAtOnce):
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise LinkDown(
-                "an I2C adapter that opens; switch I2C on and let this user use it (group i2c)",
-                str(error),
-                path,
-            ) from error
+            right = "an I2C adapter that opens; switch I2C on and let this user use it (group i2c)"
+            raise LinkDown(right, str(error), path) from error
 
     def write(self, data: bytes) -> None:
         self._came = b""
@@ -64,23 +61,16 @@ class I2cLink(AnsweredAtOnce):
             if count:
                 self._came = os.read(self._file, count)
         except OSError as error:
-            self._judge(error, address)
+            if error.errno == errno.EBUSY:
+                right = "an address that no driver of the kernel owns; unbind it"
+                raise Refused(right, f"{address:#04x}", self.name) from error
+            if error.errno not in _SILENT:
+                raise LinkDown("an I2C adapter that answers", str(error), self.name) from error
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
-
-    def _judge(self, error: OSError, address: int) -> None:
-        if error.errno in _SILENT:
-            return
-        if error.errno == errno.EBUSY:
-            raise Refused(
-                "an address that no driver of the kernel owns; unbind it",
-                f"{address:#04x}",
-                self.name,
-            ) from error
-        raise LinkDown("an I2C adapter that answers", str(error), self.name) from error
 
 
 _IDENTITY = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{12})\n")
@@ -96,7 +86,6 @@ class W1Link(AnsweredAtOnce):
     def __init__(self, folder: str | Path = "/sys/bus/w1/devices") -> None:
         self.name = str(folder)
         self._folder = Path(folder)
-        self._came = b""
         self._check_folder()
 
     def write(self, data: bytes) -> None:
@@ -116,6 +105,5 @@ class W1Link(AnsweredAtOnce):
 
     def _check_folder(self) -> None:
         if not self._folder.is_dir():
-            raise LinkDown(
-                "the kernel's folder of 1-wire devices; load w1-gpio and w1-therm", where=self.name
-            )
+            right = "the kernel's folder of 1-wire devices; load w1-gpio and w1-therm"
+            raise LinkDown(right, where=self.name)

@@ -20,9 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edaphon_drivers.faults import LinkDown
@@ -97,8 +96,6 @@ class MqttOptions:
     password: str | None = None
     tls: bool = False
     ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
     keepalive_s: int = 60
     expects_session: bool = False  # the broker should know this client already
     own_id: str = ""
@@ -226,25 +223,23 @@ class MqttLink:
             client.username_pw_set(options.username, options.password)
         streams: Any = _Streams(_tls_context(options) if options.tls else None)
         client.tls_set_context(streams)
-        client.on_connect = self._guarded(self._connected)
-        client.on_subscribe = self._guarded(self._subscribed)
-        client.on_disconnect = self._guarded(self._disconnected)
+        # paho hands each of them: client, own data, flags or identifier, reasons, properties.
+        client.on_connect = lambda *words: self._call(self._connected, *words[2:4])
+        client.on_subscribe = lambda *words: self._call(self._subscribed, words[3])
+        client.on_disconnect = lambda *words: self._call(self._disconnected, words[3])
         # With this callback paho leaves writing to our loop; the loop asks want_write() itself.
         client.on_socket_register_write = lambda *_: None
         client.connect_async(options.host, options.port, options.keepalive_s)
         return client
 
-    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
-        def call(*words: Any) -> None:
-            try:
-                callback(*words)
-            except Exception:  # the one place: nothing may end the loop that hears
-                self.state.failed_callbacks += 1
-                n = self.state.failed_callbacks
-                if n & (n - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: the log must not fill a disk
-                    _log.exception("%s: a callback failed (%d so far)", self.name, n)
-
-        return call
+    def _call(self, callback: Callable[..., None], *words: Any) -> None:
+        try:
+            callback(*words)
+        except Exception:  # the one place: nothing may end the loop that hears
+            self.state.failed_callbacks += 1
+            n = self.state.failed_callbacks
+            if n & (n - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: the log must not fill a disk
+                _log.exception("%s: a callback failed (%d so far)", self.name, n)
 
     def _run(self) -> None:
         wait_s = FIRST_RETRY_S
@@ -271,7 +266,7 @@ class MqttLink:
         self._short, self._client = ShortConnections(), self._make_client()
         self._expects_session = False
         words = f"another logger uses the client id {former!r}; this one goes on as {own!r}"
-        self._guarded(self._on_state)(True, f"{self.name}: {words}")
+        self._call(self._on_state, True, f"{self.name}: {words}")
 
     def _serve(self) -> None:
         """Connect and hear until the connection is gone or stop() is called."""
@@ -300,12 +295,12 @@ class MqttLink:
             self._wake_in.recv(4096)
         if (stream in ready or stream.pending) and not self._read(stream):
             return False
-        self._guarded(self._on_round)(self.state.generation)
+        self._call(self._on_round, self.state.generation)
         self._send_acknowledgements(stream)
         if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
         if self._short.over(self._beat):
-            self._guarded(self._say_connected)()
+            self._call(self._say_connected)
         alive = client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
         stream.flush()
         return alive
@@ -316,9 +311,8 @@ class MqttLink:
         return found if isinstance(found, Stream) else None
 
     def _read(self, stream: Stream) -> bool:
-        hear = self._guarded(self._received)
         for message in stream.read():
-            hear(message)
+            self._call(self._received, message)
         while stream.for_paho:
             if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return False
@@ -344,14 +338,7 @@ class MqttLink:
         self.state.messages += 1
         self._on_message(MessageIn(*message, self.state.generation))
 
-    def _connected(
-        self,
-        client: Client,
-        userdata: Any,
-        flags: ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
+    def _connected(self, flags: ConnectFlags, reason: ReasonCode) -> None:
         if reason.is_failure:
             self._report_problem(f"the broker refused the connection: {reason}")
             return
@@ -372,33 +359,16 @@ class MqttLink:
             )
         self._expects_session = True
 
-    def _subscribed(
-        self,
-        client: Client,
-        userdata: Any,
-        mid: int,
-        reasons: list[ReasonCode],
-        properties: Properties | None,
-    ) -> None:
-        refused = [
-            topic
-            for topic, reason in zip(self._options.topics, reasons, strict=False)
-            if reason.is_failure
-        ]
+    def _subscribed(self, reasons: list[ReasonCode]) -> None:
+        answered = zip(self._options.topics, reasons, strict=False)
+        refused = [topic for topic, reason in answered if reason.is_failure]
         self.state.refused_topics = len(refused)
         if refused:
             self._on_state(
                 True, f"{self.name}: the broker refused the topics {refused}; see its access list"
             )
 
-    def _disconnected(
-        self,
-        client: Client,
-        userdata: Any,
-        flags: DisconnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
+    def _disconnected(self, reason: ReasonCode) -> None:
         if self._stop.is_set():
             return
         before = self._short.many
@@ -420,9 +390,8 @@ class MqttLink:
         self.state.problem = words
         if not self._is_reported:
             self._is_reported = True
-            self._guarded(self._on_state)(
-                False, f"{self.name}: {words}; trying again at least each {LONGEST_RETRY_S:.0f} s"
-            )
+            again = f"trying again at least each {LONGEST_RETRY_S:.0f} s"
+            self._call(self._on_state, False, f"{self.name}: {words}; {again}")
 
 
 class _Streams:
@@ -443,10 +412,8 @@ def _tls_context(options: MqttOptions) -> ssl.SSLContext:
     try:
         trusted = read_certificates(options.ca_file) if options.ca_file else None
         context = ssl.create_default_context(cadata=trusted)
-        if options.cert_file is not None:
-            context.load_cert_chain(options.cert_file, options.key_file)
     except OSError as error:
-        files = f"{options.ca_file or 'the system'}, {options.cert_file or 'no client certificate'}"
+        files = f"{options.ca_file or 'the system'}, no client certificate"
         raise LinkDown("certificates that can be read", error.strerror or "", files) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -46,14 +46,11 @@ class ReplayLink:
 
     def _run(self) -> None:
         for wait_s, topic, data in self._messages:
-            if wait_s and self._pause(wait_s):
-                break
+            if wait_s:
+                self._on_round(GENERATION)  # hand over what came
+                if self._stop.wait(wait_s):
+                    break
             self._on_message(MessageIn(topic, data, 0, False, False, 0, GENERATION))
         self._on_round(GENERATION)
         while not self._stop.wait(ROUND_S):
             self._on_round(GENERATION)
-
-    def _pause(self, wait_s: float) -> bool:
-        """Hand over what came, then wait; True when stopped."""
-        self._on_round(GENERATION)
-        return self._stop.wait(wait_s)

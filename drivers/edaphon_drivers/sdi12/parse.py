@@ -8,7 +8,7 @@ for what the specification (v1.4) forbids. None needs a port: text relayed by ot
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
@@ -16,6 +16,7 @@ from pydantic import AfterValidator
 from edaphon_drivers.checksums import crc16_arc, crc_characters
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.patterns import compiled
+from edaphon_drivers.readings import Identity
 from edaphon_drivers.sheets import Command, Sheet, Table, frame_reader, takes, that
 
 # At most 7 digits besides sign and point (v1.4, 4.4.8.1); makers leave out a leading zero.
@@ -49,6 +50,9 @@ class IdentityLine(NamedTuple):
     version: str
     extra: str
     text: str = ""
+
+    def identity(self, settings: Mapping[str, str] | None = None) -> Identity:
+        return Identity(self.vendor, self.model, self.version, self.extra, settings or {})
 
 
 def parse_acknowledgement(line: bytes) -> str:
@@ -167,6 +171,13 @@ def _last_line(answer: bytes) -> bytes:
     if rest or any(line != text[:1] or not _ADDRESS.fullmatch(line) for line in before):
         raise Garbled("one line that ends with CR LF", answer)
     return text
+
+
+def is_text(data: bytes) -> bool:
+    """Whether the answer to an extended command is whole: one line, or STX to ETX (4.4.13.1)."""
+    if data[1:2] == b"\x02":
+        return data.endswith(b"\r\n\x03")
+    return data.endswith(b"\r\n")
 
 
 _SENT = re.compile(rb"([0-9A-Za-z?])([ -~]*)!")

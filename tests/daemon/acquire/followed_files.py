@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edaphon.acquire.budget import Budgets, Floods
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.budget import Budgets, Floods, Pace
 from edaphon.acquire.file_pieces import FileBudget
 from edaphon.acquire.files import Follower
-from edaphon.acquire.gaps import Gap, is_flood
+from edaphon.acquire.slots import Gap, Timekeeper, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files.engine import decode_piece
@@ -20,6 +19,7 @@ from edaphon_drivers.registry import completed
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 SECOND = 10**9
+NO_WAIT = Pace(lambda: EntryId(2**31, 0), ahead_bytes=2**60)
 HEAD = b"time,t\n"
 SHEET = completed(
     parse_sheet(
@@ -80,7 +80,7 @@ class Plot:
         self.floods = Floods(self.journal, self.state, self.keeper)
         budget = FileBudget("file/x", self.budgets, self.floods)
         self.follower = Follower(
-            "file/x", pattern, sheet, self.journal, self.keeper, self.state, budget=budget
+            "file/x", pattern, sheet, self.journal, self.keeper, self.state, NO_WAIT, budget
         )
 
     def _now_s(self) -> float:
@@ -191,7 +191,7 @@ class MemoryJournal:
             entries, done = self.pending.pop(0)
             self.entries += entries
             if done is not None:
-                done([])
+                done([EntryId(1, len(self.entries))])
 
     def lose(self) -> None:
         """The power goes before the commit."""

@@ -14,16 +14,16 @@ from edaphon.acquire.bus import AlreadyTalking, BusOwner, Finished
 from edaphon.clock import SystemClock
 from edaphon_drivers.faults import Garbled, LinkDown
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
-from edaphon_drivers.sdi12 import (
+from edaphon_drivers.sdi12.engine import (
     acknowledge,
+    ask_identity,
     decode_exchange,
-    identify,
     last_identity,
     measure,
 )
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.sdi12 import FAULTS, Probe, SimulatedBus
-from edaphon_drivers.talk import Ask, Pause, Talk, Timing
+from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
 
 _SHEET = load_sheet("meter.teros12")
 _QUICK = Timing(answer_s=0.15, gap_s=0.01, late_s=0.1, second_s=0.05)
@@ -90,7 +90,7 @@ def _numbers(finished: Finished) -> list[float | None]:
 
 def test_a_measurement_over_a_pseudo_terminal_gives_what_the_probe_measured() -> None:
     with _running(_probe("1")) as (_, bus):
-        finished = _hold(bus, "1", measure("1", _SHEET, timing=_QUICK))
+        finished = _hold(bus, "1", measure("1", _SHEET, Asking(_QUICK)))
         assert _numbers(finished) == [1807.82, 21.0, 1.0]
         assert [turn.data for turn in finished.turns if turn.sent] == [b"1M!", b"1D0!"]
         assert [turn.ms for turn in finished.turns] == sorted(turn.ms for turn in finished.turns)
@@ -98,19 +98,19 @@ def test_a_measurement_over_a_pseudo_terminal_gives_what_the_probe_measured() ->
 
 def test_a_concurrent_measurement_with_crc_gives_the_same() -> None:
     with _running(_probe("z")) as (_, bus):
-        finished = _hold(bus, "z", measure("z", _SHEET, concurrent=True, crc=True, timing=_QUICK))
+        finished = _hold(bus, "z", measure("z", _SHEET, Asking(_QUICK, True, True)))
         assert _numbers(finished) == [1807.82, 21.0, 1.0]
         assert finished.turns[0].data == b"zCC!"
 
 
 def test_a_probe_without_service_request_is_asked_after_its_time() -> None:
     with _running(_probe("1", service_request=False)) as (_, bus):
-        assert _numbers(_hold(bus, "1", measure("1", _SHEET, timing=_QUICK)))[0] == 1807.82
+        assert _numbers(_hold(bus, "1", measure("1", _SHEET, Asking(_QUICK))))[0] == 1807.82
 
 
 def test_identity_and_acknowledgement_come_through() -> None:
     with _running(_probe("1")) as (_, bus):
-        identity = last_identity(_hold(bus, "1", identify("1", _QUICK)).turns)
+        identity = last_identity(_hold(bus, "1", ask_identity("1", _QUICK)).turns)
         assert identity is not None
         assert identity.extra == "T12-00000001"
         assert _hold(bus, "1", acknowledge("1", _QUICK)).fault is None
@@ -123,7 +123,7 @@ def test_five_concurrent_probes_share_the_line_and_the_waiting_time() -> None:
     with _running(*probes) as (simulated, bus):
         ends = _Ends()
         for address in addresses:
-            bus.submit(address, measure(address, _SHEET, True, timing=_QUICK), 20, ends)
+            bus.submit(address, measure(address, _SHEET, Asking(_QUICK, True)), 20, ends)
         counts = {end.address: _numbers(end)[0] for end in ends.wait(5)}
         assert counts == {address: 1800 + i for i, address in enumerate(addresses)}
         asked = [probe.asked for probe in simulated.probes.values()]
@@ -133,8 +133,8 @@ def test_five_concurrent_probes_share_the_line_and_the_waiting_time() -> None:
 def test_a_running_measurement_is_not_aborted_by_a_neighbour() -> None:
     with _running(_probe("1", 1801), _probe("2", 1802)) as (_, bus):
         ends = _Ends()
-        bus.submit("1", measure("1", _SHEET, timing=_QUICK), 20, ends)
-        bus.submit("2", measure("2", _SHEET, timing=_QUICK), 20, ends)
+        bus.submit("1", measure("1", _SHEET, Asking(_QUICK)), 20, ends)
+        bus.submit("2", measure("2", _SHEET, Asking(_QUICK)), 20, ends)
         assert {end.address: _numbers(end)[0] for end in ends.wait(2)} == {"1": 1801, "2": 1802}
         assert all(len(end.turns) == 5 for end in ends.all)
 
@@ -143,7 +143,7 @@ def test_a_dead_address_ends_with_no_answer_and_its_neighbours_measure_on() -> N
     with _running(_probe("1", 1801), _probe("2", 1802)) as (_, bus):
         ends = _Ends()
         for address in "132":
-            bus.submit(address, measure(address, _SHEET, timing=_QUICK), 20, ends)
+            bus.submit(address, measure(address, _SHEET, Asking(_QUICK)), 20, ends)
         ended = {end.address: end for end in ends.wait(3)}
         assert [ended["3"].fault and ended["3"].fault.cause] == ["no answer"]
         assert [turn.data for turn in ended["3"].turns] == [b"3M!"] * 9
@@ -157,14 +157,14 @@ def test_a_single_fault_of_each_kind_is_overcome(fault: str) -> None:
     probe = _probe("1")
     with _running(probe) as (_, bus):
         probe.fail(fault, 2)
-        assert _numbers(_hold(bus, "1", measure("1", _SHEET, timing=_QUICK))) == [1807.82, 21, 1]
+        assert _numbers(_hold(bus, "1", measure("1", _SHEET, Asking(_QUICK)))) == [1807.82, 21, 1]
 
 
 def test_a_probe_that_always_aborts_ends_as_garbled() -> None:
     probe = _probe("1")
     probe.fault = lambda command: "abort"
     with _running(probe) as (_, bus):
-        finished = _hold(bus, "1", measure("1", _SHEET, timing=_QUICK))
+        finished = _hold(bus, "1", measure("1", _SHEET, Asking(_QUICK)))
         assert isinstance(finished.fault, Garbled)
         assert [turn.data for turn in finished.turns].count(b"1M!") == 3
 
@@ -172,9 +172,9 @@ def test_a_probe_that_always_aborts_ends_as_garbled() -> None:
 def test_an_address_that_is_talking_is_refused_a_second_talk() -> None:
     with _running(_probe("1")) as (_, bus):
         ends = _Ends()
-        bus.submit("1", measure("1", _SHEET, timing=_QUICK), 20, ends)
+        bus.submit("1", measure("1", _SHEET, Asking(_QUICK)), 20, ends)
         with pytest.raises(AlreadyTalking, match="1"):
-            bus.submit("1", measure("1", _SHEET, timing=_QUICK), 20, ends)
+            bus.submit("1", measure("1", _SHEET, Asking(_QUICK)), 20, ends)
         ends.wait()
         assert _hold(bus, "1", acknowledge("1", _QUICK)).fault is None
 
@@ -184,7 +184,7 @@ def test_a_listener_may_start_the_next_talk_of_the_same_address() -> None:
         second = _Ends()
         bus.submit(
             "1",
-            identify("1", _QUICK),
+            ask_identity("1", _QUICK),
             20,
             lambda _: bus.submit("1", acknowledge("1", _QUICK), 20, second),
         )
@@ -194,8 +194,8 @@ def test_a_listener_may_start_the_next_talk_of_the_same_address() -> None:
 def test_a_talk_ends_at_its_deadline_while_it_waits_for_the_probe() -> None:
     with _running(_probe("1")) as (_, bus):
         slow = Timing(answer_s=0.06, second_s=100)
-        probe_gone = _hold(bus, "7", measure("7", _SHEET, timing=Timing(answer_s=9)), 0.1)
-        concurrent = _hold(bus, "1", measure("1", _SHEET, True, timing=slow), 0.1)
+        probe_gone = _hold(bus, "7", measure("7", _SHEET, Asking(Timing(answer_s=9))), 0.1)
+        concurrent = _hold(bus, "1", measure("1", _SHEET, Asking(slow, True)), 0.1)
         assert probe_gone.fault is not None
         assert probe_gone.fault.cause == "no answer"
         assert concurrent.fault is not None
@@ -306,8 +306,8 @@ def test_stopping_ends_running_talks_and_refuses_new_ones() -> None:
     with _running(_probe("1", service_request=False)) as (_, bus):
         ends = _Ends()
         slow = Timing(answer_s=0.06, second_s=100)
-        bus.submit("1", measure("1", _SHEET, timing=slow), 300, ends)
-        bus.submit("2", measure("2", _SHEET, timing=slow), 300, ends)
+        bus.submit("1", measure("1", _SHEET, Asking(slow)), 300, ends)
+        bus.submit("2", measure("2", _SHEET, Asking(slow)), 300, ends)
         time.sleep(0.1)
         bus.stop()
         assert [end.fault and end.fault.cause for end in ends.wait(2)] == ["service off"] * 2
@@ -364,7 +364,7 @@ def test_two_thousand_transactions_under_faults_never_take_one_probe_for_another
             ends = _Ends()
             for address in addresses:
                 concurrent, crc = chance.random() < 0.5, chance.random() < 0.3
-                talk = measure(address, _SHEET, concurrent, crc, quick)
+                talk = measure(address, _SHEET, Asking(quick, concurrent, crc))
                 bus.submit(address, talk, 20, ends)
             for end in ends.wait(5):
                 if end.fault is None:

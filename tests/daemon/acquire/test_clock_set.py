@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, Grid, SlotAccount
+from edaphon.acquire.slots import LEAPT, WITHDRAWN, Gap, Grid, SlotAccount
 from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan
@@ -56,10 +56,10 @@ class Life:
             else:
                 self.anchor()
                 if self.account.was_used(slot):
-                    self.journal(self.account.miss(slot, "clock step"))
+                    self.journal(self.account.miss_run((slot,), "clock step"))
                     slot = None
             if slot is not None and cause:
-                self.journal(self.account.miss(slot, cause))
+                self.journal(self.account.miss_run((slot,), cause))
             if not cause:
                 self.journal(self.account.record(slot) if slot is not None else [])
                 self.entries.append(Entry(Kind.RECORD, 0, 0, "boot", "sdi12/a", b"", slot))

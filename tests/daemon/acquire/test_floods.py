@@ -12,8 +12,7 @@ from tests.programs import wait_until
 
 from edaphon.acquire.broker import BrokerBudget, BrokerReader, owner_of
 from edaphon.acquire.budget import ROW_BYTES, Budgets, Floods, message_bytes
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Gap, accounts_of, is_flood
+from edaphon.acquire.slots import Gap, Timekeeper, accounts_of, is_flood
 from edaphon.config import read_config
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.toml_input.lines import read_document

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.acquire.gaps import Gap, SlotAccount, accounts_of
+from edaphon.acquire.slots import Gap, SlotAccount, accounts_of
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 
@@ -18,9 +18,9 @@ def entry(kind, payload=b"", slot=None, source="sdi12/a"):
 
 def test_a_run_of_missed_slots_is_one_gap_that_a_record_ends():
     account = SlotAccount("sdi12/a")
-    opened = account.miss(10, "no answer", "expected data")
+    opened = account.miss_run((10,), "no answer", "expected data")
     assert [g.state for g in opened] == ["open"]
-    assert account.miss(20, "no answer") == []
+    assert account.miss_run((20,), "no answer") == []
     (closed,) = account.record(30)
     assert (closed.first_ns, closed.last_ns, closed.n, closed.state) == (10, 20, 2, "closed")
     assert account.record(40) == []
@@ -28,8 +28,8 @@ def test_a_run_of_missed_slots_is_one_gap_that_a_record_ends():
 
 def test_another_cause_begins_another_run():
     account = SlotAccount("sdi12/a")
-    account.miss(10, "no answer")
-    closed, opened = account.miss(20, "garbled", "", b"\xff")
+    account.miss_run((10,), "no answer")
+    closed, opened = account.miss_run((20,), "garbled", "", b"\xff")
     assert (closed.n, closed.state, opened.cause, opened.garbled) == (1, "closed", "garbled", "ff")
 
 
@@ -50,7 +50,7 @@ def test_slots_are_records_plus_gaps_whatever_happens(fates):
             records += 1
             gaps += account.record(slot)
         else:
-            gaps += account.miss(slot, cause)
+            gaps += account.miss_run((slot,), cause)
     gaps += account.close()
     closed = [g for g in gaps if g.state == "closed"]
     assert records + sum(g.n for g in closed) == len(fates)
@@ -64,7 +64,7 @@ def test_the_journal_tells_the_accounts_again(tmp_path: Path):
         first = journal.append_now(entry(Kind.RECORD, slot=5))
         account.record(5)
         saved = (tuple(first), {"sdi12/a": {**account.to_json(), "mono_ns": 0}}, "another boot")
-        for gap in account.miss(10, "no answer"):
+        for gap in account.miss_run((10,), "no answer"):
             journal.append_now(entry(Kind.GAP, gap.payload()))
         journal.append_now(entry(Kind.RECORD, slot=7, source="sdi12/b"))
         for known in (accounts_of(saved, journal), accounts_of(None, journal)):
@@ -79,16 +79,16 @@ def test_an_account_saved_with_an_older_place_does_not_take_over_what_it_knows(t
         account = SlotAccount("sdi12/a")
         place = journal.append_now(entry(Kind.RECORD, slot=5))
         account.record(5)
-        for gap in account.miss(10, "no answer"):
+        for gap in account.miss_run((10,), "no answer"):
             journal.append_now(entry(Kind.GAP, gap.payload()))
-        account.miss(15, "no answer")  # the gap grows without a word
+        account.miss_run((15,), "no answer")  # the gap grows without a word
         saved = (tuple(place), {"sdi12/a": {**account.to_json(), "mono_ns": 0}}, "boot")
         assert accounts_of(saved, journal)["sdi12/a"] == account
 
 
 def test_a_measurement_that_ends_after_later_slots_were_missed_leaves_them_accounted_for():
     account = SlotAccount("sdi12/a")
-    account.miss(20, "overload")
+    account.miss_run((20,), "overload")
     account.record(10)
     assert account.last_ns == 20
     assert account.has(20)

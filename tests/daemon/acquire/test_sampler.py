@@ -6,12 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests.instants import Instants
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Finished
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Gap, Instants, SlotAccount
-from edaphon.acquire.sampler import Sampler, Scheduled, _measurement
+from edaphon.acquire.sampler import Sampler, Scheduled, _Source
+from edaphon.acquire.slots import Gap, SlotAccount, Timekeeper
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon_drivers.faults import NoAnswer
 from edaphon_drivers.readings import Turn, pack_exchange, unpack_exchange
@@ -303,7 +303,8 @@ def test_a_silent_probe_is_reported_in_an_hour_that_comes_again(journal):
 @pytest.mark.parametrize(("came", "commands"), [(b"", 1), (b"a0013\r\na\r\n", 2)])
 def test_after_silence_one_try_is_enough_until_anything_is_heard(came, commands):
     scheduled = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants([]), 5.0)
-    talk = _measurement(scheduled, scheduled.asking, silent=True)
+    source = _Source(scheduled, SlotAccount("sdi12/a"), 0)
+    talk = source.measurement(scheduled.asking, silent=True)
     step, asked, faults = next(talk), 0, []
     while asked < 2 and not faults:
         asked += isinstance(step, Ask)

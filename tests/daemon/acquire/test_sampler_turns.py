@@ -6,11 +6,11 @@ from tests.daemon.acquire.test_sampler import (  # noqa: F401  the fixture
     journal,
     sample,
 )
+from tests.instants import Instants
 
 from edaphon.acquire import sampler as module
-from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Instants
 from edaphon.acquire.sampler import Sampler, Scheduled
+from edaphon.acquire.slots import Timekeeper
 from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.sheets import load_sheet
 
@@ -30,13 +30,13 @@ def test_a_probe_that_answers_is_asked_who_it_is_again_only_when_that_is_due(jou
 
 
 def test_only_after_no_answer_one_try_is_enough(journal, monkeypatch):  # noqa: F811
-    silences, measurement = [], module._measurement
+    silences, measurement = [], module._Source.measurement
 
-    def seen(scheduled, asking, silent):
+    def seen(source, asking, silent):
         silences.append(silent)
-        return measurement(scheduled, asking, silent)
+        return measurement(source, asking, silent)
 
-    monkeypatch.setattr(module, "_measurement", seen)
+    monkeypatch.setattr(module._Source, "measurement", seen)
     fates = [None, NoAnswer("data"), NoAnswer("data"), Garbled("data", "what"), None, None]
     sample(journal, fates, [2000, 3000, 4000, 5000, 6000, 7000])
     assert silences == [False, False, True, True, False, False]

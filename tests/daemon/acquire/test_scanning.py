@@ -4,7 +4,7 @@ import threading
 from functools import partial
 
 from edaphon.acquire.bus import BusOwner, Finished
-from edaphon.acquire.line_talks import (
+from edaphon.acquire.line_tools import (
     ANSWERS,
     hold,
     look_sdi12,
@@ -14,10 +14,10 @@ from edaphon.acquire.line_talks import (
 )
 from edaphon.clock import SystemClock
 from edaphon_drivers.links.serial import SerialLink
-from edaphon_drivers.sdi12 import measure
+from edaphon_drivers.sdi12.engine import measure
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
-from edaphon_drivers.talk import Timing
+from edaphon_drivers.talk import Asking, Timing
 
 QUICK = Timing(answer_s=0.3, gap_s=0.02, late_s=0.1, second_s=0.5, tries=1, sequences=1)
 
@@ -36,7 +36,7 @@ def test_a_look_waits_until_a_concurrent_measurement_there_is_done():
         done.set()
 
     try:
-        talk = measure("a", load_sheet("meter.teros12"), True, False, QUICK)
+        talk = measure("a", load_sheet("meter.teros12"), Asking(QUICK, concurrent=True))
         bus.submit("a", talk, 10, on_end)
         free = partial(bus.is_talking, "a")
         found = hold(bus, when_free(free, look_sdi12("a", QUICK)), 10)

@@ -2,8 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.instants import Instants
 
-from edaphon.acquire.gaps import Grid, Instants
+from edaphon.acquire.slots import Grid
 
 
 def test_the_grid_is_aligned_to_the_wall():

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon.acquire.stream import CHUNK_BYTES, MOST_BYTES_PER_S, Chunk, StreamReader
 from edaphon.journal import Journal, Kind
 from edaphon_drivers.faults import LinkDown

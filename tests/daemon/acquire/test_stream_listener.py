@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.daemon.journal.entries import NOON_NS, SetClock, commit, record
 
-from edaphon.acquire.line_talks import StreamListener, modbus_presence
-from edaphon.acquire.stream import CHUNK_S
+from edaphon.acquire.line_tools import modbus_presence
+from edaphon.acquire.stream import CHUNK_S, StreamListener
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.model import EntryId
 from edaphon_drivers.readings import Turn

@@ -4,7 +4,7 @@ import threading
 
 import orjson
 
-from edaphon.acquire.clock_sync import STEP_NS, Timekeeper
+from edaphon.acquire.slots import STEP_NS, Timekeeper
 
 
 class TwoClocks:

@@ -9,7 +9,7 @@ from tests.daemon.commands.test_cal_preview import LINE, minute, station_in, wri
 from tests.stories.station import Station
 
 from edaphon import printer as cal_table
-from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import SystemClock, boot_id
 from edaphon.facts import pin_id
 from edaphon.journal import Journal, Kind

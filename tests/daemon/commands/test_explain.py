@@ -12,7 +12,7 @@ from tests.daemon.derive import test_pipeline, test_second_inputs, test_trust_sp
 from tests.daemon.derive.lives import Life, MemoryJournal, folders
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.gaps import Gap
+from edaphon.acquire.slots import Gap
 from edaphon.clock import SystemClock
 from edaphon.explain.build import record_of, shown_bytes
 from edaphon.explain.trace import derived_again, history_of, row_at

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.daemon.commands.calling import call, until
 from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
+from tests.transcript import Expected, play, read_transcript
 
-from edaphon.acquire.line_talks import noted
+from edaphon.acquire.line_tools import noted
 from edaphon.commands.line import escaped, transcript_text
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.service.process import running
@@ -21,7 +22,7 @@ from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
 from edaphon_drivers.simulators.sdi12 import Probe
-from edaphon_drivers.talk import Ask, Asking, Expected, Pause, play, read_transcript
+from edaphon_drivers.talk import Ask, Asking, Pause
 
 
 def readings_of(text: str, model: str, address: str, asking: Asking) -> tuple[Expected, ...]:

@@ -11,7 +11,7 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station, teros12_facts
 from tests.switch import SwitchDevice
 
-from edaphon.acquire.line_talks import ANSWERS, DUPLICATE, SILENT, modbus_presence, sdi12_presence
+from edaphon.acquire.line_tools import ANSWERS, DUPLICATE, SILENT, modbus_presence, sdi12_presence
 from edaphon.clock import SystemClock
 from edaphon.commands.scan import _addresses, _bus, port_rows
 from edaphon.config import read_config

@@ -55,7 +55,7 @@ def test_bytes_in_hexadecimal_reach_a_unit_while_no_daemon_runs(tmp_path: Path):
 def test_a_line_that_talks_by_itself_shows_what_comes_before_it_has_a_source(
     tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr("edaphon.acquire.line_talks._USUAL_S", 0.6)
+    monkeypatch.setattr("edaphon.acquire.stream._USUAL_S", 0.6)
     with talking(tmp_path) as station:
         station.file.write_text(station.file.read_text("utf-8").partition("[[source]]")[0])
         out, complained = call(station, "term", "mast")

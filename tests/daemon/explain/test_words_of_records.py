@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.daemon.derive.test_compare import rows
 
-from edaphon.acquire.gaps import Gap
+from edaphon.acquire.slots import Gap
 from edaphon.clock import instant_text
 from edaphon.explain.build import (
     Absent,

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from edaphon.acquire.budget import COUNTED, Flood
-from edaphon.acquire.gaps import FLOOD, Gap
+from edaphon.acquire.slots import FLOOD, Gap
 from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan

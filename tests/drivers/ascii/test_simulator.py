@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from edaphon.acquire.bus import is_ended
 from edaphon_drivers.ascii.engine import decode_exchange, decode_stream, line_end, measure
 from edaphon_drivers.faults import LinkDown, NoAnswer
 from edaphon_drivers.links.serial import SerialLink
@@ -17,7 +18,7 @@ from edaphon_drivers.simulators.ascii import (
     licor_7810_line,
     vaisala_cs4,
 )
-from edaphon_drivers.talk import Ask, Asking, Timing, is_ended
+from edaphon_drivers.talk import Ask, Asking, Timing
 
 _QUICK = Asking(timing=Timing(answer_s=0.15, gap_s=0.02, tries=3))
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.transcript import Expected, Played, Transcript, play, read_transcript
 
 from edaphon_drivers.ascii.engine import (
     decode_exchange,
@@ -17,7 +18,7 @@ from edaphon_drivers.ascii.engine import (
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
-from edaphon_drivers.talk import Asking, Expected, Played, Transcript, play, read_transcript
+from edaphon_drivers.talk import Asking
 
 _FOLDER = Path(__file__).parent.parent / "transcripts" / "ascii"
 _FILES = sorted(_FOLDER.glob("*.txt"))

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tests.transcript import Expected, play, read_transcript
 
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.modbus.engine import decode_exchange, decode_identity, identify, measure
 from edaphon_drivers.readings import pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.talk import Asking, Expected, play, read_transcript
+from edaphon_drivers.talk import Asking
 
 _FILES = sorted((Path(__file__).parent.parent / "transcripts" / "modbus").glob("*.txt"))
 _MODELS = [name for name in model_names() if load_sheet(name).engine == "modbus"]

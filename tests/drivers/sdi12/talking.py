@@ -5,10 +5,11 @@ import select
 import time
 from contextlib import contextmanager
 
+from edaphon.acquire.bus import is_ended
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Turn
 from edaphon_drivers.simulators.sdi12 import SimulatedBus
-from edaphon_drivers.talk import Ask, Timing, is_ended
+from edaphon_drivers.talk import Ask, Timing
 
 QUICK = Timing(answer_s=0.08, gap_s=0.004, late_s=0.08, second_s=0.02, tries=2, sequences=2)
 SECOND_S = 0.005

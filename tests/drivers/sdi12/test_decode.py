@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import edaphon_drivers
 import edaphon_drivers.simulators.sdi12 as simulator
-from edaphon_drivers import sdi12, simulators
+from edaphon_drivers import simulators
 from edaphon_drivers.checksums import crc_characters
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.readings import Reading, Status, Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.sdi12 import decode_exchange, last_identity
+from edaphon_drivers.sdi12.engine import decode_exchange, last_identity
 from edaphon_drivers.sheets import load_sheet
 
 _TEROS12 = load_sheet("meter.teros12")
@@ -148,8 +148,3 @@ def test_the_simulator_imports_nothing_of_the_runtime_code() -> None:
     named |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     own = {name for name in named if name.startswith(edaphon_drivers.__name__)}
     assert not {name for name in own if not name.startswith(simulators.__name__)}
-
-
-def test_the_public_face_is_what_it_says() -> None:
-    assert all(hasattr(sdi12, name) for name in sdi12.__all__)
-    assert sdi12.__all__ == sorted(sdi12.__all__)

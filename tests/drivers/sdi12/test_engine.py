@@ -11,15 +11,8 @@ from tests.drivers.sdi12.talking import QUICK, hold, line_with
 
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.readings import Identity, Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.sdi12 import (
-    acknowledge,
-    change_address,
-    describe,
-    engine,
-    extended,
-    verify,
-)
-from edaphon_drivers.sdi12.talk import Described
+from edaphon_drivers.sdi12 import engine
+from edaphon_drivers.sdi12.engine import acknowledge, change_address, extended
 from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.sdi12 import Probe
 from edaphon_drivers.talk import Asking
@@ -211,13 +204,6 @@ def test_a_change_whose_answer_is_lost_is_found_at_the_new_address():
         assert sorted(bus.probes) == ["b"]
 
 
-def test_the_self_test_gives_its_texts():
-    with line_with(Probe("0", _NAME, [], checks=[1, 0.5, -3])) as (path, _):
-        assert hold(path, verify("0", QUICK))[0] == ("+1+0.5-3",)
-    with line_with(Probe("0", _NAME, [])) as (path, _):
-        assert hold(path, verify("0", QUICK))[0] == ()
-
-
 def test_a_makers_own_command_gives_one_line_or_several():
     lines = ("This is the first line", "", "and the last")
     probe = Probe("0", _NAME, [], extended={"XS": "loam", "XHELP": lines})
@@ -225,20 +211,6 @@ def test_a_makers_own_command_gives_one_line_or_several():
         assert hold(path, extended("0", "XS", QUICK))[0] == ("loam",)
         assert hold(path, extended("0", "XHELP", QUICK))[0] == lines
         assert isinstance(hold(path, extended("0", "XNO", QUICK))[2], NoAnswer)
-
-
-@pytest.mark.parametrize("command", ["M", "MC", "M1", "C", "CC2", "R0", "RC3", "HA", "HB"])
-def test_a_probe_tells_what_it_calls_its_values(command):
-    fields = ["TS,degC,soil temperature", "VW, "]
-    with line_with(Probe("0", _NAME, [], described={command: fields})) as (path, _):
-        shown = hold(path, describe("0", command, QUICK))[0]
-    assert shown == (Described("TS", "degC", ("soil temperature",)), Described("VW", ""))
-
-
-def test_an_older_probe_tells_nothing_of_its_values():
-    with line_with(Probe("0", _NAME, [1])) as (path, _):
-        assert isinstance(hold(path, describe("0", "M", QUICK))[2], NoAnswer)
-        assert isinstance(hold(path, describe("0", "X", QUICK))[2], Refused)
 
 
 @pytest.mark.parametrize("address", list("0a9Z"))

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from tests.transcript import Deviation, Expected, Transcript, play, read_transcript
 
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading, pack_exchange, unpack_exchange
-from edaphon_drivers.sdi12 import acknowledge
 from edaphon_drivers.sdi12.engine import (
+    acknowledge,
     decode_exchange,
     decode_identity,
     identify,
@@ -16,15 +17,7 @@ from edaphon_drivers.sdi12.engine import (
 )
 from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.talk import (
-    Asking,
-    Deviation,
-    Expected,
-    Talk,
-    Transcript,
-    play,
-    read_transcript,
-)
+from edaphon_drivers.talk import Asking, Talk
 
 _FOLDER = Path(__file__).parent.parent / "transcripts" / "sdi12"
 _FILES = sorted(_FOLDER.glob("*.txt"))
@@ -46,8 +39,9 @@ def _talk(transcript: Transcript, model: str) -> Talk[object]:
     if asked:
         asking = Asking(concurrent=asked.letters == "C", crc=asked.crc)
         return measure(address, load_sheet(model), asking)
-    talk = identify(address, load_sheet(model), Asking()) if kind == "I" else None
-    return talk or acknowledge(address)
+    if kind == "I":
+        return identify(address, load_sheet(model), Asking())
+    return acknowledge(address)
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from edaphon.acquire.bus import is_ended
 from edaphon.alerts.model import Message, Receiver, SendLater, SendRefused
 from edaphon.alerts.receivers import (
     WHOLE_S,
@@ -22,7 +23,7 @@ from edaphon.network.requests import Deadline, Secrets
 from edaphon.toml_input.values import Secret, Table, wrong
 from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.gsm import WrongPin, send_text
-from edaphon_drivers.talk import Ask, Talk, is_ended
+from edaphon_drivers.talk import Ask, Talk
 
 if TYPE_CHECKING:
     from edaphon_drivers.links.serial import SerialLink

@@ -1,4 +1,4 @@
-"""The slots of a scheduled source and the account of them: one record, or one gap run, for each.
+"""The time of this boot, the slots on it, and their account: one record, or one gap run, for each.
 
 Slots lie on the wall grid. A clock that is set forward leaps over slots: those of the monotonic
 time that passed are missed, the others were never due (`leapt`). When it is set back over that
@@ -6,6 +6,7 @@ leap, what was accounted behind it is taken back (`withdrawn`): the newest slot 
 again the one before the leap.
 """
 
+import threading
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,15 +14,70 @@ from typing import Any, Protocol
 
 import orjson
 
-from edaphon.journal import Entry, JournalReader, Kind
-from edaphon.model import EntryId
+from edaphon.clock import Clock
+from edaphon.journal import Entry, EntryId, JournalReader, Kind, Purpose
 
 SERVICE_OFF, CLOCK_STEP = "service off", "clock step"
-FLOOD = "flood"  # items above a budget, see floods.py: no slots of a schedule
+FLOOD = "flood"  # items above a budget, see budget.py: no slots of a schedule
 LEAPT, WITHDRAWN = "leapt", "withdrawn"  # states of gap entries that count no missed slot
 RETURN_WITHIN_NS = 3_600_000_000_000  # how exactly a clock comes back to the time before a leap
 MOST_LEAPS = 8
 Saved = tuple[tuple[int, int], Mapping[str, Any], str]  # place, accounts, boot
+STEP_NS = 500_000_000
+
+LONGEST_WAIT_NS = 10_000_000_000
+
+
+class Timekeeper:
+    """Slots are kept on `now_ns`, which runs with the monotonic clock and jumps only on purpose."""
+
+    def __init__(self, clock: Clock, boot: str) -> None:
+        self._clock, self.mono_ns = clock, clock.mono_ns
+        self.boot = boot
+        self.steps = 0  # of the wall clock, since the start
+        self._lock = threading.Lock()  # several threads watch for a step
+        self.offset_ns = clock.wall_ns() - clock.mono_ns()  # wall time minus monotonic time
+
+    def now_ns(self) -> int:
+        return self.mono_ns() + self.offset_ns
+
+    def wait_until(self, utc_ns: int, stop: threading.Event) -> bool:
+        """True when stopped; returns early after a step of the clock, which `steps` counts."""
+        before = self.steps
+        while (ahead := utc_ns - self.now_ns()) > 0:
+            pause = min(ahead, LONGEST_WAIT_NS)
+            if self._clock.wait_until(self.mono_ns() + pause, stop):
+                return True
+            self.follow_step()
+            if self.steps != before:
+                break
+        return stop.is_set()
+
+    def follow_step(self) -> int:
+        """Take a step of the wall clock over [ns], 0 if there was none worth the name."""
+        with self._lock:
+            step = self._clock.wall_ns() - self.mono_ns() - self.offset_ns
+            if abs(step) <= STEP_NS:
+                return 0
+            self.offset_ns += step
+            self.steps += 1
+            return step
+
+    def clock_entry(self, how: str, error_ns: int) -> Entry:
+        """The entry that makes the time of this boot known."""
+        table = {"offset_ns": self.offset_ns, "error_ns": error_ns, "how": how}
+        return self.entry(Kind.CLOCK, "", orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
+
+    def entry(
+        self,
+        kind: Kind,
+        source: str,
+        payload: bytes,
+        slot_ns: int | None = None,
+        purpose: Purpose = Purpose.ROUTINE,
+    ) -> Entry:
+        wall, mono = self._clock.wall_ns(), self.mono_ns()
+        return Entry(kind, wall, mono, self.boot, source, payload, slot_ns, purpose)
 
 
 class Schedule(Protocol):
@@ -51,21 +107,6 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Instants:
-    """Given instants, in order: a field record that is played again."""
-
-    slots_ns: Sequence[int]
-
-    def next_after(self, time_ns: int) -> int | None:
-        index = bisect_right(self.slots_ns, time_ns)
-        return self.slots_ns[index] if index < len(self.slots_ns) else None
-
-    def between(self, after_ns: int, up_to_ns: int) -> list[int]:
-        first, last = (bisect_right(self.slots_ns, t) for t in (after_ns, up_to_ns))
-        return list(self.slots_ns[first:last])
-
-
-@dataclass(frozen=True, slots=True)
 class Gap:
     """A run of slots without a record, all of one cause; it is open while it may grow.
 
@@ -82,13 +123,11 @@ class Gap:
     garbled: str = ""  # hex: what came instead of an answer, at the first slot
 
     def payload(self) -> bytes:
-        table = {name: getattr(self, name) for name in Gap.__slots__}
-        return orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def of_payload(cls, payload: bytes) -> "Gap":
-        table: dict[str, Any] = orjson.loads(payload)
-        return cls(**table)
+        return cls(**orjson.loads(payload))
 
 
 def is_flood(entry: Entry) -> bool:
@@ -188,14 +227,10 @@ class SlotAccount:
 
     def _come_back(self, now_ns: int, mono_ns: int) -> list[Gap]:
         """Take back what was accounted since the earliest leap that is undone."""
-        if not self.has(now_ns):
+        undone = (leap for leap in self.leaps if leap.undone_by(now_ns, mono_ns))
+        leap = next(undone, None) if self.has(now_ns) else None
+        if leap is None:
             return []
-        for leap in self.leaps:
-            if leap.undone_by(now_ns, mono_ns):
-                return self._withdraw(leap)
-        return []
-
-    def _withdraw(self, leap: Leap) -> list[Gap]:
         first, last = leap.from_ns + 1, self.last_ns or 0
         missed = leap.missed or {CLOCK_STEP: 0}
         words = "the clock was set back: this time had not passed"
@@ -203,11 +238,11 @@ class SlotAccount:
         return [Gap(cause, first, last, n, WITHDRAWN, words) for cause, n in missed.items()]
 
     def _follow_withdrawn(self, from_ns: int, last_ns: int) -> None:
-        undone = [leap for leap in self.leaps if leap.from_ns >= from_ns]
+        undone = next((leap for leap in self.leaps if leap.from_ns >= from_ns), None)
         if undone:
-            self.offset_ns = undone[0].offset_ns
-            if last_ns > undone[0].to_ns:
-                self.used.append((undone[0].to_ns + 1, last_ns))
+            self.offset_ns = undone.offset_ns
+            if last_ns > undone.to_ns:
+                self.used.append((undone.to_ns + 1, last_ns))
         self.leaps = [leap for leap in self.leaps if leap.from_ns < from_ns]
         self.gap, self.last_ns = None, from_ns
 
@@ -216,14 +251,10 @@ class SlotAccount:
         self._reach(slot_ns)
         return self.close()
 
-    def miss(self, slot_ns: int, cause: str, detail: str = "", garbled: bytes = b"") -> list[Gap]:
-        """No record came: a gap of that cause begins, or grows without a word."""
-        return self.miss_run((slot_ns,), cause, detail, garbled)
-
     def miss_run(
         self, slots_ns: Sequence[int], cause: str, detail: str = "", garbled: bytes = b""
     ) -> list[Gap]:
-        """As `miss`, of slots in a row."""
+        """No record came to slots in a row: a gap of that cause begins, or grows without a word."""
         if not slots_ns:
             return []
         first, last, n = slots_ns[0], slots_ns[-1], len(slots_ns)
@@ -279,7 +310,7 @@ class SlotAccount:
         self.used = [run for run in self.used if run[1] > self.last_ns]
 
     def to_json(self) -> dict[str, Any]:
-        gap = orjson.loads(self.gap.payload()) if self.gap is not None else None
+        gap = self.gap and dict(sorted(asdict(self.gap).items()))
         table: dict[str, Any] = {"last_ns": self.last_ns, "gap": gap}
         if self.leaps or self.used:
             table |= {"leaps": [asdict(leap) for leap in self.leaps], "used": self.used}
@@ -287,7 +318,7 @@ class SlotAccount:
 
     @classmethod
     def of_json(cls, source: str, table: Mapping[str, Any]) -> "SlotAccount":
-        gap = Gap(**table["gap"]) if table["gap"] is not None else None
+        gap = table["gap"] and Gap(**table["gap"])
         leaps = [Leap(**leap) for leap in table.get("leaps", ())]
         used = [(first, last) for first, last in table.get("used", ())]
         return cls(source, table["last_ns"], gap, leaps, used)
