@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_message import parse_object
+from edaphon_drivers.message_values import parse_object
 
 _STEP = r"""\.\w+ | \[ \s* '[^'\\\]]*' \s* \] | \[ \s* "[^"\\\]]*" \s* \] | \[ \s* \d{1,5} \s* \]"""
 _TEMPLATE = re.compile(

@@ -17,7 +17,7 @@ import orjson
 from edaphon_drivers import codec_child
 from edaphon_drivers.codec_process import Overrun, Script, Stopped, engine_folder, pool
 from edaphon_drivers.faults import Garbled, Refused
-from edaphon_drivers.json_message import JsonFields, decode_object
+from edaphon_drivers.message_values import JsonFields, decode_object
 from edaphon_drivers.readings import Reading
 
 LONGEST_ANSWER = 65536

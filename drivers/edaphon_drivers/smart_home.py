@@ -13,10 +13,18 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_message import ABSENT, epoch_ns, follow, parse_object
+from edaphon_drivers.message_values import (
+    ABSENT,
+    bare_json,
+    epoch_ns,
+    follow,
+    number_in,
+    number_of_text,
+    parse_object,
+    rfc3339_ns,
+)
 from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status, reported, without_number
 from edaphon_drivers.sheets import Output, PerSheet, Sheet, Table, frame_reader, takes, that
-from edaphon_drivers.text_values import bare_json, number_in, number_of_text, rfc3339_ns
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _PRESENCE = frozenset({"availability", "status", "lwt"})

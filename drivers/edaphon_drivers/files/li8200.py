@@ -21,9 +21,9 @@ from edaphon_drivers.files.lines import (
 )
 from edaphon_drivers.files.rows import reading_of
 from edaphon_drivers.files.sheet import Column, FileLayout
+from edaphon_drivers.message_values import bare_json, number_of_text
 from edaphon_drivers.readings import Piece, Reading, Status, without_number
 from edaphon_drivers.sheets import Sheet
-from edaphon_drivers.text_values import bare_json, number_of_text
 
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

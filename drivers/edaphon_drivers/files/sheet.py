@@ -50,6 +50,7 @@ from edaphon_drivers.files.clock import (
     compile_format,
     offset_s,
 )
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.sheets import (
     ListOf,
     PerSheet,
@@ -66,7 +67,6 @@ from edaphon_drivers.sheets import (
     that,
     written,
 )
-from edaphon_drivers.text_values import rfc3339_ns
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
 ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}

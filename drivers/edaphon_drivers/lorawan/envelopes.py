@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_message import epoch_ns, parse_object
+from edaphon_drivers.message_values import epoch_ns, number_in, parse_object, rfc3339_ns
 from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.registry import ENVELOPES
-from edaphon_drivers.text_values import number_in, rfc3339_ns
 
 _LAST_PORT = 223
 

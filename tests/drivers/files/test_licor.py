@@ -11,9 +11,9 @@ from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.engine import cut, decode_piece
 from edaphon_drivers.files.sheet import completed
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.readings import Origin, Piece, Status
 from edaphon_drivers.sheets import load_sheet
-from edaphon_drivers.text_values import rfc3339_ns
 
 LI8100 = completed(load_sheet("licor.li-8100a"), {"utc_offset": "-05:00"})
 LI8200 = load_sheet("licor.li-8200-01s")

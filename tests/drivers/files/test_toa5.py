@@ -10,9 +10,9 @@ from tests.simulated_files import SimulatedLogger
 from edaphon_drivers.faults import Fault, Garbled, Refused
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.sheet import completed
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import parse_sheet
-from edaphon_drivers.text_values import rfc3339_ns
 
 FIELDS = (("T_5_Avg", "Deg C", "Avg"), ("Rain_mm_Tot", "mm", "Tot"), ("BattV", "Volts", "Smp"))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Fault, Garbled
-from edaphon_drivers.json_message import (
+from edaphon_drivers.message_values import (
     JsonField,
     JsonFields,
     JsonTime,
