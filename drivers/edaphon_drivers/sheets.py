@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -294,6 +294,8 @@ class Sheet:
     supply_least_v: float = field(default=0.0, repr=False)
     wires: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    __hash__ = object.__hash__  # it holds tables
+
 
 @dataclass(frozen=True, slots=True)
 class Sheets:
@@ -466,23 +468,8 @@ def table_errors(table: Mapping[str, Any]) -> Iterator[TableError]:
         yield TableError(("frame", "command"), found, "[[command]] next to [frame], not in it")
 
 
-class PerSheet(Generic[T]):
-    """A function of a sheet, run once for each; a sheet holds tables, so its id is the key."""
-
-    def __init__(self, read: Callable[[Sheet], T]) -> None:
-        self._read = read
-        self._known: dict[int, tuple[Sheet, T]] = {}  # holding the sheet keeps its id
-
-    def __call__(self, sheet: Sheet) -> T:
-        found = self._known.get(id(sheet))
-        if found is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            found = self._known[id(sheet)] = sheet, self._read(sheet)
-        return found[1]
-
-    def forget(self) -> None:
-        self._known.clear()
+# A function of a sheet, run once for each.
+per_sheet = lru_cache(maxsize=_MOST_KNOWN)
 
 
 def refuse(errors: Iterator[str], sheet: Sheet) -> None:
@@ -508,7 +495,7 @@ def frame_reader(
         if not found:
             yield from further(model.model_validate(sheet.frame), sheet)
 
-    @PerSheet
+    @per_sheet
     def frame_of(sheet: Sheet) -> Frame:
         refuse(map(str, errors_in(model, sheet.frame, "frame")), sheet)
         return model.model_validate(sheet.frame)

@@ -24,7 +24,7 @@ from edaphon_drivers.message_values import (
     rfc3339_ns,
 )
 from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status, reported, without_number
-from edaphon_drivers.sheets import Output, PerSheet, Sheet, Table, frame_reader, takes, that
+from edaphon_drivers.sheets import Output, Sheet, Table, frame_reader, per_sheet, takes, that
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _PRESENCE = frozenset({"availability", "status", "lwt"})
@@ -190,7 +190,7 @@ class _Wanted(NamedTuple):
         return follow(message, self.keys)
 
 
-@PerSheet
+@per_sheet
 def _wanted_of(sheet: Sheet) -> tuple[_Wanted, ...]:
     table = _json_of(sheet)
     return tuple(

@@ -29,12 +29,12 @@ from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import (
     ListOf,
     Output,
-    PerSheet,
     Sheet,
     Table,
     Texts,
     frame_reader,
     listed,
+    per_sheet,
     refuse,
     takes,
     that,
@@ -411,7 +411,7 @@ def _code_errors(kind: KindTable, sheet: Sheet) -> Iterator[str]:
 _table_of, sheet_errors = frame_reader(AsciiTable, _further_errors)
 
 
-@PerSheet
+@per_sheet
 def frame_of(sheet: Sheet) -> AsciiFrame:
     """Raises Refused, with the first error in words, for a sheet that can't be used."""
     refuse(sheet_errors(sheet), sheet)

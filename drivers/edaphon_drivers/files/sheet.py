@@ -53,7 +53,6 @@ from edaphon_drivers.files.clock import (
 from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.sheets import (
     ListOf,
-    PerSheet,
     Positive,
     Sheet,
     Table,
@@ -62,6 +61,7 @@ from edaphon_drivers.sheets import (
     listed,
     load_sheet,
     one_of,
+    per_sheet,
     refuse,
     takes,
     that,
@@ -274,7 +274,7 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     return replace(sheet, frame=frame)
 
 
-@PerSheet
+@per_sheet
 def read_layout(sheet: Sheet) -> FileLayout:
     """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
     refuse(map(str, errors_in(FileTable, sheet.frame, "frame")), sheet)

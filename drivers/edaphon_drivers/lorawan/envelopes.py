@@ -7,7 +7,8 @@ An envelope is a function `(topic, message) -> Uplink | None`, found by its kind
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from functools import cache
+from typing import Any, NamedTuple
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.message_values import epoch_ns, number_in, parse_object, rfc3339_ns
@@ -54,6 +55,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 envelope_kinds = ENVELOPES.names
+_envelope: Callable[[str], Envelope] = cache(ENVELOPES.load)
 
 
 def read_envelope(kind: str, topic: str, data: bytes) -> Uplink | None:
@@ -61,8 +63,7 @@ def read_envelope(kind: str, topic: str, data: bytes) -> Uplink | None:
 
     Raises Garbled for anything that is not such a message, LookupError for an unknown `kind`.
     """
-    read = cast(Envelope, ENVELOPES.load(kind))
-    return read(topic, parse_object(data))
+    return _envelope(kind)(topic, parse_object(data))
 
 
 def section(fields: Fields, key: str) -> Fields:

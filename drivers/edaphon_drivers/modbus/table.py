@@ -16,11 +16,11 @@ from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import (
     ListOf,
     Number,
-    PerSheet,
     Sheet,
     Table,
     frame_reader,
     one_of,
+    per_sheet,
     refuse,
     takes,
     that,
@@ -238,7 +238,7 @@ def _outside(where: str, at: int, n_bytes: int, shape: Shape) -> Iterator[str]:
 _table_of, sheet_errors = frame_reader(ModbusTable, _further_errors)
 
 
-@PerSheet
+@per_sheet
 def plan_of(sheet: Sheet) -> RegisterPlan:
     """The sheet's table; raises Refused with the first error in it."""
     refuse(sheet_errors(sheet), sheet)
