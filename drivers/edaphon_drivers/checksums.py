@@ -138,11 +138,6 @@ class DdiMessage(NamedTuple):
     kind: str
 
 
-def parse_ddi(line: bytes) -> tuple[float, ...]:
-    """The values of one message; raises Garbled unless each of its checks is right."""
-    return read_ddi(line).values
-
-
 def read_ddi(line: bytes) -> DdiMessage:
     """The message with its type of probe; an SDI-12 address before it and a line end are allowed.
 

@@ -26,13 +26,13 @@ from tests.conformance.labels import (
     mqtt_messages,
 )
 from tests.drivers.mutations import Decode, Sample, random_of
+from tests.readers import decode_piece
 from tests.simulated_files import SimulatedLogger, SimulatedRespirometer
 
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
 from edaphon_drivers.checksums import _checksum, _crc6, crc8_sensirion, crc_characters, read_ddi
 from edaphon_drivers.faults import Fault, Garbled
-from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.modbus.frame import parse_request, registers_asked, rtu_frame, tcp_frame
 from edaphon_drivers.modbus.table import Read, plan_of

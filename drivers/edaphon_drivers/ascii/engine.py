@@ -1,7 +1,7 @@
 """ASCII instruments, declared by a model sheet alone: how each is asked, and who it says it is."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -347,17 +347,3 @@ def line_end(sheet: Sheet) -> bytes:
 def start_commands(sheet: Sheet) -> tuple[bytes, ...]:
     """What must be sent to make the instrument stream; mostly nothing."""
     return frame_of(sheet).start
-
-
-def line_texts(data: bytes, sheet: Sheet) -> tuple[Mapping[str, str], int | None]:
-    """The named texts of the first good line and the time it says [UTC ns]; raises a Fault."""
-    frame = frame_of(sheet)
-    fault: Fault | None = None
-    for line in answer_lines(frame, b"", data):
-        if isinstance(line, ReadLine) and line.counts:
-            return line.texts, line.time_ns
-        if isinstance(line, Fault):
-            fault = fault or line
-    if fault:
-        raise fault
-    return {}, None

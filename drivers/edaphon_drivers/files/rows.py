@@ -62,14 +62,6 @@ class RowPlan(NamedTuple):
     used: int
 
 
-def text_of(data: bytes) -> str:
-    """UTF-8 where it is, else Latin-1; without a byte order mark."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1").removeprefix("\xef\xbb\xbf")
-
-
 def cells_of(line: str, layout: FileLayout) -> list[str]:
     """The cells of a line without their quotes and blanks; none for a line that can't be parted."""
     if layout.separator is None:

@@ -2,9 +2,9 @@
 
 import pytest
 from tests.drivers.files.following import Follower, follow
+from tests.readers import decode_piece
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.readings import Origin, Piece, Status

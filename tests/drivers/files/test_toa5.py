@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from tests.drivers.files.following import Follower, follow
+from tests.readers import decode_piece
 from tests.simulated_files import SimulatedLogger
 
 from edaphon_drivers.faults import Fault, Garbled, Refused
-from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.readings import Piece, Status
