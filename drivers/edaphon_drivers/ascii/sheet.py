@@ -277,7 +277,7 @@ class AsciiTable(KindTable):
     """[frame] of an ASCII sheet."""
 
     ask: _Command = takes(_SENT, ())
-    heard: bool = takes("true or false", False)
+    sends_by_itself: bool = takes("true or false", False, alias="heard")
     start: _Command = takes(_SENT, ())
     end: Annotated[
         str, AfterValidator(_spelt_out), that(lambda text: 0 < len(text) <= 4 and text.isascii())
@@ -348,7 +348,7 @@ def _further_errors(frame: AsciiTable, sheet: Sheet) -> Iterator[str]:
     """What single keys can't show."""
     if not sheet.outputs:
         yield "a sheet needs at least one [[output]] with name, quantity and unit"
-    if not frame.ask and not frame.heard:
+    if not frame.ask and not frame.sends_by_itself:
         yield 'frame needs ask = "..." for an instrument that is asked, or heard = true'
     rows: tuple[KindTable, ...] = frame.record or (frame,)
     kinds = frame.kinds()

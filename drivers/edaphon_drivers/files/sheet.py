@@ -1,7 +1,7 @@
 """The table of a file's form in its sheet: columns, words for missing numbers, time, interval.
 
     [frame]
-    form = "table"                  or toa5, li81x, li8200, heard (see engine.py)
+    form = "table"                  or toa5, li81x, li8200, or pushed lines (see engine.py)
     separator = "comma"             or tab, semicolon, blanks
     decimal = "."                   or ","
     missing = ["NAN", "-9999"]      words, or numbers, that stand for a failure
@@ -31,7 +31,8 @@ a key of the file's header (Port#, table).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,12 +58,11 @@ from edaphon_drivers.sheets import (
     Sheet,
     Table,
     UnknownModel,
-    errors_in,
+    frame_reader,
     listed,
     load_sheet,
     one_of,
     per_sheet,
-    refuse,
     takes,
     that,
     written,
@@ -70,6 +70,7 @@ from edaphon_drivers.sheets import (
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
 ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}
+_FORMS = ("table", "toa5", "li81x", "li8200", "heard")
 _MOST_CELLS = 100_000
 _OF_TIME = (
     "utc_offset",
@@ -185,7 +186,6 @@ class FileTime(Table):
     )
 
     def clock(self) -> Clock:
-        """Raises ValueError for a wrong format."""
         formats = (compile_format(text, self.date_order or "") for text in self.formats or ())
         spread = self.spread
         return Clock(
@@ -199,26 +199,20 @@ class FileTime(Table):
             elapsed=self.elapsed.elapsed(self.start) if self.elapsed else None,
         )
 
-    def is_zone_known(self, form: str) -> bool:
-        """Whether a time of this file is a time: an LI-8200 names its zone itself."""
-        in_text = self.formats is not None and all("%z" in text for text in self.formats)
-        stated = self.utc_offset or self.zone or self.epoch
-        return bool(stated) or form == "li8200" or in_text or not self.columns
 
-
-class FileTable(Table):
+class FileFrame(Table):
     """[frame] of a file's sheet."""
 
-    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = takes(
-        "one of table, toa5, li81x, li8200, heard"
-    )
-    separator: Annotated[str, that(SEPARATORS.__contains__)] | None = takes(
-        one_of(SEPARATORS), None
+    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = takes(one_of(_FORMS))
+    separator_name: Annotated[str, that(SEPARATORS.__contains__)] | None = takes(
+        one_of(SEPARATORS), None, alias="separator"
     )
     decimal: Literal[".", ","] = takes('"." or ","', ".")
-    missing: ListOf[str | int | float] = takes('a list of words, such as ["NAN", "-9999"]', ())
-    comment: Annotated[ListOf[str], BeforeValidator(listed)] = takes(
-        'what a comment begins with, such as ";", or a list of such', ()
+    missing_words: ListOf[str | int | float] = takes(
+        'a list of words, such as ["NAN", "-9999"]', (), alias="missing"
+    )
+    comments: Annotated[ListOf[str], BeforeValidator(listed)] = takes(
+        'what a comment begins with, such as ";", or a list of such', (), alias="comment"
     )
     order: ListOf[str] = takes('a list of column names, such as ["DATE", "CO2"]', ())
     width: int = takes("how many cells a row has, from 1", 0, ge=1, le=_MOST_CELLS)
@@ -231,28 +225,38 @@ class FileTable(Table):
     refuse: ListOf[Condition] = takes(CONDITION, ())
     like: Any = takes("the name of an ASCII sheet", None)
 
+    @cached_property
+    def clock(self) -> Clock:
+        """Raises ValueError for a wrong format."""
+        return self.time.clock()
 
-@dataclass(frozen=True, slots=True)
-class FileLayout:
-    """A sheet's frame, read; `separator` None stands for blanks."""
+    @cached_property
+    def separator(self) -> str | None:
+        """None stands for blanks."""
+        return SEPARATORS[self.separator_name or ("comma" if self.form == "toa5" else "tab")]
 
-    form: str
-    clock: Clock
-    columns: tuple[Column, ...]
-    footer: tuple[Column, ...] = ()
-    only: tuple[Condition, ...] = ()
-    refuse: tuple[Condition, ...] = ()
-    separator: str | None = ","
-    decimal: str = "."
-    missing: frozenset[str] = frozenset()
-    missing_numbers: frozenset[float] = frozenset()
-    comment: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    width: int = 0
-    interval_s: float = 0.0
-    intervals: Mapping[str, float] | None = None
-    zone_known: bool = True
-    zone_stated: bool = False
+    @cached_property
+    def missing(self) -> frozenset[str]:
+        return frozenset(str(word).strip().lower() for word in self.missing_words)
+
+    @cached_property
+    def missing_numbers(self) -> frozenset[float]:
+        """-999,9 in a file of decimal commas; there -999.9 stands for the same number."""
+        comma = self.decimal == ","
+        words = (word.replace(",", ".") if comma else word for word in self.missing)
+        return frozenset(number for word in words if (number := _number(word)) is not None)
+
+    @cached_property
+    def comment(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.comments))
+
+    @property
+    def zone_known(self) -> bool:
+        """Whether a time of this file is a time: an LI-8200 names its zone itself."""
+        time = self.time
+        in_text = time.formats is not None and all("%z" in text for text in time.formats)
+        stated = time.utc_offset or time.zone or time.epoch
+        return bool(stated) or self.form == "li8200" or in_text or not time.columns
 
     @property
     def reads_without_names(self) -> bool:
@@ -268,63 +272,22 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     time = {key: settings[key] for key in _OF_TIME if key in settings}
     others = {key: value for key, value in settings.items() if key not in _OF_TIME}
     frame = {**sheet.frame, **others}
-    written = frame.get("time", {})
-    if time and isinstance(written, Mapping):  # else `frame_troubles` tells what it is
-        frame["time"] = {**written, **time}
+    stated = frame.get("time", {})
+    if time and isinstance(stated, Mapping):  # else `sheet_errors` says what it is
+        frame["time"] = {**stated, **time}
     return replace(sheet, frame=frame)
 
 
-@per_sheet
-def read_layout(sheet: Sheet) -> FileLayout:
-    """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
-    refuse(map(str, errors_in(FileTable, sheet.frame, "frame")), sheet)
+def _number(word: str) -> float | None:
     try:
-        return _layout(FileTable.model_validate(sheet.frame))
-    except ValueError as wrong:
-        raise Refused("a sheet without errors", str(wrong), sheet.model) from None
-
-
-def _layout(frame: FileTable) -> FileLayout:
-    words = [str(word).strip().lower() for word in frame.missing]
-    numbers = (_number(word, frame.decimal) for word in words)
-    usual = "comma" if frame.form == "toa5" else "tab"
-    return FileLayout(
-        form=frame.form,
-        clock=frame.time.clock(),
-        columns=frame.column,
-        footer=frame.footer,
-        only=frame.only,
-        refuse=frame.refuse,
-        separator=SEPARATORS[frame.separator or usual],
-        decimal=frame.decimal,
-        missing=frozenset(words),
-        missing_numbers=frozenset(number for number in numbers if number is not None),
-        comment=tuple(mark for mark in frame.comment if mark),
-        order=frame.order,
-        width=frame.width,
-        interval_s=frame.interval_s,
-        intervals=frame.intervals,
-        zone_known=frame.time.is_zone_known(frame.form),
-        zone_stated=frame.time.utc_offset is not None or frame.time.zone is not None,
-    )
-
-
-def _number(word: str, decimal: str) -> float | None:
-    """-999,9 in a file of decimal commas; there -999.9 stands for the same number."""
-    try:
-        return float(word.replace(",", ".") if decimal == "," else word)
+        return float(word)
     except ValueError:
         return None
 
 
-def sheet_errors(sheet: Sheet) -> Iterator[str]:
-    """What is wrong, or not yet stated by the owner (see `completed`)."""
-    found = [str(error) for error in errors_in(FileTable, sheet.frame, "frame")]
-    yield from found
-    if found:
-        return
-    frame = FileTable.model_validate(sheet.frame)
-    if frame.decimal == "," and frame.separator == "comma":
+def _further_errors(frame: FileFrame, sheet: Sheet) -> Iterator[str]:
+    """What single keys can't show, or the owner has not yet stated (see `completed`)."""
+    if frame.decimal == "," and frame.separator_name == "comma":
         yield "frame.decimal and frame.separator can't both be a comma"
     if frame.form == "heard":
         yield from filter(None, [like_error(sheet)])
@@ -333,7 +296,21 @@ def sheet_errors(sheet: Sheet) -> Iterator[str]:
     yield from _time_errors(frame.time, frame.form)
 
 
-def _column_errors(frame: FileTable, sheet: Sheet) -> Iterator[str]:
+_frame_of, sheet_errors = frame_reader(FileFrame, _further_errors)
+
+
+@per_sheet
+def read_layout(sheet: Sheet) -> FileFrame:
+    """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
+    frame = _frame_of(sheet)
+    try:
+        frame.clock  # noqa: B018 - made here once
+    except ValueError as wrong:
+        raise Refused("a sheet without errors", str(wrong), sheet.model) from None
+    return frame
+
+
+def _column_errors(frame: FileFrame, sheet: Sheet) -> Iterator[str]:
     rows = (*frame.column, *frame.footer)
     for row in rows:
         if row.mean and "interval_s" not in frame.model_fields_set:

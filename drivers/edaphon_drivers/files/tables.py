@@ -25,14 +25,14 @@ from edaphon_drivers.files.rows import (
     reading_of,
     readings_of,
 )
-from edaphon_drivers.files.sheet import FileLayout
+from edaphon_drivers.files.sheet import FileFrame
 from edaphon_drivers.readings import Piece
 from edaphon_drivers.sheets import Sheet
 
 _SECOND_NS = 1_000_000_000
 
 
-def read_lines(piece: Piece, layout: FileLayout, sheet: Sheet, context: Context) -> Iterator[Slice]:
+def read_lines(piece: Piece, layout: FileFrame, sheet: Sheet, context: Context) -> Iterator[Slice]:
     """The slices of a piece of a line file; at least one."""
     split = split_piece(piece)
     account = Account(context, headers=split.counted)
@@ -54,7 +54,7 @@ def read_lines(piece: Piece, layout: FileLayout, sheet: Sheet, context: Context)
     yield account.cut()
 
 
-def _begun(split: PieceLines, layout: FileLayout, sheet: Sheet, account: Account) -> "_TableReader":
+def _begun(split: PieceLines, layout: FileFrame, sheet: Sheet, account: Account) -> "_TableReader":
     """A reader that knows the header above the piece, or the sheet's own order of columns."""
     reader = _TableReader(layout, sheet, account)
     if layout.reads_without_names:
@@ -77,7 +77,7 @@ def _begun(split: PieceLines, layout: FileLayout, sheet: Sheet, account: Account
 class _TableReader:
     """Goes through the lines of one piece; `fresh`: no row came yet below a header."""
 
-    layout: FileLayout
+    layout: FileFrame
     sheet: Sheet
     account: Account
     fresh: bool = False
@@ -242,7 +242,7 @@ _plans: dict[tuple[int, tuple[str, ...]], tuple[Sheet, _Explained]] = {}
 _MOST_PLANS = 256
 
 
-def _explained(lines: tuple[str, ...], layout: FileLayout, sheet: Sheet) -> _Explained:
+def _explained(lines: tuple[str, ...], layout: FileFrame, sheet: Sheet) -> _Explained:
     """The names in a header and the plan of the rows below it; without lines the sheet's order."""
     known = _plans.get((id(sheet), lines))
     if known is None:
