@@ -5,17 +5,14 @@ opinion. Commands like b"0M!" come in and answers with CR LF go out; breaks can'
 """
 
 import heapq
-import os
-import random
 import re
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import PluggedPort, repeated
+from edaphon_drivers.simulators.plugged import Faulty, PluggedPort
 
 FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut")
 
@@ -55,18 +52,19 @@ def _packet(address: str, kind: int, numbers: Sequence[float]) -> bytes:
 
 
 @dataclass(slots=True)
-class Probe:
+class Probe(Faulty):
     """One probe. `values` answer M and C, `more` answer M1..M9 by number; each is asked anew.
 
     A number goes out with up to 7 digits, a text as it is. `seconds` is announced and, scaled by
     the bus, taken. `per_answer` limits the values of one answer, besides the 35 or 75 characters.
-    `late_s` is how long a late answer takes. `fault` names the fault of a command, or None; those
-    queued by `fail` come first. `asked` collects the commands that came.
+    What is asked are commands.
 
     `at_once` answers R0..R9, `high` HA, `packets` HB (data type and numbers of each), `checks` V,
     `described` metadata (the fields of each value by command, "M1": ["TS,degC"]), `extended` a
     maker's own command with one line or several.
     """
+
+    FAULTS = FAULTS
 
     address: str
     identity: str
@@ -81,17 +79,6 @@ class Probe:
     checks: Values = ()
     described: Mapping[str, Sequence[str]] = field(default_factory=dict)
     extended: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    late_s: float = 0.1
-    fault: Callable[[str], str | None] = lambda command: None
-    asked: list[str] = field(default_factory=list)
-    _queued: deque[str] = field(default_factory=deque)
-
-    def fail(self, fault: str, times: int = 1) -> None:
-        """The next `times` commands to this probe meet that fault."""
-        self._queued.extend(repeated(fault, times, FAULTS))
-
-    def next_fault(self, command: str) -> str | None:
-        return self._queued.popleft() if self._queued else self.fault(command)
 
 
 @dataclass(slots=True)
@@ -117,38 +104,18 @@ class SimulatedBus(PluggedPort):
         super().__init__("sdi12-simulator", link)
         self.probes = {probe.address: probe for probe in probes}
         self.second_s = second_s
-        self.commands = 0
         self._measuring: dict[str, _Measuring] = {}
-        self._to_send: list[tuple[float, int, bytes]] = []
-        self._random = random.Random(12)  # noqa: S311  repeatable noise
 
     def _serve(self) -> None:
         buffer = b""
         while not self._stopping.is_set():
             buffer += self._received()
+            if self._pair is None:
+                self._measuring.clear()
             *commands, buffer = buffer.split(b"!")
             for command in commands:
                 self._answer(command.decode("ascii", "replace").strip())
             self._send_due()
-
-    def _received(self) -> bytes:
-        due = self._to_send[0][0] - time.monotonic() if self._to_send else 0.02
-        came = self._read(min(max(due, 0.0), 0.02))
-        if came is None:
-            self._to_send.clear()
-            self._measuring.clear()
-        return came or b""
-
-    def _send_due(self) -> None:
-        while self._to_send and self._to_send[0][0] <= time.monotonic():
-            with self._lock:
-                if not self._to_send or self._pair is None:
-                    return
-                os.write(self._pair[0], heapq.heappop(self._to_send)[2])
-
-    def _send(self, data: bytes, at: float = 0.0) -> None:
-        self.commands += 1
-        heapq.heappush(self._to_send, (at, self.commands, data))
 
     def _answer(self, command: str) -> None:
         address, kind = command[:1], command[1:]
@@ -162,7 +129,9 @@ class SimulatedBus(PluggedPort):
         fault = probe.next_fault(command)
         answer = self._spoken(probe, kind, fault)
         if answer is not None:
-            self._spoil(probe, answer, fault)
+            if fault == "residue" and command[1:2] == "D":
+                answer = probe.address.encode() + b"\r\n" + answer
+            self._outbox.reply(answer, fault, probe.late_s)
 
     def _break(self, address: str) -> None:
         """A command wakes all probes: it ends a running M of any, and a running C of its own."""
@@ -171,8 +140,9 @@ class SimulatedBus(PluggedPort):
             hit = owner == address or not running.concurrent
             if hit and running.ready_at > now:
                 running.aborted = True
-        self._to_send = [item for item in self._to_send if item[2][1:] != b"\r\n" or item[0] <= now]
-        heapq.heapify(self._to_send)
+        items = self._outbox.items
+        items[:] = [item for item in items if item[2][1:] != b"\r\n" or item[0] <= now]
+        heapq.heapify(items)
 
     def _spoken(self, probe: Probe, kind: str, fault: str | None) -> bytes | None:
         """The whole answer; None for what a probe does not answer."""
@@ -218,7 +188,7 @@ class SimulatedBus(PluggedPort):
         mute = fault in {"residue", "silent"}  # a service request is an answer too
         requests = probe.service_request and not concurrent and seconds and not mute
         if requests:
-            self._send(f"{probe.address}\r\n".encode(), ready_at)
+            self._outbox.put(f"{probe.address}\r\n".encode(), ready_at)
         return _start(probe, kind, seconds, count)
 
     def _data(self, probe: Probe, number: int, fault: str | None) -> bytes:
@@ -232,22 +202,6 @@ class SimulatedBus(PluggedPort):
             return values or _packet(probe.address, 0, ())
         line = probe.address.encode() + values
         return _with_crc(line) if running and running.crc else line
-
-    def _spoil(self, probe: Probe, answer: bytes, fault: str | None) -> None:
-        if fault == "silent":
-            return
-        if fault == "garbled":
-            at = self._random.randrange(len(answer) - 2)
-            answer = answer[:at] + bytes([answer[at] ^ 0x80]) + answer[at + 1 :]
-        elif fault == "cut":
-            answer = answer[: self._random.randrange(1, len(answer) - 1)]
-        elif fault == "noise":
-            answer = bytes(self._random.randrange(128, 256) for _ in range(5)) + answer
-        elif fault == "residue" and probe.asked[-1][1:2] == "D":
-            answer = probe.address.encode() + b"\r\n" + answer
-        self._send(answer, time.monotonic() + probe.late_s if fault == "late" else 0.0)
-        if fault == "doubled":
-            self._send(answer, time.monotonic() + 0.002)
 
 
 def _measured(probe: Probe, kind: str) -> tuple[list[bytes], int]:
