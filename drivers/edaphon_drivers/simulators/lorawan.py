@@ -7,13 +7,14 @@ import base64
 import json
 import random
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from edaphon_drivers.simulators.lorawan_decentlab import ENCODED, WORDED, worded
-
 Values = Mapping[str, float | None]
+Words = Sequence[int]
+# By output: lowest and highest count, and how many are one of its unit.
+_Spans = Mapping[str, tuple[int, int, int]]
 
 
 class SimulatedFrame(NamedTuple):
@@ -37,12 +38,12 @@ def frames(model: str, seed: int, n: int) -> Iterator[SimulatedFrame]:
     """`n` frames of a model with random values that its resolution can carry."""
     rng = random.Random(seed)  # noqa: S311 - reproducible values, no secret
     for _ in range(n):
-        yield _drawn(model, rng)
+        yield _frame_of(model, rng)
 
 
-def _drawn(model: str, rng: random.Random) -> SimulatedFrame:
+def _frame_of(model: str, rng: random.Random) -> SimulatedFrame:
     if model in WORDED:
-        payload, values = worded(model, rng)
+        payload, values = _worded(model, rng)
         return SimulatedFrame(payload, 1, values)
     maker = MODELS[model]
     values = maker.draw(rng)
@@ -60,83 +61,105 @@ def _counted(values: Values, name: str, per_unit: int) -> int:
     return 0 if value is None else round(value * per_unit)
 
 
-def _grid(rng: random.Random, lowest: int, highest: int, per_unit: int) -> float:
-    return rng.randint(lowest, highest) / per_unit
+def _counts(values: Values, spans: _Spans) -> list[int]:
+    return [_counted(values, name, per_unit) for name, (_, _, per_unit) in spans.items()]
+
+
+def _drawn(rng: random.Random, spans: _Spans) -> dict[str, float | None]:
+    return {
+        name: rng.randint(lowest, highest) / per_unit
+        for name, (lowest, highest, per_unit) in spans.items()
+    }
 
 
 # Dragino: eleven bytes, big endian; the last one carries the mode in its top bit.
 
+_OUTSIDE: _Spans = {
+    "battery_voltage": (2100, 3700, 1000),
+    "ds18b20_temperature": (-550, 849, 10),
+}
+_LSE01: _Spans = {
+    **_OUTSIDE,
+    "volumetric_water_content": (0, 10000, 100),
+    "soil_temperature": (-4000, 8500, 100),
+    "bulk_electrical_conductivity": (0, 20000, 1),
+}
+_LSE01_RAW: _Spans = {
+    **_OUTSIDE,
+    "relative_permittivity": (10, 810, 10),
+    "water_content_counts": (0, 65535, 1),
+    "electrical_conductivity_counts": (0, 65535, 1),
+}
+_SOIL_PH: _Spans = {
+    **_OUTSIDE,
+    "soil_ph": (0, 1400, 100),
+    "soil_temperature": (-400, 850, 10),
+}
+
 
 def _dragino(values: Values) -> bytes:
-    battery = _counted(values, "battery_voltage", 1000) | 0xC000
-    external = _counted(values, "ds18b20_temperature", 10)
-    if "relative_permittivity" in values:
-        return struct.pack(
-            ">HhHHHB",
-            battery,
-            external,
-            _counted(values, "relative_permittivity", 10),
-            _counted(values, "water_content_counts", 1),
-            _counted(values, "electrical_conductivity_counts", 1),
-            0x90,
-        )
-    water = _counted(values, "volumetric_water_content", 100)
-    warmth = _counted(values, "soil_temperature", 100)
-    salt = _counted(values, "bulk_electrical_conductivity", 1)
-    return struct.pack(">HhHhHB", battery, external, water, warmth, salt, 0x10)
+    raw = "relative_permittivity" in values
+    form, spans, mode = (">HhHHHB", _LSE01_RAW, 0x90) if raw else (">HhHhHB", _LSE01, 0x10)
+    battery, *others = _counts(values, spans)
+    return struct.pack(form, battery | 0xC000, *others, mode)
 
 
 def _draw_dragino(rng: random.Random) -> Values:
-    return {
-        "battery_voltage": _grid(rng, 2100, 3700, 1000),
-        "ds18b20_temperature": _grid(rng, -550, 849, 10),
-        "volumetric_water_content": _grid(rng, 0, 10000, 100),
-        "soil_temperature": _grid(rng, -4000, 8500, 100),
-        "bulk_electrical_conductivity": _grid(rng, 0, 20000, 1),
-    }
+    return _drawn(rng, _LSE01)
 
 
 def _draw_dragino_both(rng: random.Random) -> Values:
-    if rng.random() < 0.5:
-        return _draw_dragino(rng)
-    return {
-        "battery_voltage": _grid(rng, 2100, 3700, 1000),
-        "ds18b20_temperature": _grid(rng, -550, 849, 10),
-        "relative_permittivity": _grid(rng, 10, 810, 10),
-        "water_content_counts": _grid(rng, 0, 65535, 1),
-        "electrical_conductivity_counts": _grid(rng, 0, 65535, 1),
-    }
+    return _drawn(rng, _LSE01 if rng.random() < 0.5 else _LSE01_RAW)
+
+
+def _soil_ph(values: Values) -> bytes:
+    return struct.pack(">HhHhHB", *_counts(values, _SOIL_PH), 0, 1)
+
+
+def _draw_soil_ph(rng: random.Random) -> Values:
+    return _drawn(rng, _SOIL_PH)
 
 
 # Milesight: channel, type, value; little endian; FFFF says that the measurement failed.
 
+_MILESIGHT = {
+    "battery_level": (b"\x01\x75", 1, 1),
+    "soil_temperature": (b"\x03\x67", 2, 10),
+    "air_temperature": (b"\x03\x67", 2, 10),
+    "volumetric_water_content": (b"\x04\xca", 2, 100),
+    "relative_humidity": (b"\x04\x68", 1, 2),
+    "bulk_electrical_conductivity": (b"\x05\x7f", 2, 1),
+    "co2_mole_fraction": (b"\x05\x7d", 2, 1),
+    "air_pressure": (b"\x06\x73", 2, 10),
+}
+_SMTC: _Spans = {
+    "battery_level": (0, 100, 1),
+    "soil_temperature": (-400, 800, 10),
+    "volumetric_water_content": (0, 10000, 100),
+    "bulk_electrical_conductivity": (0, 20000, 1),
+}
+_AIR: _Spans = {
+    "battery_level": (0, 100, 1),
+    "air_temperature": (-400, 850, 10),
+    "relative_humidity": (0, 200, 2),
+}
+_GAS: _Spans = {"co2_mole_fraction": (0, 10000, 1), "air_pressure": (3000, 11000, 10)}
+
 
 def _milesight(values: Values) -> bytes:
-    parts = {
-        "battery_level": b"\x01\x75" + bytes([_counted(values, "battery_level", 1)])
-        if "battery_level" in values
-        else b"",
-        "soil_temperature": b"\x03\x67" + _little(values, "soil_temperature", 10),
-        "volumetric_water_content": b"\x04\xca" + _little(values, "volumetric_water_content", 100),
-        "bulk_electrical_conductivity": b"\x05\x7f"
-        + _little(values, "bulk_electrical_conductivity", 1),
-    }
-    return b"".join(parts[name] for name in values)
-
-
-def _little(values: Values, name: str, per_unit: int) -> bytes:
-    if values.get(name) is None:
-        return b"\xff\xff"
-    return (_counted(values, name, per_unit) & 0xFFFF).to_bytes(2, "little")
+    """Each channel that is given, in their order."""
+    frame = b""
+    for name, value in values.items():
+        tag, n_bytes, per_unit = _MILESIGHT[name]
+        counted = -1 if value is None else round(value * per_unit)
+        frame += tag + (counted % (1 << 8 * n_bytes)).to_bytes(n_bytes, "little")
+    return frame
 
 
 def _draw_milesight(rng: random.Random) -> Values:
-    drawn: dict[str, float | None] = {
-        "battery_level": _grid(rng, 0, 100, 1),
-        "soil_temperature": _apart_from_codes(_grid(rng, -400, 800, 10)),
-        "volumetric_water_content": _grid(rng, 0, 10000, 100),
-        "bulk_electrical_conductivity": _grid(rng, 0, 20000, 1),
-    }
+    drawn = _drawn(rng, _SMTC)
+    if drawn["soil_temperature"] in {-0.1, -0.3}:  # the failure codes: the device can't say them
+        drawn["soil_temperature"] = 0.0
     for name in ("soil_temperature", "volumetric_water_content", "bulk_electrical_conductivity"):
         if rng.random() < 0.1:
             drawn[name] = None
@@ -144,77 +167,198 @@ def _draw_milesight(rng: random.Random) -> Values:
     return {name: drawn[name] for name in chosen}
 
 
-def _apart_from_codes(celsius: float) -> float:
-    """-0.1 and -0.3 °C share their bytes with the failure codes: the device cannot say them."""
-    return 0.0 if celsius in {-0.1, -0.3} else celsius
-
-
-def _air(values: Values) -> bytes:
-    """EM300-TH and EM500-CO2: each channel that is given, in the order of the README."""
-    parts = {
-        "battery_level": (b"\x01\x75", 1, 1),
-        "air_temperature": (b"\x03\x67", 2, 10),
-        "relative_humidity": (b"\x04\x68", 1, 2),
-        "co2_mole_fraction": (b"\x05\x7d", 2, 1),
-        "air_pressure": (b"\x06\x73", 2, 10),
-    }
-    frame = b""
-    for name in values:
-        tag, n_bytes, per_unit = parts[name]
-        counted = _counted(values, name, per_unit) % (1 << 8 * n_bytes)
-        frame += tag + counted.to_bytes(n_bytes, "little")
-    return frame
-
-
 def _draw_air(rng: random.Random) -> Values:
-    drawn = {
-        "battery_level": _grid(rng, 0, 100, 1),
-        "air_temperature": _grid(rng, -400, 850, 10),
-        "relative_humidity": _grid(rng, 0, 200, 2),
-    }
+    drawn = _drawn(rng, _AIR)
     return {name: drawn[name] for name in rng.sample(sorted(drawn), rng.randint(1, 3))}
 
 
 def _draw_air_co2(rng: random.Random) -> Values:
-    gas = {
-        "co2_mole_fraction": _grid(rng, 0, 10000, 1),
-        "air_pressure": _grid(rng, 3000, 11000, 10),
-    }
+    gas = _drawn(rng, _GAS)
     return {**_draw_air(rng), **gas}
 
 
-# Dragino's soil pH: eleven bytes again, with other scales.
+# Decentlab: a group of words for each sensor, announced by its flag. TRS12 and SMTP are encoded
+# from values; of the others the words are drawn, and the values follow by the maker's formulas.
 
 
-def _soil_ph(values: Values) -> bytes:
-    return struct.pack(
-        ">HhHhHB",
-        _counted(values, "battery_voltage", 1000),
-        _counted(values, "ds18b20_temperature", 10),
-        _counted(values, "soil_ph", 100),
-        _counted(values, "soil_temperature", 10),
-        0,
-        1,
-    )
+class Sensor(NamedTuple):
+    """One sensor of a model: the range of each of its words, and the values that they mean."""
+
+    ranges: tuple[tuple[int, int], ...]
+    values: Callable[[Words], Values]
 
 
-def _draw_soil_ph(rng: random.Random) -> Values:
+def _worded(model: str, rng: random.Random) -> tuple[bytes, Values]:
+    """A payload of drawn words and what must come back; now and then a sensor is missing."""
+    groups: list[Words | None] = []
+    values: dict[str, float | None] = {}
+    for sensor in WORDED[model]:
+        words = [rng.randint(*span) for span in sensor.ranges] if rng.random() < 0.8 else None
+        groups.append(words)
+        values |= sensor.values(words) if words is not None else {}
+    return _frame(*groups), values
+
+
+def _frame(*groups: Words | None) -> bytes:
+    flags = sum(1 << n for n, words in enumerate(groups) if words is not None)
+    body = b"".join(struct.pack(f">{len(words)}H", *words) for words in groups if words)
+    return bytes([2]) + (4307).to_bytes(2, "big") + flags.to_bytes(2, "big") + body
+
+
+_BATTERY_SPAN: _Spans = {"battery_voltage": (2000, 3600, 1000)}
+_TRS12: _Spans = {
+    "water_content_counts": (16000, 40000, 10),
+    "soil_temperature": (-400, 600, 10),
+    "bulk_electrical_conductivity": (0, 20000, 1),
+}
+
+
+def _battery_word(values: Values) -> Words | None:
+    return _counts(values, _BATTERY_SPAN) if "battery_voltage" in values else None
+
+
+def _some(rng: random.Random, *groups: Values) -> Values:
+    """The values of a random choice of the sensors, in order; now and then of none."""
+    return {name: n for group in groups if rng.random() < 0.8 for name, n in group.items()}
+
+
+def _trs12(values: Values) -> bytes:
+    probe = None
+    if "water_content_counts" in values:
+        water, warmth, salt = _counts(values, _TRS12)
+        probe = (water, 0x8000 + warmth, salt)
+    return _frame(probe, _battery_word(values))
+
+
+def _draw_trs12(rng: random.Random) -> Values:
+    return _some(rng, _drawn(rng, _TRS12), _drawn(rng, _BATTERY_SPAN))
+
+
+_DEPTHS = range(8)
+
+
+def _smtp(values: Values) -> bytes:
+    words: list[int] = []
+    for depth in _DEPTHS if "soil_moisture_0" in values else ():
+        absent = values[f"soil_moisture_{depth}"] is None
+        moisture = 2500 + _counted(values, f"soil_moisture_{depth}", 500)
+        warmth = 0x8000 + _counted(values, f"soil_temperature_{depth}", 100)
+        words += [0, 0] if absent else [moisture, warmth]
+    return _frame(tuple(words) or None, _battery_word(values))
+
+
+def _draw_smtp(rng: random.Random) -> Values:
+    segments = rng.randint(1, 8)
+    profile: dict[str, float | None] = {}
+    for depth in _DEPTHS:
+        there = depth < segments
+        spans = {
+            f"soil_moisture_{depth}": (-2000, 50000, 500),
+            f"soil_temperature_{depth}": (-4000, 6000, 100),
+        }
+        profile |= _drawn(rng, spans) if there else dict.fromkeys(spans)
+    return _some(rng, profile, _drawn(rng, _BATTERY_SPAN))
+
+
+_ANY = (0, 0xFFFF)
+_DAY = (0x8001, 0x8000 + 15000)
+_TOP_BYTE = (0, 0xFF)
+
+_BATTERY = Sensor((_ANY,), lambda w: {"battery_voltage": w[0] / 1000})
+
+
+def _ratio(w: Words) -> float:
+    """A word of 24 bits, low part first, on -1..1."""
+    return (w[0] + w[1] * 65536) / 8388608 - 1
+
+
+def _radiation(w: Words) -> Values:
+    incoming, reflected = w[0] - 32768, w[1] - 32768
     return {
-        "battery_voltage": _grid(rng, 2100, 3700, 1000),
-        "ds18b20_temperature": _grid(rng, -550, 849, 10),
-        "soil_ph": _grid(rng, 0, 1400, 100),
-        "soil_temperature": _grid(rng, -400, 850, 10),
+        "incoming_radiation": incoming / 10,
+        "reflected_radiation": reflected / 10,
+        "albedo": reflected / incoming if incoming > 0 and reflected > 0 else None,
     }
 
 
+def _globe(w: Words) -> Values:
+    ratio = _ratio(w) / 2
+    ohm = 1000 / ratio - 41000
+    return {"voltage_ratio": ratio, "thermistor_resistance": ohm if ohm >= 0 else None}
+
+
+def _pt100(w: Words) -> Values:
+    ratio = _ratio(w) / 2
+    ohm = ratio * 2000 / (1 - ratio)
+    return {"resistance": ohm if ohm >= 0 else None}
+
+
+def _wire(w: Words) -> Values:
+    return {
+        "counter_reading": w[0],
+        "measurement_interval": w[1] / 32768,
+        "frequency": w[0] / w[1] * 32768 if w[1] else None,
+    }
+
+
+def _rain(w: Words) -> Values:
+    total = (w[2] + w[3] * 65536) * 0.1
+    return {"precipitation": w[0] * 0.1, "interval": w[1], "precipitation_total": total}
+
+
+def _stems(w: Words) -> Values:
+    a, b = _ratio(w[:2]), _ratio(w[2:])
+    return {"position_a": a * 20000, "position_b": (a - b) * 20000}
+
+
+def _light(w: Words) -> Values:
+    lux = max(1.0 * w[0] - 1.64 * w[1], 0.59 * w[0] - 0.86 * w[1], 0) * 1.5504
+    return {"light_counts": w[0], "infrared_counts": w[1], "illuminance": lux}
+
+
+def _indoor_co2(w: Words) -> Values:
+    co2 = w[0] - 32768 if w[1] == 0 and w[0] >= 32768 else None
+    return {"co2_mole_fraction": co2, "co2_status": w[1], "co2_raw_infrared": w[2]}
+
+
+def _sht35(w: Words) -> Values:
+    return {"air_temperature": 175 * w[0] / 65535 - 45, "relative_humidity": 100 * w[1] / 65535}
+
+
+def _teros21(w: Words) -> Values:
+    warmth = (w[1] - 32768) / 10 if w[1] else None
+    return {"matric_potential": -(w[0] / 10), "soil_temperature": warmth}
+
+
+# As in the maker's decoders; the status words are drawn small, to be 0 at times.
+WORDED: Mapping[str, tuple[Sensor, ...]] = {
+    "decentlab.dl-alb": (Sensor((_DAY, (0x7FF0, 0xA000)), _radiation), _BATTERY),
+    "decentlab.dl-blg": (Sensor((_ANY, (0x81, 0xFF)), _globe), _BATTERY),
+    "decentlab.dl-dlr2-008": (Sensor((_ANY, _TOP_BYTE), _pt100), _BATTERY),
+    "decentlab.dl-kl66": (Sensor((_ANY, (0, 40000), _ANY), _wire), _BATTERY),
+    "decentlab.dl-tbrg": (Sensor((_ANY, _ANY, _ANY, _ANY), _rain), _BATTERY),
+    "decentlab.dl-trs21": (Sensor((_ANY, _ANY), _teros21), _BATTERY),
+    "decentlab.dl-zn2": (Sensor((_ANY, _TOP_BYTE, _ANY, _TOP_BYTE), _stems), _BATTERY),
+    "decentlab.dl-iam": (
+        _BATTERY,
+        Sensor((_ANY, _ANY), _sht35),
+        Sensor((_ANY,), lambda w: {"air_pressure": w[0] * 2}),
+        Sensor((_ANY, _ANY), _light),
+        Sensor((_ANY, (0, 2), _ANY), _indoor_co2),
+        Sensor((_ANY,), lambda w: {"activity": w[0]}),
+        Sensor((_ANY,), lambda w: {"voc": w[0]}),
+    ),
+}
+
 MODELS: Mapping[str, _Model] = {
-    **{name: _Model(1, encode, draw) for name, (encode, draw) in ENCODED.items()},
+    "decentlab.dl-trs12": _Model(1, _trs12, _draw_trs12),
+    "decentlab.dl-smtp": _Model(1, _smtp, _draw_smtp),
     "dragino.lse01-1.1.4": _Model(2, _dragino, _draw_dragino),
     "dragino.lse01-1.2.1": _Model(2, _dragino, _draw_dragino_both),
     "dragino.se01-lb": _Model(2, _dragino, _draw_dragino_both),
     "dragino.lsph01": _Model(2, _soil_ph, _draw_soil_ph),
-    "milesight.em300-th": _Model(85, _air, _draw_air),
-    "milesight.em500-co2": _Model(85, _air, _draw_air_co2),
+    "milesight.em300-th": _Model(85, _milesight, _draw_air),
+    "milesight.em500-co2": _Model(85, _milesight, _draw_air_co2),
     "milesight.em500-smtc": _Model(85, _milesight, _draw_milesight),
 }
 
