@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import Faulty, Outbox, PluggedPort
+from edaphon_drivers.simulators.plugged import FaultyByCommand, Outbox, PluggedPort
 
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise", "exception", "busy", "echo")
 
@@ -34,7 +34,7 @@ def rtu(unit: int, pdu: bytes) -> bytes:
 
 
 @dataclass(slots=True)
-class Unit(Faulty):
+class Unit(FaultyByCommand):
     """One instrument. `holding` and `inputs` are registers by address, read anew for each answer.
 
     What is asked are the requests (PDU).

@@ -28,16 +28,11 @@ class Pluggable(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Faulty:
-    """What fails on demand. `late_s` is how long a late answer takes.
-
-    `fault` names the fault of what was asked, or None; those queued by `fail` come first. `asked`
-    collects what was asked.
-    """
+    """What fails on demand. `late_s` is how long a late answer takes; `asked` is what came."""
 
     FAULTS: ClassVar[Sequence[str]] = ()
 
     late_s: float = 0.1
-    fault: Callable[[Any], str | None] = lambda asked: None
     asked: list[Any] = field(default_factory=list)
     _queued: deque[str] = field(default_factory=deque)
 
@@ -46,6 +41,16 @@ class Faulty:
         if fault not in self.FAULTS:
             raise ValueError(f"expected one of {', '.join(self.FAULTS)}, got {fault!r}")
         self._queued.extend([fault] * times)
+
+    def next_fault(self, asked: object) -> str | None:
+        return self._queued.popleft() if self._queued else None
+
+
+@dataclass(slots=True, kw_only=True)
+class FaultyByCommand(Faulty):
+    """`fault` names the fault of a command, or None; those queued by `fail` come first."""
+
+    fault: Callable[[Any], str | None] = lambda asked: None
 
     def next_fault(self, asked: object) -> str | None:
         return self._queued.popleft() if self._queued else self.fault(asked)

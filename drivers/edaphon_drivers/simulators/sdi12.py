@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import Faulty, PluggedPort
+from edaphon_drivers.simulators.plugged import FaultyByCommand, PluggedPort
 
 FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut")
 
@@ -52,7 +52,7 @@ def _packet(address: str, kind: int, numbers: Sequence[float]) -> bytes:
 
 
 @dataclass(slots=True)
-class Probe(Faulty):
+class Probe(FaultyByCommand):
     """One probe. `values` answer M and C, `more` answer M1..M9 by number; each is asked anew.
 
     A number goes out with up to 7 digits, a text as it is. `seconds` is announced and, scaled by

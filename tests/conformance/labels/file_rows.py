@@ -96,7 +96,7 @@ def _others(data: bytes, header: bytes, sheet: Sheet) -> Iterator[Given]:
         else list(layout.order)
     )
     cells = cells_of(data.decode("latin-1").strip("\r\n"), layout)
-    taken = {column.name for column in layout.columns}
+    taken = {column.name for column in layout.column}
     for name, text in zip(names, cells, strict=False):
         if name not in taken:
             number = text.replace(".", "", 1).isdecimal()
