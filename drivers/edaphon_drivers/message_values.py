@@ -108,12 +108,8 @@ class TimeFormat(StrEnum):
     RFC3339 = "rfc3339"
 
 
-_UNIT_NS = {
-    TimeFormat.S: 1_000_000_000,
-    TimeFormat.MS: 1_000_000,
-    TimeFormat.NS: 1,
-    TimeFormat.RFC3339: 0,
-}
+# In nanoseconds; 0 for a time as text.
+UNIT_NS: Mapping[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "ns": 1, "rfc3339": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +160,8 @@ class JsonFields:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(map(_row, self.fields)))
-        object.__setattr__(self, "time_path", _keys(self.time.path) if self.time else ())
-        object.__setattr__(self, "time_unit_ns", _UNIT_NS[self.time.format] if self.time else 0)
+        object.__setattr__(self, "time_path", keys_of(self.time.path) if self.time else ())
+        object.__setattr__(self, "time_unit_ns", UNIT_NS[self.time.format] if self.time else 0)
 
 
 ABSENT: Any = object()
@@ -242,7 +238,7 @@ def _finite(digits: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _keys(path: str) -> Path:
+def keys_of(path: str) -> Path:
     return tuple(path.split(".")) if path else ()
 
 
@@ -251,7 +247,7 @@ def _row(named: JsonField) -> _Row:
     return _Row(
         head,
         tuple(rest),
-        _keys(named.unit_path),
+        keys_of(named.unit_path),
         named.failure,
         named.output,
         named.quantity,
@@ -274,7 +270,7 @@ def follow(value: Any, keys: Path) -> Any:
 def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int:
     sent = follow(message, fields.time_path)
     if not fields.time_unit_ns:
-        return _rfc3339_ns(sent)
+        return written_ns(sent)
     return epoch_ns(sent, fields.time_unit_ns)
 
 
@@ -291,7 +287,8 @@ def epoch_ns(sent: Any, unit_ns: int) -> int:
     return ns if 0 <= ns < 2**63 else UNREADABLE_NS
 
 
-def _rfc3339_ns(sent: Any) -> int:
+def written_ns(sent: object) -> int:
+    """A time as RFC 3339 writes it [UTC ns]; UNREADABLE_NS for anything else."""
     try:
         return rfc3339_ns(sent.strip()) if type(sent) is str else UNREADABLE_NS
     except ValueError:

@@ -15,13 +15,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.message_values import (
     ABSENT,
+    UNIT_NS,
     bare_json,
     epoch_ns,
     follow,
+    keys_of,
     number_in,
     number_of_text,
     parse_object,
-    rfc3339_ns,
+    written_ns,
 )
 from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status, reported, without_number
 from edaphon_drivers.sheets import Output, Sheet, Table, frame_reader, per_sheet, takes, that
@@ -36,7 +38,6 @@ _NO_NUMBER = {
     "unknown": Status.INVALID,
     "unavailable": Status.NOT_CONNECTED,
 }
-_UNIT_NS = {"s": 1_000_000_000, "ms": 1_000_000, "ns": 1}
 _Path = Annotated[str, that(lambda text: text.strip("./ "))]
 _Paths = Annotated[dict[str, _Path], that(bool)]
 _TEXTS = "a table with a text for each output"
@@ -137,10 +138,6 @@ def decode_message(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
     return tuple(_json_readings(message, sheet, _time_ns(message, table)))
 
 
-def _keys(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
-
-
 def _is_presence(topic: str, data: bytes) -> bool:
     """Whether an owner's own word for online or offline is where numbers never are."""
     return not data.startswith(b"{") and topic.rpartition("/")[2].lower() in _PRESENCE
@@ -197,9 +194,9 @@ def _wanted_of(sheet: Sheet) -> tuple[_Wanted, ...]:
         _Wanted(
             sheet.outputs[name],
             path,
-            _keys(path),
+            keys_of(path),
             table.unit.get(name),
-            _keys(table.unit[name].path) if name in table.unit else (),
+            keys_of(table.unit[name].path) if name in table.unit else (),
             table.member.get(name),
         )
         for name, path in table.path.items()
@@ -234,22 +231,13 @@ def _time_ns(message: Any, table: JsonTable) -> int | None:
 
     None where the message has no such member: many of these senders leave it out by choice.
     """
-    sent = follow(message, _keys(table.time.path)) if table.time else ABSENT
+    sent = follow(message, keys_of(table.time.path)) if table.time else ABSENT
     if sent is ABSENT or table.time is None:
         return None
-    unit_ns = _UNIT_NS.get(table.time.form)
-    if unit_ns is not None:
+    if unit_ns := UNIT_NS[table.time.form]:
         return epoch_ns(sent, unit_ns)
     text = sent.strip() if isinstance(sent, str) else ""
-    found = [_rfc3339_or_none(text + zone) for zone in ("", table.utc_offset)]
-    if found == [None, None]:
-        local = _rfc3339_or_none(text + "Z") is not None
-        return None if local else UNREADABLE_NS
-    return next(ns for ns in found if ns is not None)
-
-
-def _rfc3339_or_none(text: str) -> int | None:
-    try:
-        return rfc3339_ns(text)
-    except ValueError:
-        return None
+    for zone in ("", table.utc_offset):
+        if (ns := written_ns(text + zone)) != UNREADABLE_NS:
+            return ns
+    return UNREADABLE_NS if written_ns(text + "Z") == UNREADABLE_NS else None

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ddi import read_ddi
 
-from edaphon_drivers.checksums import read_ddi
 from edaphon_drivers.faults import Garbled
 
 _PUBLISHED = b"\t-34.8 22.3\rk@l"

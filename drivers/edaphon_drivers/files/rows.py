@@ -2,8 +2,10 @@
 
 import csv
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from math import isfinite
 from typing import NamedTuple
 
@@ -251,25 +253,7 @@ def _tests(
     return tuple(tests)
 
 
-# What programs write in the line of units, lower case without blanks. Only units of this list are
-# compared: a program may say anything there.
-_UNITS = {
-    "degC": ("degc", "deg_c", "c", "°c", "celsius", "degreesc"),
-    "degF": ("degf", "deg_f", "f", "°f", "fahrenheit"),
-    "K": ("k", "kelvin"),
-    "V": ("v", "volts", "volt"),
-    "mV": ("mv", "mvolts", "millivolts"),
-    "%": ("%", "percent", "pct"),
-    "kPa": ("kpa",),
-    "hPa": ("hpa", "mbar", "mb"),
-    "mm": ("mm",),
-    "m**3/m**3": ("m3/m3", "m^3/m^3", "fraction_v_water", "m³/m³"),
-    "dS/m": ("ds/m",),
-    "uS/cm": ("us/cm", "µs/cm"),
-    "ppm": ("ppm", "umol/mol", "µmol/mol"),
-    "W/m**2": ("w/m2", "w/m^2", "w/m²", "wm-2"),
-    "m/s": ("m/s", "meters/second"),
-}
+_UNITS = tomllib.loads((files("edaphon_drivers.files") / "units.toml").read_text("utf-8"))
 _CANONICAL = {word: unit for unit, words in _UNITS.items() for word in words}
 
 

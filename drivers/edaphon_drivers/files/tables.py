@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edaphon_drivers.files.clock import NoTime, date_row, why_no_time
 from edaphon_drivers.files.cutting import header_at, is_message, is_tail, parse_header
@@ -25,7 +26,7 @@ from edaphon_drivers.files.rows import (
     reading_of,
     readings_of,
 )
-from edaphon_drivers.files.sheet import FileFrame
+from edaphon_drivers.files.sheet import FileFrame, read_layout
 from edaphon_drivers.readings import Piece
 from edaphon_drivers.sheets import Sheet
 
@@ -89,7 +90,7 @@ class _TableReader:
         self.by_row = self.layout.clock.by_row
 
     def head(self, lines: Sequence[str]) -> None:
-        self.names, self.plan = _explained(tuple(lines), self.layout, self.sheet)
+        self.names, self.plan = _explained(tuple(lines), self.sheet)
 
     def new_header(self, lines: Sequence[str]) -> None:
         """A header among the lines of the piece."""
@@ -236,19 +237,12 @@ def _why_not(line: str, cells: Sequence[str]) -> str:
     return "expected a header with the columns of the sheet above this line, got none"
 
 
-_Explained = tuple[tuple[str, ...], RowPlan | None]
-# Each piece brings the header of its file again; the sheet is held for the sake of its id.
-_plans: dict[tuple[int, tuple[str, ...]], tuple[Sheet, _Explained]] = {}
-_MOST_PLANS = 256
+@lru_cache(maxsize=256)
+def _explained(lines: tuple[str, ...], sheet: Sheet) -> tuple[tuple[str, ...], RowPlan | None]:
+    """The names in a header and the plan of the rows below it; without lines the sheet's order.
 
-
-def _explained(lines: tuple[str, ...], layout: FileFrame, sheet: Sheet) -> _Explained:
-    """The names in a header and the plan of the rows below it; without lines the sheet's order."""
-    known = _plans.get((id(sheet), lines))
-    if known is None:
-        header = parse_header(lines, layout) if lines else Header()
-        if len(_plans) >= _MOST_PLANS:
-            _plans.clear()
-        found = header.names, make_plan(header, layout, sheet)
-        known = _plans[id(sheet), lines] = sheet, found
-    return known[1]
+    Each piece brings the header of its file again.
+    """
+    layout = read_layout(sheet)
+    header = parse_header(lines, layout) if lines else Header()
+    return header.names, make_plan(header, layout, sheet)

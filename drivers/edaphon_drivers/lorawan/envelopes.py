@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.message_values import epoch_ns, number_in, parse_object, rfc3339_ns
+from edaphon_drivers.message_values import epoch_ns, number_in, parse_object, written_ns
 from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.registry import ENVELOPES
 
@@ -122,12 +122,7 @@ def time_ns(fields: Fields, key: str) -> int | None:
     A time never costs the uplink: its reading gets the time of receipt and is suspect.
     """
     found = fields.get(key)
-    if found is None or found == "":
-        return None
-    try:
-        return rfc3339_ns(found.strip()) if isinstance(found, str) else UNREADABLE_NS
-    except ValueError:
-        return UNREADABLE_NS
+    return None if found is None or found == "" else written_ns(found)
 
 
 def first_time_ns(*found: int | None) -> int:
