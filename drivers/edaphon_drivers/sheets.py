@@ -259,15 +259,14 @@ class Output:
     packages: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Table):
     """An SDI-12 measurement command without address and `!`, and its outputs in order.
 
     A `-` among the outputs is a value that is read and not used.
     """
 
-    send: str
-    outputs: tuple[str, ...]
+    send: Name = takes('the command without address and !, such as "M"')
+    outputs: ListOf[str] = takes('a list of names in order, such as ["vwc", "t"]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,13 +407,6 @@ class OutputTable(Table):
         return Output(**{**dict(self), "factory": factory})
 
 
-class CommandTable(Table):
-    """[[command]] of a sheet."""
-
-    send: Name = takes('the command without address and !, such as "M"')
-    outputs: ListOf[str] = takes('a list of names in order, such as ["vwc", "t"]')
-
-
 class SheetTable(Table):
     """A sheet as its TOML file writes it."""
 
@@ -423,7 +415,7 @@ class SheetTable(Table):
     checked: str = takes('by what the facts were checked, "unverified"')
     source: str = takes("manual and section of the facts, in quotes")
     output: ListOf[OutputTable] = takes("a list of tables, [[output]]")
-    command: ListOf[CommandTable] = takes("a list of tables, [[command]]", ())
+    command: ListOf[Command] = takes("a list of tables, [[command]]", ())
     frame: dict[str, Any] = takes("a table, [frame]", {})
     warm_up_s: float = takes("a number of seconds, such as 30", 0.0, ge=0)
     supply_least_v: float = takes("a number of volts, such as 4.0", 0.0, ge=0)
@@ -434,26 +426,20 @@ def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
     """The sheet that a TOML table says; raises ValueError, in words, for a wrong table."""
     for error in table_errors(table):
         raise ValueError(f"{error.found}; {error.right}")
-    known = {key: value for key, value in table.items() if key in SheetTable.model_fields}
-    read = SheetTable.model_validate(known)
-    return Sheet(
-        model=model,
-        title=read.title,
-        engine=read.engine,
-        checked=read.checked,
-        source=read.source,
-        outputs={row.name: row.output() for row in read.output},
-        commands=tuple(Command(row.send, row.outputs) for row in read.command),
-        frame=table.get("frame", {}),
-        warm_up_s=read.warm_up_s,
-        supply_least_v=read.supply_least_v,
-        wires=table.get("wires", {}),
-    )
+    read = SheetTable.model_validate(_known(table))
+    plain = dict(read)
+    outputs = {row.name: row.output() for row in plain.pop("output")}
+    tables = {"frame": table.get("frame", {}), "wires": table.get("wires", {})}
+    return Sheet(model, outputs=outputs, commands=plain.pop("command"), **{**plain, **tables})
+
+
+def _known(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key in SheetTable.model_fields}
 
 
 def table_errors(table: Mapping[str, Any]) -> Iterator[TableError]:
     """What keeps a table from being a sheet; nothing for one that `parse_sheet` takes."""
-    known = {key: value for key, value in table.items() if key in SheetTable.model_fields}
+    known = _known(table)
     yield from errors_in(SheetTable, known, joined=": ")
     rows = known.get("output", ())
     names: list[Any] = []

@@ -1,10 +1,7 @@
 """Engine "message": numbers in MQTT messages (Tasmota, Zigbee2MQTT, ESPHome, Home Assistant).
 
-A message of one topic, of which a sheet names the numbers. `frame.form` is "json" (the default) or
-"text". JSON: `frame.path` leads to each output; `frame.unit` says where the message names its unit,
-and with which word; `frame.member` picks a sensor by its own number where positions may change;
-`frame.time` leads to the sender's time. Text: one number is the whole message, and `frame.topics`
-says which output a topic ends with.
+A message of one topic, of which a sheet names the numbers: in JSON by paths, or as text, where one
+number is the whole message. The keys of [frame]: docs/adding.md.
 """
 
 import math

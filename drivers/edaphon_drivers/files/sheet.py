@@ -1,33 +1,6 @@
-"""The table of a file's form in its sheet: columns, words for missing numbers, time, interval.
+"""The typed [frame] of a file's sheet: columns, words for missing numbers, time, interval.
 
-    [frame]
-    form = "table"                  or toa5, li81x, li8200, or pushed lines (see engine.py)
-    separator = "comma"             or tab, semicolon, blanks
-    decimal = "."                   or ","
-    missing = ["NAN", "-9999"]      words, or numbers, that stand for a failure
-    comment = ";"                   lines that begin so are no records; names may stand behind it;
-                                    or a list: ["Zero", "Start"]
-    order = ["DATE", "CO2"]         names of the columns where a file has no line of names, or
-                                    where its rows are longer than that line
-    width = 11                      cells of a row, where columns have numbers or rows are shorter
-                                    than their line of names
-    interval_s = 1800               what a mean is over [s]; `intervals` says it by TOA5 table
-    [frame.time]                    columns (names or numbers), formats, utc_offset | epoch
-    [[frame.column]]                name (or number, from 1), output, `mean = true`, `when`
-    [[frame.footer]]                name, output: what stands once below the rows (li81x, li8200)
-    [[frame.only]]                  column, is = [..]: other rows are no records
-    [[frame.refuse]]                column, is = [..]: such rows are refused
-
-frame.time may also say (rules: clock.py):
-
-    zone = "Europe/Berlin"          instead of utc_offset: the clock is set to summer time
-    year = 2026                     of the first row, where the file says no year
-    spread = { rows = 2, within_s = 1 }             rows to a stamp, spread evenly in their order
-    elapsed = { column = "Input E", unit = "s", within_s = 60, when = .. }   time since a start,
-    start = "2026-04-01T12:00:00Z"                  which is this, or the first stamp of a run
-
-`when = { column = "Probe Type", is = ["08"] }` keeps a column to those rows; the column may also be
-a key of the file's header (Port#, table).
+What each key is for: docs/adding.md, "A logger's file"; the rules of times: clock.py.
 """
 
 from collections.abc import Iterator, Mapping

@@ -9,6 +9,7 @@ import random
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 Values = Mapping[str, float | None]
@@ -65,7 +66,7 @@ def _counts(values: Values, spans: _Spans) -> list[int]:
     return [_counted(values, name, per_unit) for name, (_, _, per_unit) in spans.items()]
 
 
-def _drawn(rng: random.Random, spans: _Spans) -> dict[str, float | None]:
+def _drawn(spans: _Spans, rng: random.Random) -> dict[str, float | None]:
     return {
         name: rng.randint(lowest, highest) / per_unit
         for name, (lowest, highest, per_unit) in spans.items()
@@ -104,20 +105,12 @@ def _dragino(values: Values) -> bytes:
     return struct.pack(form, battery | 0xC000, *others, mode)
 
 
-def _draw_dragino(rng: random.Random) -> Values:
-    return _drawn(rng, _LSE01)
-
-
 def _draw_dragino_both(rng: random.Random) -> Values:
-    return _drawn(rng, _LSE01 if rng.random() < 0.5 else _LSE01_RAW)
+    return _drawn(_LSE01 if rng.random() < 0.5 else _LSE01_RAW, rng)
 
 
 def _soil_ph(values: Values) -> bytes:
     return struct.pack(">HhHhHB", *_counts(values, _SOIL_PH), 0, 1)
-
-
-def _draw_soil_ph(rng: random.Random) -> Values:
-    return _drawn(rng, _SOIL_PH)
 
 
 # Milesight: channel, type, value; little endian; FFFF says that the measurement failed.
@@ -157,7 +150,7 @@ def _milesight(values: Values) -> bytes:
 
 
 def _draw_milesight(rng: random.Random) -> Values:
-    drawn = _drawn(rng, _SMTC)
+    drawn = _drawn(_SMTC, rng)
     if drawn["soil_temperature"] in {-0.1, -0.3}:  # the failure codes: the device can't say them
         drawn["soil_temperature"] = 0.0
     for name in ("soil_temperature", "volumetric_water_content", "bulk_electrical_conductivity"):
@@ -168,12 +161,12 @@ def _draw_milesight(rng: random.Random) -> Values:
 
 
 def _draw_air(rng: random.Random) -> Values:
-    drawn = _drawn(rng, _AIR)
+    drawn = _drawn(_AIR, rng)
     return {name: drawn[name] for name in rng.sample(sorted(drawn), rng.randint(1, 3))}
 
 
 def _draw_air_co2(rng: random.Random) -> Values:
-    gas = _drawn(rng, _GAS)
+    gas = _drawn(_GAS, rng)
     return {**_draw_air(rng), **gas}
 
 
@@ -231,7 +224,7 @@ def _trs12(values: Values) -> bytes:
 
 
 def _draw_trs12(rng: random.Random) -> Values:
-    return _some(rng, _drawn(rng, _TRS12), _drawn(rng, _BATTERY_SPAN))
+    return _some(rng, _drawn(_TRS12, rng), _drawn(_BATTERY_SPAN, rng))
 
 
 _DEPTHS = range(8)
@@ -256,8 +249,8 @@ def _draw_smtp(rng: random.Random) -> Values:
             f"soil_moisture_{depth}": (-2000, 50000, 500),
             f"soil_temperature_{depth}": (-4000, 6000, 100),
         }
-        profile |= _drawn(rng, spans) if there else dict.fromkeys(spans)
-    return _some(rng, profile, _drawn(rng, _BATTERY_SPAN))
+        profile |= _drawn(spans, rng) if there else dict.fromkeys(spans)
+    return _some(rng, profile, _drawn(_BATTERY_SPAN, rng))
 
 
 _ANY = (0, 0xFFFF)
@@ -353,10 +346,10 @@ WORDED: Mapping[str, tuple[Sensor, ...]] = {
 MODELS: Mapping[str, _Model] = {
     "decentlab.dl-trs12": _Model(1, _trs12, _draw_trs12),
     "decentlab.dl-smtp": _Model(1, _smtp, _draw_smtp),
-    "dragino.lse01-1.1.4": _Model(2, _dragino, _draw_dragino),
+    "dragino.lse01-1.1.4": _Model(2, _dragino, partial(_drawn, _LSE01)),
     "dragino.lse01-1.2.1": _Model(2, _dragino, _draw_dragino_both),
     "dragino.se01-lb": _Model(2, _dragino, _draw_dragino_both),
-    "dragino.lsph01": _Model(2, _soil_ph, _draw_soil_ph),
+    "dragino.lsph01": _Model(2, _soil_ph, partial(_drawn, _SOIL_PH)),
     "milesight.em300-th": _Model(85, _milesight, _draw_air),
     "milesight.em500-co2": _Model(85, _milesight, _draw_air_co2),
     "milesight.em500-smtc": _Model(85, _milesight, _draw_milesight),
@@ -364,6 +357,10 @@ MODELS: Mapping[str, _Model] = {
 
 
 SIMULATED = frozenset(MODELS) | frozenset(WORDED)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def tts_v3(
@@ -374,10 +371,10 @@ def tts_v3(
     received = _rfc3339(time_ns)
     gateway = {"gateway_id": "plot-gateway", "eui": "AA555A0000000101"}
     uplink = {
-        "session_key_id": base64.b64encode(session.encode()).decode(),
+        "session_key_id": _base64(session.encode()),
         "f_port": f_port,
         "f_cnt": f_cnt,
-        "frm_payload": base64.b64encode(payload).decode(),
+        "frm_payload": _base64(payload),
         "rx_metadata": [{"gateway_ids": gateway, "time": received, "rssi": -71, "snr": 8.5}],
         "settings": {"data_rate": {"lora": {"bandwidth": 125000, "spreading_factor": 7}}},
         "received_at": received,
@@ -419,7 +416,7 @@ def chirpstack_v4(
         "fCnt": f_cnt,
         "fPort": f_port,
         "confirmed": False,
-        "data": base64.b64encode(payload).decode(),
+        "data": _base64(payload),
         "rxInfo": [{"gatewayId": "0016c001f153a14c", "uplinkId": 4217106255, "rssi": -36}],
         "txInfo": {"frequency": 867100000},
     }
@@ -434,10 +431,6 @@ def _rfc3339(time_ns: int, zone: str = "Z") -> str:
 
 
 _GATEWAY = bytes.fromhex("0016c001f153a14c")
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def chirpstack_v3(
