@@ -10,7 +10,8 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 Values = Mapping[str, float | None]
 Words = Sequence[int]
@@ -359,123 +360,83 @@ MODELS: Mapping[str, _Model] = {
 SIMULATED = frozenset(MODELS) | frozenset(WORDED)
 
 
+# What network servers send around an uplink; `$name` stands for what differs.
+_MESSAGES = json.loads(
+    (files("edaphon_drivers.simulators") / "network_servers.json").read_text("utf-8")
+)
+
+
+class NetworkServer(NamedTuple):
+    """Gives topic and message of an uplink; values of `omits` are left out where they are empty.
+
+    `form` is how it writes a session, which is `session` where none is given.
+    """
+
+    kind: str
+    topic: str
+    session: str
+    form: Callable[[str], str] = str
+    zone: str = "Z"
+    omits: tuple[str, ...] = ()
+
+    def __call__(
+        self, dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = ""
+    ) -> tuple[str, bytes]:
+        values = {
+            "$device": f"eui-{dev_eui.lower()}",
+            "$dev_eui": dev_eui.lower(),
+            "$DEV_EUI": dev_eui.upper(),
+            "$eui_base64": _base64(bytes.fromhex(dev_eui)),
+            "$session": self.form(session or self.session),
+            "$f_port": f_port,
+            "$f_cnt": f_cnt,
+            "$data": _base64(payload),
+            "$time": _rfc3339(time_ns, self.zone),
+            "$later": _rfc3339(time_ns + 200_000_000, self.zone),
+            "$ms": time_ns // 10**6,
+        }
+        kept = {name: value for name, value in values.items() if value or name not in self.omits}
+        message = _filled(_MESSAGES[self.kind], kept)
+        return self.topic.format(dev_eui.lower()), json.dumps(message).encode()
+
+
+def _filled(part: Any, values: Mapping[str, object]) -> Any:
+    if isinstance(part, dict):
+        kept = {k: v for k, v in part.items() if not str(v).startswith("$") or v in values}
+        return {key: _filled(value, values) for key, value in kept.items()}
+    if isinstance(part, list):
+        return [_filled(value, values) for value in part]
+    return values[part] if isinstance(part, str) and part.startswith("$") else part
+
+
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def tts_v3(
-    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "s1"
-) -> tuple[str, bytes]:
-    """Topic and message of The Things Stack v3, which leaves out what is 0, false or empty."""
-    device = f"eui-{dev_eui.lower()}"
-    received = _rfc3339(time_ns)
-    gateway = {"gateway_id": "plot-gateway", "eui": "AA555A0000000101"}
-    uplink = {
-        "session_key_id": _base64(session.encode()),
-        "f_port": f_port,
-        "f_cnt": f_cnt,
-        "frm_payload": _base64(payload),
-        "rx_metadata": [{"gateway_ids": gateway, "time": received, "rssi": -71, "snr": 8.5}],
-        "settings": {"data_rate": {"lora": {"bandwidth": 125000, "spreading_factor": 7}}},
-        "received_at": received,
-        "consumed_airtime": "0.061696s",
-    }
-    message = {
-        "end_device_ids": {
-            "device_id": device,
-            "application_ids": {"application_id": "soil"},
-            "dev_eui": dev_eui.upper(),
-            "join_eui": "800000000000000C",
-            "dev_addr": "260B1AFB",
-        },
-        "correlation_ids": ["gs:uplink:01FD7XDEWZ8ZQREV9NYHFBT1TR"],
-        "received_at": _rfc3339(time_ns + 200_000_000),
-        "uplink_message": {key: value for key, value in uplink.items() if value},
-    }
-    return f"v3/soil@ttn/devices/{device}/up", json.dumps(message).encode()
-
-
-def chirpstack_v4(
-    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "00189440"
-) -> tuple[str, bytes]:
-    """Topic and message of ChirpStack v4, which leaves out numbers that are 0."""
-    application = "17c82e96-be03-4f38-aef3-f83d48582d97"
-    message = {
-        "deduplicationId": "3ac7e3c4-4401-4b8d-9386-a5c902f9202d",
-        "time": _rfc3339(time_ns, "+00:00"),
-        "deviceInfo": {
-            "tenantName": "ChirpStack",
-            "applicationId": application,
-            "deviceName": "probe",
-            "devEui": dev_eui.lower(),
-            "tags": {},
-        },
-        "devAddr": session,
-        "adr": True,
-        "dr": 5,
-        "fCnt": f_cnt,
-        "fPort": f_port,
-        "confirmed": False,
-        "data": _base64(payload),
-        "rxInfo": [{"gatewayId": "0016c001f153a14c", "uplinkId": 4217106255, "rssi": -36}],
-        "txInfo": {"frequency": 867100000},
-    }
-    kept = {key: value for key, value in message.items() if value != 0}
-    topic = f"application/{application}/device/{dev_eui.lower()}/event/up"
-    return topic, json.dumps(kept).encode()
-
-
-def _rfc3339(time_ns: int, zone: str = "Z") -> str:
+def _rfc3339(time_ns: int, zone: str) -> str:
     seconds, rest = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}{zone}"
 
 
-_GATEWAY = bytes.fromhex("0016c001f153a14c")
-
-
-def chirpstack_v3(
-    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "00189440"
-) -> tuple[str, bytes]:
-    """The protocol buffers' JSON, in which bytes are base64 and absent times are null."""
-    gateway = {"gatewayID": _base64(_GATEWAY), "time": None, "rssi": -48, "loRaSNR": 9}
-    message = {
-        "applicationID": "123",
-        "applicationName": "soil",
-        "deviceName": "probe",
-        "devEUI": _base64(bytes.fromhex(dev_eui)),
-        "rxInfo": [gateway],
-        "txInfo": {"frequency": 868100000, "modulation": "LORA"},
-        "adr": True,
-        "dr": 1,
-        "fCnt": f_cnt,
-        "fPort": f_port,
-        "data": _base64(payload),
-        "objectJSON": '{"soil_temperature":99}',
-        "tags": {},
-        "confirmedUplink": False,
-        "devAddr": _base64(bytes.fromhex(session)),
-        "publishedAt": _rfc3339(time_ns),
-    }
-    return f"application/123/device/{dev_eui.lower()}/event/up", json.dumps(message).encode()
-
-
-def helium(
-    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "B5A44869"
-) -> tuple[str, bytes]:
-    """A console's uplink, with its times in milliseconds."""
-    device, at_ms = "3c822699-37fd-4df6-a84d-93037a450843", time_ns // 10**6
-    hotspot = {"id": "11KHJW1ePkfhLYptMwKyDzn4opLc", "name": "icy-fiery-hippo", "rssi": -54}
-    message = {
-        "app_eui": "6948A4B59F4666AD",
-        "dev_eui": dev_eui.upper(),
-        "devaddr": session,
-        "fcnt": f_cnt,
-        "hotspots": [{**hotspot, "reported_at": at_ms, "status": "success"}],
-        "id": device,
-        "metadata": {"labels": []},
-        "name": "probe",
-        "payload": _base64(payload),
-        "port": f_port,
-        "reported_at": at_ms,
-    }
-    return f"helium/{device}/rx", json.dumps(message).encode()
+tts_v3 = NetworkServer(
+    "tts-v3",
+    "v3/soil@ttn/devices/eui-{}/up",
+    "s1",
+    lambda session: _base64(session.encode()),
+    omits=("$session", "$f_port", "$f_cnt", "$data"),
+)
+chirpstack_v4 = NetworkServer(
+    "chirpstack-v4",
+    f"application/{_MESSAGES['chirpstack-v4']['deviceInfo']['applicationId']}/device/{{}}/event/up",
+    "00189440",
+    zone="+00:00",
+    omits=("$f_port", "$f_cnt"),
+)
+# The protocol buffers' JSON, in which bytes are base64 and absent times are null.
+chirpstack_v3 = NetworkServer(
+    "chirpstack-v3",
+    "application/123/device/{}/event/up",
+    "00189440",
+    lambda session: _base64(bytes.fromhex(session)),
+)
+helium = NetworkServer("helium", f"helium/{_MESSAGES['helium']['id']}/rx", "B5A44869")
