@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -136,16 +136,8 @@ class JsonField:
     failure: tuple[float, ...] = ()
 
 
-class _Row(NamedTuple):
-    """A field with its paths taken apart."""
-
-    head: str
-    rest: Path
-    unit_path: Path
-    failure: tuple[float, ...]
-    output: str
-    quantity: str
-    unit: str
+# A field with its paths taken apart: first key, other keys, keys of the unit, what the field says.
+_Row = tuple[str, Path, Path, tuple[float, ...], str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,15 +236,9 @@ def keys_of(path: str) -> Path:
 
 def _row(named: JsonField) -> _Row:
     head, *rest = named.path.split(".")
-    return _Row(
-        head,
-        tuple(rest),
-        keys_of(named.unit_path),
-        named.failure,
-        named.output,
-        named.quantity,
-        named.unit,
-    )
+    unit_path = keys_of(named.unit_path)
+    given = named.failure, named.output, named.quantity, named.unit
+    return head, tuple(rest), unit_path, *given
 
 
 def follow(value: Any, keys: Path) -> Any:

@@ -113,10 +113,7 @@ def _place(loc: tuple[str | int, ...], table: Any, kind: str) -> tuple[str | int
     """The keys of an error, without the marks that pydantic puts between them for its own kinds."""
     place: list[str | int] = []
     for n, key in enumerate(loc):
-        is_there = (isinstance(table, Mapping) and key in table) or (
-            isinstance(table, list | tuple) and isinstance(key, int) and key < len(table)
-        )
-        if is_there:
+        if _has(table, key):
             table = table[key]
         elif kind not in {"missing"} or n < len(loc) - 1:
             continue

@@ -18,14 +18,6 @@ FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "
 
 Values = Sequence[float | str]
 
-_CRC_TABLE: list[int] = []
-for _byte in range(256):
-    _rest = _byte
-    for _ in range(8):
-        _rest = (_rest >> 1) ^ (0xA001 * (_rest & 1))
-    _CRC_TABLE.append(_rest)
-
-
 # Letters of the struct module for the data types 1..10 of high-volume packets.
 _TYPES = " bBhHiIqQfd"
 
@@ -33,7 +25,9 @@ _TYPES = " bBhHiIqQfd"
 def _crc(data: bytes) -> int:
     crc = 0
     for byte in data:
-        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0xA001 * (crc & 1))
     return crc
 
 
