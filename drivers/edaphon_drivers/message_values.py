@@ -216,13 +216,11 @@ def _parse_with_nan(data: bytes, wrong: str) -> Any:
     if b"NaN" not in data and b"Infinity" not in data:
         raise Garbled(f"JSON ({wrong})", data)
     try:
-        return json.loads(data, parse_constant=_nothing, parse_float=_finite, parse_int=_finite)
+        return json.loads(
+            data, parse_constant=lambda _: None, parse_float=_finite, parse_int=_finite
+        )
     except (ValueError, RecursionError):
         raise Garbled(f"JSON ({wrong})", data) from None
-
-
-def _nothing(_word: str) -> None:
-    return None
 
 
 def _finite(digits: str) -> float | None:
