@@ -6,7 +6,7 @@ value templates only the few that pick a number out of a message are matched; no
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,9 +69,12 @@ def _filter_problem(filters: str) -> str:
 
 
 _SHORT = {
+    "availability": "avty",
+    "availability_topic": "avty_t",
     "device": "dev",
     "device_class": "dev_cla",
     "state_topic": "stat_t",
+    "topic": "t",
     "unique_id": "uniq_id",
     "unit_of_measurement": "unit_of_meas",
     "value_template": "val_tpl",
@@ -95,6 +98,7 @@ class Discovered:
     unique_id: str
     manufacturer: str
     model: str
+    availability: tuple[str, ...]
     doubt: str = ""
 
 
@@ -122,6 +126,7 @@ def read_discovery(topic: str, data: bytes) -> Discovered | None:
         unique_id=_text(fields, "unique_id"),
         manufacturer=_text(device, "manufacturer"),
         model=_text(device, "model"),
+        availability=tuple(_availability(fields)),
         doubt=picked.doubt,
     )
 
@@ -145,3 +150,10 @@ def _topic(fields: Mapping[str, Any], topic: str) -> str:
     if topic.startswith("~"):
         return base + topic[1:]
     return topic[:-1] + base if topic.endswith("~") else topic
+
+
+def _availability(fields: Mapping[str, Any]) -> Iterator[str]:
+    rows = _value(fields, "availability")
+    listed = rows if isinstance(rows, list) else [rows]
+    topics = [_text(fields, "availability_topic"), *(_text(row, "topic") for row in listed)]
+    yield from (_topic(fields, topic) for topic in topics if topic)

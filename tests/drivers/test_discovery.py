@@ -25,6 +25,7 @@ def test_long_and_short_keys_say_the_same():
         unique_id="p1",
         name="Soil",
         device={"manufacturer": "Xiaomi", "model": "MiFlora"},
+        availability=[{"topic": "a/state"}, {"topic": "a/bridge"}],
     )
     short = announced(
         stat_t="a/b",
@@ -34,6 +35,7 @@ def test_long_and_short_keys_say_the_same():
         uniq_id="p1",
         name="Soil",
         dev={"mf": "Xiaomi", "mdl": "MiFlora"},
+        avty=[{"t": "a/state"}, {"t": "a/bridge"}],
     )
     assert long == short
     assert long == Discovered(
@@ -45,12 +47,13 @@ def test_long_and_short_keys_say_the_same():
         "p1",
         "Xiaomi",
         "MiFlora",
+        ("a/state", "a/bridge"),
     )
 
 
 def test_a_tilde_stands_for_the_base_topic_at_either_end():
-    for topic, meant in (("~/SENSOR", "tele/probe/SENSOR"), ("LWT/~", "LWT/tele/probe")):
-        assert announced(**{"~": "tele/probe", "stat_t": topic}).state_topic == meant
+    found = announced(**{"~": "tele/probe", "stat_t": "~/SENSOR", "avty_t": "LWT/~"})
+    assert (found.state_topic, found.availability) == ("tele/probe/SENSOR", ("LWT/tele/probe",))
     assert announced(stat_t="~/SENSOR").state_topic == "~/SENSOR"
 
 
@@ -129,7 +132,7 @@ def test_an_announcement_without_a_topic_is_garbled(data):
 
 def test_members_of_the_wrong_kind_cost_themselves_alone():
     found = announced(dev=[], avty="x", unit_of_meas=3, val_tpl={}, name=None)
-    assert (found.model, found.unit, found.json_path) == ("", "", "")
+    assert (found.model, found.availability, found.unit, found.json_path) == ("", (), "", "")
 
 
 ANYTHING = st.recursive(

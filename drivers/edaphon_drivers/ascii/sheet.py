@@ -312,18 +312,13 @@ def _given(table: KindTable) -> dict[str, Any]:
 class AsciiFrame:
     """What an instrument is sent and how its lines are read; `longest` is in bytes."""
 
-    asks: tuple[str, ...]
+    table: AsciiTable
+    kinds: tuple[Kind, ...]
     start: tuple[bytes, ...]
     end: bytes
-    wait_s: float
-    lines: int
     root: str
-    header: str
     header_separator: str
-    kinds: tuple[Kind, ...]
-    ignores_others: bool
     longest: int
-    identity: IdentityTable | None
 
     @property
     def looked_for(self) -> str:
@@ -420,18 +415,13 @@ def frame_of(sheet: Sheet) -> AsciiFrame:
     matched = any(kind.match or isinstance(kind.layout, Pattern) for kind in kinds)
     xml = table.xml or next((row.xml for row in table.record if row.xml), "")
     return AsciiFrame(
-        asks=table.ask,
+        table,
+        kinds,
         start=tuple(text.encode("latin-1") for text in table.start),
         end=table.end.encode("latin-1"),
-        wait_s=table.wait_s,
-        lines=table.lines,
         root=xml.lower(),
-        header=table.header,
         header_separator=_separator(table),
-        kinds=kinds,
-        ignores_others=table.others == "ignore",
         longest=_LONGEST_MATCHED if matched and not xml else _LONGEST_LINE,
-        identity=table.identity,
     )
 
 

@@ -31,7 +31,9 @@ def _crc(data: bytes) -> int:
     return crc
 
 
-def _with_crc(line: bytes) -> bytes:
+def _with_crc(line: bytes, wanted: object = True) -> bytes:
+    if not wanted:
+        return line
     crc = _crc(line)
     return line + bytes([0x40 + (crc >> 12), 0x40 + ((crc >> 6) & 63), 0x40 + (crc & 63)])
 
@@ -159,7 +161,7 @@ class SimulatedBus(PluggedPort):
         if re.fullmatch(r"[MC]C?[1-9]?|V|H[AB]", kind):
             return self._started(probe, kind, fault)
         if re.fullmatch(r"RC?[0-9]", kind):
-            return _with_crc_if("C" in kind, _at_once(probe, int(kind[-1])))
+            return _with_crc(_at_once(probe, int(kind[-1])), "C" in kind)
         if kind in probe.extended:
             return _text(probe, probe.extended[kind])
         return _described(probe, kind) if kind[:1] == "I" else None
@@ -195,7 +197,7 @@ class SimulatedBus(PluggedPort):
         if probe.asked[-1][1:3] == "DB":
             return values or _packet(probe.address, 0, ())
         line = probe.address.encode() + values
-        return _with_crc(line) if running and running.crc else line
+        return _with_crc(line, running and running.crc)
 
 
 def _measured(probe: Probe, kind: str) -> tuple[list[bytes], int]:
@@ -234,11 +236,7 @@ def _described(probe: Probe, kind: str) -> bytes | None:
         return _start(probe, command, probe.seconds if fields else 0, len(fields))
     known = number.isdigit() and 1 <= int(number) <= len(fields)
     line = probe.address + (f",{fields[int(number) - 1]};" if known else "")
-    return _with_crc_if(command[1:2] == "C" or command[0] == "H", line.encode())
-
-
-def _with_crc_if(crc: bool, line: bytes) -> bytes:
-    return _with_crc(line) if crc else line
+    return _with_crc(line.encode(), command[1:2] == "C" or command[0] == "H")
 
 
 def _text(probe: Probe, lines: str | Sequence[str]) -> bytes:

@@ -125,22 +125,25 @@ def codec_of(frame: type[CodecFrame]) -> UplinkCodec:
     return UplinkCodec(decode, sheet_errors, lambda sheet: frame_of(sheet).ports)
 
 
-class Decider(Table):
-    """`when`: another byte that decides whether a number, or a block, is there."""
+class Byte(Table):
+    """Another byte, which decides."""
 
     at: Whole = takes(_AT)
     mask: int = takes("a whole number", 0xFF)
+
+
+class Decider(Byte):
+    """`when`: whether a number, or a block, is there."""
+
     values: ListOf[int] = takes("a list of whole numbers", alias="is")
 
     def applies(self, value: bytes) -> bool:
         return (value[self.at] & self.mask) in self.values
 
 
-class Fails(Table):
-    """`fails`: another byte that decides whether a number counts."""
+class Fails(Byte):
+    """`fails`: whether a number counts."""
 
-    at: Whole = takes(_AT)
-    mask: int = takes("a whole number", 0xFF)
     codes: dict[str, StatusWord] = takes(_CODES)
 
 
