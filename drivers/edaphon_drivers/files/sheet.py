@@ -42,7 +42,6 @@ from edaphon_drivers.sheets import (
 )
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
-ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}
 _FORMS = ("table", "toa5", "li81x", "li8200", "heard")
 _MOST_CELLS = 100_000
 _OF_TIME = (
@@ -109,31 +108,6 @@ class Column(Table):
         return self.named or self.number or 0
 
 
-class SpreadTable(Table):
-    """`spread`: rows of one stamp."""
-
-    rows: int = takes("a number from 2 on", ge=2, le=1_000_000)
-    within_s: Positive = takes("seconds above 0")
-
-
-class ElapsedTable(Table):
-    """`elapsed`: a column of time since a start."""
-
-    column: ColumnPlace = takes("the name of a column, or its number from 1")
-    unit: Literal["d", "h", "min", "s", "ms"] = takes(one_of(ELAPSED_UNITS), "s")
-    within_s: Positive = takes("seconds above 0", 60.0)
-    when: Condition | None = takes(CONDITION, None)
-
-    def elapsed(self, start: str | None) -> Elapsed:
-        return Elapsed(
-            self.column,
-            ELAPSED_UNITS[self.unit],
-            rfc3339_ns(start) if start is not None else None,
-            round(self.within_s * 1e9),
-            self.when,
-        )
-
-
 class FileTime(Table):
     """[frame.time] of a file's sheet."""
 
@@ -152,15 +126,14 @@ class FileTime(Table):
         'the name of a zone such as "Europe/Berlin"', None
     )
     year: int | None = takes("a year such as 2026", None, ge=1970, lt=2262)
-    spread: SpreadTable | None = takes("a table such as { rows = 2, within_s = 1 }", None)
-    elapsed: ElapsedTable | None = takes('a table such as { column = "Etime" }', None)
+    spread: Spread | None = takes("a table such as { rows = 2, within_s = 1 }", None)
+    elapsed: Elapsed | None = takes('a table such as { column = "Etime" }', None)
     start: Annotated[str, that(_is_time)] | None = takes(
         'a time such as "2026-04-01T12:00:00Z"', None
     )
 
     def clock(self) -> Clock:
         formats = (compile_format(text, self.date_order or "") for text in self.formats or ())
-        spread = self.spread
         return Clock(
             columns=self.columns or (),
             formats=tuple(formats),
@@ -168,8 +141,9 @@ class FileTime(Table):
             epoch=EPOCHS[self.epoch] if self.epoch else None,
             year=self.year,
             zone=ZoneInfo(self.zone) if self.zone else None,
-            spread=Spread(spread.rows, round(spread.within_s * 1e9)) if spread else None,
-            elapsed=self.elapsed.elapsed(self.start) if self.elapsed else None,
+            spread=self.spread,
+            elapsed=self.elapsed,
+            start_ns=rfc3339_ns(self.start) if self.start is not None else None,
         )
 
 
