@@ -12,7 +12,8 @@ the number is there at all, `fails` (at, mask, codes) that it decides whether th
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple, cast
+from functools import cache
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -47,17 +48,6 @@ Port = Annotated[int, Field(ge=1, le=223)]
 codec_names = CODECS.names
 
 
-class UplinkCodec(NamedTuple):
-    """A maker's payload format: how it is read, what is wrong in a sheet for it, its ports.
-
-    `ports` are those that the sheet's uplinks come on, none where any will do.
-    """
-
-    decode: Callable[[bytes, int, Sheet], tuple[Reading, ...]]
-    sheet_errors: Callable[[Sheet], Iterator[str]]
-    ports: Callable[[Sheet], tuple[int, ...]]
-
-
 def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """The readings in an uplink's bytes; none where `has_data` says that there are none.
 
@@ -66,12 +56,14 @@ def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Readin
     """
     if not has_data(uplink_data, f_port):
         return ()
-    return _codec(sheet).decode(uplink_data, f_port, sheet)
+    frame = _frame_of(sheet)
+    frame.check_port(uplink_data, f_port, sheet)
+    return frame.readings(uplink_data, f_port, sheet)
 
 
 def known_ports(sheet: Sheet) -> tuple[int, ...]:
     """The ports that a sheet's uplinks come on, sorted; none where any will do."""
-    return tuple(sorted(set(_codec(sheet).ports(sheet))))
+    return tuple(sorted(set(_frame_of(sheet).ports)))
 
 
 def sheet_errors(sheet: Sheet) -> Iterator[str]:
@@ -80,12 +72,20 @@ def sheet_errors(sheet: Sheet) -> Iterator[str]:
     if codec not in codec_names():
         yield f"frame.codec is one of {', '.join(codec_names())}, not {codec!r}"
         return
-    yield from _codec(sheet).sheet_errors(sheet)
+    yield from _codec(codec)[1](sheet)
 
 
 @per_sheet
-def _codec(sheet: Sheet) -> UplinkCodec:
-    return cast(UplinkCodec, CODECS.load(str(sheet.frame.get("codec"))))
+def _frame_of(sheet: Sheet) -> "CodecFrame":
+    return _codec(str(sheet.frame.get("codec")))[0](sheet)
+
+
+@cache
+def _codec(
+    name: str,
+) -> tuple[Callable[[Sheet], "CodecFrame"], Callable[[Sheet], Iterator[str]]]:
+    frame: type[CodecFrame] = CODECS.load(name)
+    return frame_reader(frame, frame.errors)
 
 
 class CodecFrame(Table):
@@ -111,18 +111,6 @@ class CodecFrame(Table):
         if self.ports and f_port not in self.ports:
             ports = " or ".join(map(str, self.ports))
             raise Garbled(f"f_port {ports}, not {f_port}", data, sheet.model)
-
-
-def codec_of(frame: type[CodecFrame]) -> UplinkCodec:
-    """The codec whose sheets have such a frame."""
-    frame_of, sheet_errors = frame_reader(frame, frame.errors)
-
-    def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-        table = frame_of(sheet)
-        table.check_port(data, f_port, sheet)
-        return table.readings(data, f_port, sheet)
-
-    return UplinkCodec(decode, sheet_errors, lambda sheet: frame_of(sheet).ports)
 
 
 class Byte(Table):

@@ -16,7 +16,6 @@ from edaphon_drivers.lorawan.codecs import (
     NumberTable,
     PortsFrame,
     Whole,
-    codec_of,
     output_errors,
     read_numbers,
     tagged_readings,
@@ -100,6 +99,3 @@ class CayenneFrame(PortsFrame):
 def _length(tag: bytes, rest: bytes) -> int | None:
     kind = KINDS.get(tag[1])
     return kind.length if kind else None
-
-
-CODEC = codec_of(CayenneFrame)

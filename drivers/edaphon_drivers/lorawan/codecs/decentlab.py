@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Strict
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.codecs import CodecFrame, Port, Whole, codec_of, output_errors
+from edaphon_drivers.lorawan.codecs import CodecFrame, Port, Whole, output_errors
 from edaphon_drivers.readings import Reading, Status, reported, without_number
 from edaphon_drivers.sheets import ListOf, Number, Sheet, Table, listed, one_of, takes
 
@@ -195,6 +195,3 @@ def _product(factors: Sequence[Number | str], parameters: Mapping[str, Number]) 
         (f,) = factors
         return float(parameters[f] if isinstance(f, str) else f)
     return math.prod(float(parameters[f] if isinstance(f, str) else f) for f in factors)
-
-
-CODEC = codec_of(DecentlabFrame)

@@ -24,7 +24,6 @@ from edaphon_drivers.lorawan.codecs import (
     PortsFrame,
     RelayedTable,
     Whole,
-    codec_of,
     epoch_ns,
     number_errors,
     output_errors,
@@ -129,6 +128,3 @@ class DraginoSdi12Frame(RelayedTable, CodecFrame):
         battery = read_numbers(data, [_BATTERY], "big", sheet, {})
         answers = _BETWEEN.sub(b"\r\n", data[_HEADER_BYTES:]).splitlines()
         return (*battery, *relayed_readings(list(filter(None, answers)), self, sheet))
-
-
-CODEC, SDI12_CODEC = codec_of(DraginoFrame), codec_of(DraginoSdi12Frame)

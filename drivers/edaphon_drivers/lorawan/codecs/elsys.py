@@ -14,7 +14,6 @@ from edaphon_drivers.lorawan.codecs import (
     Order,
     PortsFrame,
     Whole,
-    codec_of,
     number_errors,
     output_errors,
     read_numbers,
@@ -77,6 +76,3 @@ class ElsysFrame(PortsFrame):
                 yield from read_numbers(value, numbers, row.order, sheet, self.codes)
 
         return tagged_readings(data, 1, length, read, sheet)
-
-
-CODEC = codec_of(ElsysFrame)

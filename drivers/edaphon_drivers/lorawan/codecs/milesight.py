@@ -24,7 +24,6 @@ from edaphon_drivers.lorawan.codecs import (
     TaggedFrame,
     TypedRow,
     Whole,
-    codec_of,
     epoch_ns,
     output_errors,
     read_numbers,
@@ -182,6 +181,3 @@ def _relayed_length(tag: bytes, rest: bytes) -> int | None:
 def _stored_channels(value: bytes) -> list[int]:
     mask = int.from_bytes(value[4:6], "little")
     return [n + 1 for n in range(16) if mask >> n & 1]
-
-
-CODEC, UC50X_CODEC = codec_of(MilesightFrame), codec_of(Uc50xFrame)

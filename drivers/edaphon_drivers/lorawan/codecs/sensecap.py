@@ -22,7 +22,6 @@ from edaphon_drivers.lorawan.codecs import (
     CodecFrame,
     TaggedFrame,
     Whole,
-    codec_of,
     output_errors,
     row_errors,
 )
@@ -104,6 +103,3 @@ class S2120Frame(TaggedFrame):
             if crc16_kermit(data[:-2]).to_bytes(2, "little") != data[-2:]:
                 raise
             raise Garbled("packets of the S2120, not an S210x frame", data, sheet.model) from None
-
-
-CODEC, S2120_CODEC = codec_of(SensecapFrame), codec_of(S2120Frame)

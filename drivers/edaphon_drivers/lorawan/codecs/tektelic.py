@@ -7,7 +7,7 @@ over.
 from collections.abc import Iterator
 from functools import cached_property
 
-from edaphon_drivers.lorawan.codecs import TaggedFrame, TypedRow, codec_of, row_errors
+from edaphon_drivers.lorawan.codecs import TaggedFrame, TypedRow, row_errors
 from edaphon_drivers.sheets import ListOf, Sheet, takes
 
 
@@ -22,6 +22,3 @@ class TektelicFrame(TaggedFrame):
 
     def errors(self, sheet: Sheet) -> Iterator[str]:
         return row_errors("channel", self.channel, sheet)
-
-
-CODEC = codec_of(TektelicFrame)
