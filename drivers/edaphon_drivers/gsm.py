@@ -8,19 +8,17 @@ as 0x1A sends it; so both are left out and written otherwise.
 """
 
 import re
-import tomllib
 import unicodedata
-from collections.abc import Mapping
-from importlib.resources import files
 from typing import ClassVar
 
 from edaphon_drivers.faults import Fault, NoAnswer, Refused
+from edaphon_drivers.sheets import data_of
 from edaphon_drivers.talk import Ask, Pause, Talk
 
-_DATA = tomllib.loads((files("edaphon_drivers") / "gsm.toml").read_text("utf-8"))
+_DATA = data_of("gsm")
 _CODES = {c: n for n, c in enumerate("".join(_DATA["basic"])) if c not in "\x1b\rΞ"}
-_OTHERWISE: Mapping[str, str] = dict(zip(*_DATA["like"], strict=True)) | _DATA["otherwise"]
-_GERMANIC: Mapping[str, str] = _DATA["germanic"]
+_OTHERWISE: dict[str, str] = dict(zip(*_DATA["like"], strict=True)) | _DATA["otherwise"]
+_GERMANIC: dict[str, str] = _DATA["germanic"]
 _CMS_FINAL, _CMS_PASSING, _CME = (
     {int(code): meaning for code, meaning in _DATA[kind].items()}
     for kind in ("cms_final", "cms_passing", "cme")

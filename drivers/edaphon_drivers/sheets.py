@@ -33,6 +33,11 @@ _LONGEST = 60
 _MOST_KNOWN = 256
 
 
+def data_of(place: str) -> dict[str, Any]:
+    """A table of data beside the code, such as "files/units"."""
+    return tomllib.loads((files("edaphon_drivers") / f"{place}.toml").read_text("utf-8"))
+
+
 class Table(BaseModel):
     """A table of a sheet; each field's description says what is right there."""
 
@@ -451,7 +456,7 @@ def table_errors(table: Mapping[str, Any]) -> Iterator[TableError]:
         yield TableError(("frame", "command"), found, "[[command]] next to [frame], not in it")
 
 
-# A function of a sheet, run once for each.
+# A function of a sheet, run once for each (and for what else it is given).
 per_sheet = lru_cache(maxsize=_MOST_KNOWN)
 
 

@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterator
 from edaphon_drivers.ascii.engine import ReadLine, line_reader
 from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.files.clock import LONG_AGO_NS
-from edaphon_drivers.files.cutting import Cut as Cut
-from edaphon_drivers.files.cutting import Rest as Rest
-from edaphon_drivers.files.cutting import cut_json, cut_lines
+from edaphon_drivers.files.cutting import Cut, Rest, cut_json, cut_lines
 from edaphon_drivers.files.li8200 import read_li8200
 from edaphon_drivers.files.lines import (
     FIRST,

@@ -2,10 +2,8 @@
 
 import csv
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from math import isfinite
 from typing import NamedTuple
 
@@ -13,7 +11,7 @@ from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.clock import Condition
 from edaphon_drivers.files.sheet import Column, FileFrame
 from edaphon_drivers.readings import Reading, Status, reported, without_number
-from edaphon_drivers.sheets import Output, Sheet
+from edaphon_drivers.sheets import Output, Sheet, data_of
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INSTANTS = {"", "smp"}
@@ -253,7 +251,7 @@ def _tests(
     return tuple(tests)
 
 
-_UNITS = tomllib.loads((files("edaphon_drivers.files") / "units.toml").read_text("utf-8"))
+_UNITS = data_of("files/units")
 _CANONICAL = {word: unit for unit, words in _UNITS.items() for word in words}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from edaphon_drivers.files.clock import NoTime, date_row, why_no_time
 from edaphon_drivers.files.cutting import header_at, is_message, is_tail, parse_header
@@ -28,7 +27,7 @@ from edaphon_drivers.files.rows import (
 )
 from edaphon_drivers.files.sheet import FileFrame, read_layout
 from edaphon_drivers.readings import Piece
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import Sheet, per_sheet
 
 _SECOND_NS = 1_000_000_000
 
@@ -237,7 +236,7 @@ def _why_not(line: str, cells: Sequence[str]) -> str:
     return "expected a header with the columns of the sheet above this line, got none"
 
 
-@lru_cache(maxsize=256)
+@per_sheet
 def _explained(lines: tuple[str, ...], sheet: Sheet) -> tuple[tuple[str, ...], RowPlan | None]:
     """The names in a header and the plan of the rows below it; without lines the sheet's order.
 

@@ -1,7 +1,6 @@
 """What is plugged into a machine, simulated: a port on a pty, and 1-Wire sensors as files."""
 
 import heapq
-import itertools
 import os
 import random
 import select
@@ -64,13 +63,14 @@ class Outbox:
 
     def __init__(self, end: int = 2, noise: int = 128) -> None:
         self.items: list[tuple[float, int, bytes]] = []
-        self._count = itertools.count()
+        self._count = 0
         self._end, self._noise = end, noise
         self._random = random.Random(12)  # noqa: S311  repeatable noise
 
     def put(self, data: bytes, at: float = 0.0) -> None:
         """To be sent at that time of the monotonic clock; 0: now."""
-        heapq.heappush(self.items, (at, next(self._count), data))
+        self._count += 1
+        heapq.heappush(self.items, (at, self._count, data))
 
     def reply(self, answer: bytes, fault: str | None, late_s: float) -> None:
         """An answer, by the fault that it meets."""

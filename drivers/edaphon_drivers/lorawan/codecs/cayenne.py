@@ -6,10 +6,8 @@ unknown type can't be found, for its length is unknown. (myDevices, Cayenne Docs
 ElectronicCats CayenneLPP.)
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.resources import files
 from typing import Annotated
 
 from edaphon_drivers.lorawan.codecs import (
@@ -21,7 +19,7 @@ from edaphon_drivers.lorawan.codecs import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import ListOf, Sheet, Table, one_of, takes, that
+from edaphon_drivers.sheets import ListOf, Sheet, Table, data_of, one_of, takes, that
 
 
 class LppType(Table):
@@ -39,9 +37,7 @@ class LppType(Table):
 
 KINDS: Mapping[int, LppType] = {
     int(kind): LppType.model_validate(row)
-    for kind, row in tomllib.loads(
-        (files("edaphon_drivers.lorawan.codecs") / "cayenne.toml").read_text("utf-8")
-    ).items()
+    for kind, row in data_of("lorawan/codecs/cayenne").items()
 }
 
 

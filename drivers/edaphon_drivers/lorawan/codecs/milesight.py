@@ -12,10 +12,8 @@ Beside `frame.channel` the sheet has `frame.modbus`, the outputs of Modbus chann
 the sheet doesn't name are passed over.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from importlib.resources import files
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.codecs import (
@@ -32,11 +30,9 @@ from edaphon_drivers.lorawan.codecs import (
     row_errors,
 )
 from edaphon_drivers.readings import Reading, Status, without_number
-from edaphon_drivers.sheets import ListOf, Sheet, takes
+from edaphon_drivers.sheets import ListOf, Sheet, data_of, takes
 
-_LENGTHS = tomllib.loads(
-    (files("edaphon_drivers.lorawan.codecs") / "milesight.toml").read_text("utf-8")
-)
+_LENGTHS = data_of("lorawan/codecs/milesight")
 _QUIET: Mapping[bytes, int] = {
     bytes((channel, int(kind, 16))): n_bytes + more
     for channel, name, more in (
