@@ -8,8 +8,6 @@ to and with the last TAB, modulo 256; in no document, found in 2099 records of 5
 
 import re
 from collections.abc import Callable
-from functools import reduce
-from operator import xor
 from typing import NamedTuple
 
 
@@ -98,8 +96,10 @@ _CS4 = re.compile(rb"(.*[ \t])([0-9A-F]{2})", re.DOTALL)
 
 
 def _nmea(line: bytes) -> bool:
-    found = _NMEA.fullmatch(line)
-    return found is not None and reduce(xor, found[1], 0) == int(found[2], 16)
+    found, rest = _NMEA.fullmatch(line), 0
+    for byte in found[1] if found else b"":
+        rest ^= byte
+    return found is not None and rest == int(found[2], 16)
 
 
 def _li78xx(line: bytes) -> bool:

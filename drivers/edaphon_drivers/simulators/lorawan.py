@@ -9,7 +9,6 @@ import random
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -347,10 +346,10 @@ WORDED: Mapping[str, tuple[Sensor, ...]] = {
 MODELS: Mapping[str, _Model] = {
     "decentlab.dl-trs12": _Model(1, _trs12, _draw_trs12),
     "decentlab.dl-smtp": _Model(1, _smtp, _draw_smtp),
-    "dragino.lse01-1.1.4": _Model(2, _dragino, partial(_drawn, _LSE01)),
+    "dragino.lse01-1.1.4": _Model(2, _dragino, lambda rng: _drawn(_LSE01, rng)),
     "dragino.lse01-1.2.1": _Model(2, _dragino, _draw_dragino_both),
     "dragino.se01-lb": _Model(2, _dragino, _draw_dragino_both),
-    "dragino.lsph01": _Model(2, _soil_ph, partial(_drawn, _SOIL_PH)),
+    "dragino.lsph01": _Model(2, _soil_ph, lambda rng: _drawn(_SOIL_PH, rng)),
     "milesight.em300-th": _Model(85, _milesight, _draw_air),
     "milesight.em500-co2": _Model(85, _milesight, _draw_air_co2),
     "milesight.em500-smtc": _Model(85, _milesight, _draw_milesight),
