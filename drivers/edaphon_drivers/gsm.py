@@ -9,7 +9,6 @@ as 0x1A sends it; so both are left out and written otherwise.
 
 import re
 import unicodedata
-from typing import ClassVar
 
 from edaphon_drivers.faults import Fault, NoAnswer, Refused
 from edaphon_drivers.sheets import data_of
@@ -81,7 +80,6 @@ class NotNow(Fault):
     """The modem or the network can't send at this moment."""
 
     cause = "not now"
-    temporary: ClassVar[bool] = True
 
 
 class WrongPin(Refused):
