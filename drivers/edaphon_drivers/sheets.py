@@ -34,7 +34,7 @@ _MOST_KNOWN = 256
 
 
 def data_of(place: str) -> dict[str, Any]:
-    """A table of data beside the code, such as "files/units"."""
+    """A table of data next to the code, such as "files/units"."""
     return tomllib.loads((files("edaphon_drivers") / f"{place}.toml").read_text("utf-8"))
 
 
