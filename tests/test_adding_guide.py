@@ -219,6 +219,12 @@ def keys(cls: Any) -> list[str]:
     return [field.name for field in fields(cls)]
 
 
+def names(*models: Any) -> set[str]:
+    """The keys of typed tables, as a sheet writes them."""
+    fields = [pair for model in models for pair in model.model_fields.items()]
+    return {field.alias or name for name, field in fields}
+
+
 def used(table: Any) -> set[str]:
     """The keys of a frame and of the tables inside, those apart that are names of something."""
     if isinstance(table, list):
@@ -240,19 +246,13 @@ def in_sheets(*engines: str) -> set[str]:
 KNOWN: Mapping[str, set[str]] = {
     "Any model": {*keys(Output), *keys(Sheet)}
     - {"meaning", "packages", "model", "outputs", "commands"},
-    "An ASCII instrument": {
-        *ascii_keys.AsciiTable.model_fields,
-        *ascii_keys.IdentityTable.model_fields,
-    },
+    "An ASCII instrument": names(ascii_keys.AsciiTable, ascii_keys.IdentityTable),
     "An SDI-12 probe": {*sdi12_keys.Sdi12Table.model_fields, "send", "outputs"},
-    "A Modbus probe": {
-        *(field.alias or name for name, field in modbus_keys.Read.model_fields.items()),
-        *modbus_keys.Item.model_fields,
-        *modbus_keys.State.model_fields,
-        *modbus_keys.Wait.model_fields,
-    },
+    "A Modbus probe": names(
+        modbus_keys.Read, modbus_keys.Item, modbus_keys.State, modbus_keys.Wait
+    ),
     "A logger's file": {
-        *file_keys.FileTable.model_fields,
+        *names(file_keys.FileFrame),
         *(f"time.{key}" for key in file_keys.FileTime.model_fields),
     }
     - {"time"},

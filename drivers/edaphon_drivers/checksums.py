@@ -1,4 +1,4 @@
-"""Every checksum and CRC that instruments send (Modbus, SDI-12, 1-wire, I2C, text), and DDI lines.
+"""Every checksum and CRC that instruments send (Modbus, SDI-12, 1-wire, I2C, text).
 
 References: Modbus over serial line V1.02, 6.2.2; SDI-12 v1.4, 4.4.12; NMEA 0183 (XOR between $ and
 *); Vaisala GMP252 User Guide M211897EN-E (CS4: named a sum modulo 65536, its three examples print
@@ -8,11 +8,7 @@ to and with the last TAB, modulo 256; in no document, found in 2099 records of 5
 
 import re
 from collections.abc import Callable
-from functools import reduce
-from operator import xor
 from typing import NamedTuple
-
-from edaphon_drivers.faults import Garbled
 
 
 def _table(polynomial: int) -> tuple[int, ...]:
@@ -100,8 +96,10 @@ _CS4 = re.compile(rb"(.*[ \t])([0-9A-F]{2})", re.DOTALL)
 
 
 def _nmea(line: bytes) -> bool:
-    found = _NMEA.fullmatch(line)
-    return found is not None and reduce(xor, found[1], 0) == int(found[2], 16)
+    found, rest = _NMEA.fullmatch(line), 0
+    for byte in found[1] if found else b"":
+        rest ^= byte
+    return found is not None and rest == int(found[2], 16)
 
 
 def _li78xx(line: bytes) -> bool:
@@ -120,57 +118,3 @@ CHECKSUMS: dict[str, Checksum] = {
     "li-78xx": Checksum(_li78xx),
     "vaisala-cs4": Checksum(_vaisala_cs4),
 }
-
-
-_LINE = re.compile(
-    rb"[0-9A-Za-z]?"  # the address in front of what aR3! gives
-    rb"(\t(-?[0-9.]+(?: -?[0-9.]+)*) ?\r([!-~]))"
-    rb"([ -_])(?:([0-o])(?:\r?\n)?|\r\n)"
-)
-_NUMBER = re.compile(rb"-?(?:\d+(?:\.\d*)?|\.\d+)")
-_CRC_START, _CRC_POLYNOMIAL = 0xFC, 0x9C
-
-
-class DdiMessage(NamedTuple):
-    """One message; `kind` is the letter of the type of probe ("k": TEROS 21)."""
-
-    values: tuple[float, ...]
-    kind: str
-
-
-def parse_ddi(line: bytes) -> tuple[float, ...]:
-    """The values of one message; raises Garbled unless each of its checks is right."""
-    return read_ddi(line).values
-
-
-def read_ddi(line: bytes) -> DdiMessage:
-    """The message with its type of probe; an SDI-12 address before it and a line end are allowed.
-
-    Raises Garbled unless each of its checks is right.
-    """
-    found = _LINE.fullmatch(line)
-    if not found:
-        raise Garbled("TAB, values, CR, type, checksum and CRC of a METER probe", line)
-    covered, numbers, kind, checksum, crc = found.groups()
-    texts = numbers.split(b" ")
-    if not all(map(_NUMBER.fullmatch, texts)):
-        raise Garbled("numbers with one decimal point", line)
-    right = bytes((_checksum(covered), _crc6(covered + checksum)))
-    if checksum + (crc or right[1:]) != right:
-        raise Garbled(f"the checksum and CRC {right.decode()!r}", line)
-    return DdiMessage(tuple(map(float, texts)), kind.decode())
-
-
-def _checksum(covered: bytes) -> int:
-    """The sum of all bytes from TAB to the type, modulo 64, as a character from a blank on."""
-    return sum(covered) % 64 + 32
-
-
-def _crc6(covered: bytes) -> int:
-    """The upper six bits of an eight-bit register, over the checksum as well, as a character."""
-    crc = _CRC_START
-    for byte in covered:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc << 1 ^ (_CRC_POLYNOMIAL if crc & 0x80 else 0)) & 0xFF
-    return (crc >> 2) + 48

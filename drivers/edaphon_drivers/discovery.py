@@ -7,11 +7,10 @@ value templates only the few that pick a number out of a message are matched; no
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_message import parse_object
+from edaphon_drivers.message_values import parse_object
 
 _STEP = r"""\.\w+ | \[ \s* '[^'\\\]]*' \s* \] | \[ \s* "[^"\\\]]*" \s* \] | \[ \s* \d{1,5} \s* \]"""
 _TEMPLATE = re.compile(
@@ -83,8 +82,7 @@ _SHORT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Discovered:
+class Discovered(NamedTuple):
     """One sensor as announced; `json_path` is "" where the whole payload is the number.
 
     `json_path` is None when the template does more than pick a number; `doubt` says what.

@@ -9,47 +9,19 @@ as 0x1A sends it; so both are left out and written otherwise.
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from typing import ClassVar
 
 from edaphon_drivers.faults import Fault, NoAnswer, Refused
+from edaphon_drivers.sheets import data_of
 from edaphon_drivers.talk import Ask, Pause, Talk
 
-_BASIC = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+_DATA = data_of("gsm")
+_CODES = {c: n for n, c in enumerate("".join(_DATA["basic"])) if c not in "\x1b\rΞ"}
+_OTHERWISE: dict[str, str] = dict(zip(*_DATA["like"], strict=True)) | _DATA["otherwise"]
+_GERMANIC: dict[str, str] = _DATA["germanic"]
+_CMS_FINAL, _CMS_PASSING, _CME = (
+    {int(code): meaning for code, meaning in _DATA[kind].items()}
+    for kind in ("cms_final", "cms_passing", "cme")
 )
-_CODES = {c: n for n, c in enumerate(_BASIC) if c not in "\x1b\rΞ"}
-# One character for another, in the same places of both texts; then those that take more or none.
-_LIKE = ("[]{}\\|^~`\f\tç×·•–—−‘’‚“”„«»µμıłŁđĐðÐΞ", "()()//'-'\n cx.----'''\"\"\"\"\"uuilLdDdDX")
-_OTHERWISE = dict(zip(*_LIKE, strict=True)) | {
-    "€": "EUR",
-    "°": "",
-    "±": "+-",
-    "→": "->",
-    "≥": ">=",
-    "≤": "<=",
-    "þ": "th",
-    "Þ": "Th",
-    "œ": "oe",
-    "Œ": "OE",
-    "ẞ": "SS",
-}
-_GERMANIC = {
-    "ä": "ae",
-    "ö": "oe",
-    "ü": "ue",
-    "Ä": "Ae",
-    "Ö": "Oe",
-    "Ü": "Ue",
-    "ß": "ss",
-    "å": "aa",
-    "Å": "Aa",
-    "æ": "ae",
-    "Æ": "Ae",
-    "ø": "oe",
-    "Ø": "Oe",
-}
 _MORE = "..."
 
 
@@ -100,44 +72,6 @@ _FINAL = re.compile(rb"(?:^|[\r\n])(OK|ERROR|\+CM[ES] ERROR:[^\r\n]*)\r\n")
 _PROMPT = re.compile(rb"\r\n> ?$")
 _CODE = re.compile(r"\+(CM[ES]) ERROR: *(.*)")
 
-# What a later try won't change: number, subscription, service centre, SIM. The rest passes.
-_CMS_FINAL: Mapping[int, str] = {
-    1: "no such number",
-    8: "barred by the operator",
-    10: "calls of this SIM are barred",
-    21: "the message was rejected",
-    28: "unknown subscriber",
-    29: "the network refuses this service",
-    30: "unknown subscriber",
-    50: "this SIM has no short messages",
-    69: "the network has no such service",
-    304: "wrong number or text",
-    305: "wrong number or text",
-    311: "the SIM wants a PIN",
-    316: "the SIM wants its PUK",
-    330: "no number of a service centre on the SIM",
-}
-_CMS_PASSING: Mapping[int, str] = {
-    17: "network failure",
-    22: "the memory is full",
-    27: "the receiver's telephone is off",
-    38: "network out of order",
-    41: "temporary failure",
-    42: "the network is congested",
-    47: "no resources",
-    310: "no SIM",
-    314: "the SIM is busy",
-    322: "the memory is full",
-    331: "no network service",
-    332: "the network does not answer",
-    500: "unknown error",
-}
-_CME: Mapping[int, str] = {
-    10: "no SIM",
-    13: "the SIM failed",
-    14: "the SIM is busy",
-    15: "wrong SIM",
-}
 _REGISTERED = {1, 5, 6, 7}  # home, roaming, and both for short messages only
 _STATES = {0: "not searching", 2: "searching", 3: "denied by the network", 4: "unknown"}
 
@@ -146,7 +80,6 @@ class NotNow(Fault):
     """The modem or the network can't send at this moment."""
 
     cause = "not now"
-    temporary: ClassVar[bool] = True
 
 
 class WrongPin(Refused):

@@ -1,18 +1,8 @@
 """I2C sensors whose answers are 16-bit words with a CRC-8 (Sensirion): command, wait, words.
 
 Bytes sent are `address, count, command..`: the command is written to that address, then `count`
-bytes are read from it (see links/i2c.py). The table of a sensor in its sheet:
-
-    [frame.read]                    what gives the measurement
-    command = "ec05"                hexadecimal
-    wait_ms = 1                     from command to answer
-    word = [{ output = "air_temperature", scale = 175, over = 65535, offset = -45 }, ..]
-    [frame.ready]                   a word whose bits under `mask` say that one waits
-    [frame.start]                   makes it measure by itself; `wait_ms` to the first measurement
-    [frame.stop]                    must go before the questions of `who`
-    [[frame.who]]                   `name` "serial" or a setting, and how many `words` it has
-
-A number is offset + scale * word / over. An output "-" is a word that is read and not used.
+bytes are read from it (see links/i2c.py). A number is offset + scale * word / over. An output "-"
+is a word that is read and not used. The keys of [frame]: docs/adding.md.
 """
 
 import re

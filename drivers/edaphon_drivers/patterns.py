@@ -60,13 +60,6 @@ class WrongPattern(ValueError):
     """What is wrong with a pattern, and what to write."""
 
 
-class Rewritten(NamedTuple):
-    """`text` for RE2 in Latin-1; `names` are its groups, in their order."""
-
-    text: str
-    names: tuple[str, ...]
-
-
 class _Flags(NamedTuple):
     ignore_case: bool = False
     lines: bool = False
@@ -79,15 +72,11 @@ class _Flags(NamedTuple):
         return self._replace(**new, **{keys[letter]: False for letter in off})
 
 
-def rewritten(
-    pattern: str, *, ignore_case: bool = False, lines: bool = False, whole: bool = False
-) -> Rewritten:
-    """Raises WrongPattern. `whole` for a pattern that must fit all of a text, not a part of it."""
-    return _PatternReader(pattern, _Flags(ignore_case, lines), whole).read()
-
-
 class _PatternReader:
-    """Reads a pattern once from left to right; `_repeats` is whether * may stand there."""
+    """Reads a pattern once from left to right; `_repeats` is whether * may stand there.
+
+    `whole` for a pattern that must fit all of a text, not a part of it.
+    """
 
     def __init__(self, pattern: str, flags: _Flags, whole: bool) -> None:
         self._pattern = pattern
@@ -99,7 +88,8 @@ class _PatternReader:
         self._names: list[str] = []
         self._repeats = False
 
-    def read(self) -> Rewritten:
+    def read(self) -> tuple[str, tuple[str, ...]]:
+        """The pattern for RE2 in Latin-1, and its groups in order; raises WrongPattern."""
         while self._at < len(self._pattern):
             if self._flags.verbose and (skipped := _VERBOSE.match(self._pattern, self._at)):
                 self._at = skipped.end()
@@ -109,7 +99,7 @@ class _PatternReader:
                 self._sign(self._pattern[self._at])
         if self._outer:
             raise WrongPattern("has a ( without its ); write \\( for the sign itself")
-        return Rewritten("".join(self._out), tuple(self._names))
+        return "".join(self._out), tuple(self._names)
 
     def _sign(self, sign: str) -> None:
         if sign == "(":
@@ -370,7 +360,7 @@ def compiled(
             f"has {len(pattern)} characters, at most {LONGEST_PATTERN} can be used; take fixed"
             " columns or a separator for a line of many values"
         )
-    text, names = rewritten(pattern, ignore_case=ignore_case, lines=lines, whole=whole)
+    text, names = _PatternReader(pattern, _Flags(ignore_case, lines), whole).read()
     if len(names) > MOST_GROUPS:
         raise WrongPattern(f"has {len(names)} groups, at most {MOST_GROUPS} can be used")
     options = re2.Options()

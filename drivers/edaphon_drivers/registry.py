@@ -135,7 +135,7 @@ ENGINES = Registry("edaphon.engines", "engine")
 MODEL_SHEETS = Registry("edaphon.model_sheets", "sheets")
 # Functions `(topic, message) -> Uplink | None`.
 ENVELOPES = Registry("edaphon.envelopes", "envelope")
-# Objects `lorawan.numbers.UplinkCodec`. No codec is ever guessed from the bytes: the same
+# Classes `lorawan.codecs.CodecFrame`. No codec is ever guessed from the bytes: the same
 # bytes are 4.4 °C to one maker and 1126.4 °C to another.
 CODECS = Registry("edaphon.codecs", "frame.codec")
 # Functions `(port, options) -> ` an open line with `write`, `read` and `close`, by kind of bus.

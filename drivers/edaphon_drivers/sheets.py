@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +31,11 @@ from edaphon_drivers.registry import MODEL_SHEETS, UnknownPart
 
 _LONGEST = 60
 _MOST_KNOWN = 256
+
+
+def data_of(place: str) -> dict[str, Any]:
+    """A table of data next to the code, such as "files/units"."""
+    return tomllib.loads((files("edaphon_drivers") / f"{place}.toml").read_text("utf-8"))
 
 
 class Table(BaseModel):
@@ -113,10 +118,7 @@ def _place(loc: tuple[str | int, ...], table: Any, kind: str) -> tuple[str | int
     """The keys of an error, without the marks that pydantic puts between them for its own kinds."""
     place: list[str | int] = []
     for n, key in enumerate(loc):
-        is_there = (isinstance(table, Mapping) and key in table) or (
-            isinstance(table, list | tuple) and isinstance(key, int) and key < len(table)
-        )
-        if is_there:
+        if _has(table, key):
             table = table[key]
         elif kind not in {"missing"} or n < len(loc) - 1:
             continue
@@ -259,15 +261,14 @@ class Output:
     packages: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Table):
     """An SDI-12 measurement command without address and `!`, and its outputs in order.
 
     A `-` among the outputs is a value that is read and not used.
     """
 
-    send: str
-    outputs: tuple[str, ...]
+    send: Name = takes('the command without address and !, such as "M"')
+    outputs: ListOf[str] = takes('a list of names in order, such as ["vwc", "t"]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,8 @@ class Sheet:
     # Not in repr, by which the meaning of numbers is compared: they say nothing of numbers.
     supply_least_v: float = field(default=0.0, repr=False)
     wires: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    __hash__ = object.__hash__  # it holds tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,13 +409,6 @@ class OutputTable(Table):
         return Output(**{**dict(self), "factory": factory})
 
 
-class CommandTable(Table):
-    """[[command]] of a sheet."""
-
-    send: Name = takes('the command without address and !, such as "M"')
-    outputs: ListOf[str] = takes('a list of names in order, such as ["vwc", "t"]')
-
-
 class SheetTable(Table):
     """A sheet as its TOML file writes it."""
 
@@ -421,7 +417,7 @@ class SheetTable(Table):
     checked: str = takes('by what the facts were checked, "unverified"')
     source: str = takes("manual and section of the facts, in quotes")
     output: ListOf[OutputTable] = takes("a list of tables, [[output]]")
-    command: ListOf[CommandTable] = takes("a list of tables, [[command]]", ())
+    command: ListOf[Command] = takes("a list of tables, [[command]]", ())
     frame: dict[str, Any] = takes("a table, [frame]", {})
     warm_up_s: float = takes("a number of seconds, such as 30", 0.0, ge=0)
     supply_least_v: float = takes("a number of volts, such as 4.0", 0.0, ge=0)
@@ -432,26 +428,20 @@ def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
     """The sheet that a TOML table says; raises ValueError, in words, for a wrong table."""
     for error in table_errors(table):
         raise ValueError(f"{error.found}; {error.right}")
-    known = {key: value for key, value in table.items() if key in SheetTable.model_fields}
-    read = SheetTable.model_validate(known)
-    return Sheet(
-        model=model,
-        title=read.title,
-        engine=read.engine,
-        checked=read.checked,
-        source=read.source,
-        outputs={row.name: row.output() for row in read.output},
-        commands=tuple(Command(row.send, row.outputs) for row in read.command),
-        frame=table.get("frame", {}),
-        warm_up_s=read.warm_up_s,
-        supply_least_v=read.supply_least_v,
-        wires=table.get("wires", {}),
-    )
+    read = SheetTable.model_validate(_known(table))
+    plain = dict(read)
+    outputs = {row.name: row.output() for row in plain.pop("output")}
+    tables = {"frame": table.get("frame", {}), "wires": table.get("wires", {})}
+    return Sheet(model, outputs=outputs, commands=plain.pop("command"), **{**plain, **tables})
+
+
+def _known(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key in SheetTable.model_fields}
 
 
 def table_errors(table: Mapping[str, Any]) -> Iterator[TableError]:
     """What keeps a table from being a sheet; nothing for one that `parse_sheet` takes."""
-    known = {key: value for key, value in table.items() if key in SheetTable.model_fields}
+    known = _known(table)
     yield from errors_in(SheetTable, known, joined=": ")
     rows = known.get("output", ())
     names: list[Any] = []
@@ -466,23 +456,8 @@ def table_errors(table: Mapping[str, Any]) -> Iterator[TableError]:
         yield TableError(("frame", "command"), found, "[[command]] next to [frame], not in it")
 
 
-class PerSheet(Generic[T]):
-    """A function of a sheet, run once for each; a sheet holds tables, so its id is the key."""
-
-    def __init__(self, read: Callable[[Sheet], T]) -> None:
-        self._read = read
-        self._known: dict[int, tuple[Sheet, T]] = {}  # holding the sheet keeps its id
-
-    def __call__(self, sheet: Sheet) -> T:
-        found = self._known.get(id(sheet))
-        if found is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            found = self._known[id(sheet)] = sheet, self._read(sheet)
-        return found[1]
-
-    def forget(self) -> None:
-        self._known.clear()
+# A function of a sheet, run once for each (and for what else it is given).
+per_sheet = lru_cache(maxsize=_MOST_KNOWN)
 
 
 def refuse(errors: Iterator[str], sheet: Sheet) -> None:
@@ -508,7 +483,7 @@ def frame_reader(
         if not found:
             yield from further(model.model_validate(sheet.frame), sheet)
 
-    @PerSheet
+    @per_sheet
     def frame_of(sheet: Sheet) -> Frame:
         refuse(map(str, errors_in(model, sheet.frame, "frame")), sheet)
         return model.model_validate(sheet.frame)

@@ -1,10 +1,7 @@
 """Engine "message": numbers in MQTT messages (Tasmota, Zigbee2MQTT, ESPHome, Home Assistant).
 
-A message of one topic, of which a sheet names the numbers. `frame.form` is "json" (the default) or
-"text". JSON: `frame.path` leads to each output; `frame.unit` says where the message names its unit,
-and with which word; `frame.member` picks a sensor by its own number where positions may change;
-`frame.time` leads to the sender's time. Text: one number is the whole message, and `frame.topics`
-says which output a topic ends with.
+A message of one topic, of which a sheet names the numbers: in JSON by paths, or as text, where one
+number is the whole message. The keys of [frame]: docs/adding.md.
 """
 
 import math
@@ -13,10 +10,20 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_message import ABSENT, epoch_ns, follow, parse_object
+from edaphon_drivers.message_values import (
+    ABSENT,
+    UNIT_NS,
+    bare_json,
+    epoch_ns,
+    follow,
+    keys_of,
+    number_in,
+    number_of_text,
+    parse_object,
+    written_ns,
+)
 from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status, reported, without_number
-from edaphon_drivers.sheets import Output, PerSheet, Sheet, Table, frame_reader, takes, that
-from edaphon_drivers.text_values import bare_json, number_in, number_of_text, rfc3339_ns
+from edaphon_drivers.sheets import Output, Sheet, Table, frame_reader, per_sheet, takes, that
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _PRESENCE = frozenset({"availability", "status", "lwt"})
@@ -28,7 +35,6 @@ _NO_NUMBER = {
     "unknown": Status.INVALID,
     "unavailable": Status.NOT_CONNECTED,
 }
-_UNIT_NS = {"s": 1_000_000_000, "ms": 1_000_000, "ns": 1}
 _Path = Annotated[str, that(lambda text: text.strip("./ "))]
 _Paths = Annotated[dict[str, _Path], that(bool)]
 _TEXTS = "a table with a text for each output"
@@ -129,10 +135,6 @@ def decode_message(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
     return tuple(_json_readings(message, sheet, _time_ns(message, table)))
 
 
-def _keys(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
-
-
 def _is_presence(topic: str, data: bytes) -> bool:
     """Whether an owner's own word for online or offline is where numbers never are."""
     return not data.startswith(b"{") and topic.rpartition("/")[2].lower() in _PRESENCE
@@ -182,16 +184,16 @@ class _Wanted(NamedTuple):
         return follow(message, self.keys)
 
 
-@PerSheet
+@per_sheet
 def _wanted_of(sheet: Sheet) -> tuple[_Wanted, ...]:
     table = _json_of(sheet)
     return tuple(
         _Wanted(
             sheet.outputs[name],
             path,
-            _keys(path),
+            keys_of(path),
             table.unit.get(name),
-            _keys(table.unit[name].path) if name in table.unit else (),
+            keys_of(table.unit[name].path) if name in table.unit else (),
             table.member.get(name),
         )
         for name, path in table.path.items()
@@ -226,22 +228,13 @@ def _time_ns(message: Any, table: JsonTable) -> int | None:
 
     None where the message has no such member: many of these senders leave it out by choice.
     """
-    sent = follow(message, _keys(table.time.path)) if table.time else ABSENT
+    sent = follow(message, keys_of(table.time.path)) if table.time else ABSENT
     if sent is ABSENT or table.time is None:
         return None
-    unit_ns = _UNIT_NS.get(table.time.form)
-    if unit_ns is not None:
+    if unit_ns := UNIT_NS[table.time.form]:
         return epoch_ns(sent, unit_ns)
     text = sent.strip() if isinstance(sent, str) else ""
-    found = [_rfc3339_or_none(text + zone) for zone in ("", table.utc_offset)]
-    if found == [None, None]:
-        local = _rfc3339_or_none(text + "Z") is not None
-        return None if local else UNREADABLE_NS
-    return next(ns for ns in found if ns is not None)
-
-
-def _rfc3339_or_none(text: str) -> int | None:
-    try:
-        return rfc3339_ns(text)
-    except ValueError:
-        return None
+    for zone in ("", table.utc_offset):
+        if (ns := written_ns(text + zone)) != UNREADABLE_NS:
+            return ns
+    return UNREADABLE_NS if written_ns(text + "Z") == UNREADABLE_NS else None

@@ -23,8 +23,8 @@ from edaphon_drivers.ascii import sheet as frames
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.codec_process import pool
 from edaphon_drivers.javascript import Codec, decode_with
-from edaphon_drivers.json_message import JsonField, JsonFields
 from edaphon_drivers.lorawan import decode_uplink
+from edaphon_drivers.message_values import JsonField, JsonFields
 from edaphon_drivers.readings import Turn
 from edaphon_drivers.sheets import load_sheet
 

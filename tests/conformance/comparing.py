@@ -8,7 +8,7 @@ from tests.conformance.entries import Entry, Given, Value
 
 from edaphon_calibration.errors import UnitError
 from edaphon_calibration.units import canonical
-from edaphon_drivers.text_values import rfc3339_ns
+from edaphon_drivers.message_values import rfc3339_ns
 
 __all__ = ["complaints", "same_number", "same_unit"]
 

@@ -25,15 +25,16 @@ from tests.conformance.labels import (
     lorawan_uplinks,
     mqtt_messages,
 )
+from tests.ddi import crc6, read_ddi, sum_character
 from tests.drivers.mutations import Decode, Sample, random_of
+from tests.readers import decode_piece
 from tests.simulated_files import SimulatedLogger, SimulatedRespirometer
 from tests.transcript import read_transcript
 
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
-from edaphon_drivers.checksums import _checksum, _crc6, crc8_sensirion, crc_characters, read_ddi
+from edaphon_drivers.checksums import crc8_sensirion, crc_characters
 from edaphon_drivers.faults import Fault, Garbled
-from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.modbus.frame import parse_request, registers_asked, rtu_frame, tcp_frame
 from edaphon_drivers.modbus.table import Read, plan_of
@@ -192,8 +193,8 @@ def _ddi_lines(rng: random.Random) -> Found:
             outputs = [sheet.outputs[name] for name in sheet.commands[0].outputs]
             texts = [f"{_between(rng, output):.2f}" for output in outputs]
             body = f"\t{' '.join(texts)}\rk".encode()
-            body += bytes((_checksum(body),))
-            old, new = body + b"\r\n", body + bytes((_crc6(body),))
+            body += bytes((sum_character(body),))
+            old, new = body + b"\r\n", body + bytes((crc6(body),))
             yield "old", Sample("sdi12", "DDI, checksum alone", sheet, (old,), decode)
             yield "new", Sample("sdi12", "DDI with CRC", sheet, (new,), decode)
 

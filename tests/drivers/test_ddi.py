@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ddi import read_ddi
 
-from edaphon_drivers.checksums import parse_ddi, read_ddi
 from edaphon_drivers.faults import Garbled
 
 _PUBLISHED = b"\t-34.8 22.3\rk@l"
@@ -12,7 +12,7 @@ _PUBLISHED = b"\t-34.8 22.3\rk@l"
 
 @pytest.mark.parametrize("line", [_PUBLISHED, _PUBLISHED + b"\r\n", b"0" + _PUBLISHED + b"\r\n"])
 def test_the_published_message_gives_its_values_and_type(line):
-    assert parse_ddi(line) == (-34.8, 22.3)
+    assert read_ddi(line).values == (-34.8, 22.3)
     assert read_ddi(line).kind == "k"
 
 
@@ -28,10 +28,10 @@ def test_one_changed_byte_of_a_message_gives_no_number(at, flip):
     line = bytearray(_PUBLISHED)
     line[at] ^= flip
     with pytest.raises(Garbled):
-        parse_ddi(bytes(line))
+        read_ddi(bytes(line))
 
 
 @given(st.binary(max_size=30))
 def test_bytes_that_are_no_message_are_garbled(data):
     with pytest.raises(Garbled):
-        parse_ddi(b"\t" + data)
+        read_ddi(b"\t" + data)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from edaphon_drivers import javascript
 from edaphon_drivers.faults import Fault, Garbled, Refused
 from edaphon_drivers.javascript import INSTALL, Codec, decode_with
-from edaphon_drivers.json_message import JsonField, JsonFields
 from edaphon_drivers.lorawan import decode_uplink
+from edaphon_drivers.message_values import JsonField, JsonFields
 from edaphon_drivers.readings import Origin, Status
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators import lorawan as simulated

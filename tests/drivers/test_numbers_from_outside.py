@@ -16,11 +16,16 @@ from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.files import clock
 from edaphon_drivers.files.li8200 import parse_json
 from edaphon_drivers.i2c import _ADDRESS
-from edaphon_drivers.json_message import epoch_ns, parse_object
 from edaphon_drivers.lorawan.envelopes import integer, time_ns
+from edaphon_drivers.message_values import (
+    epoch_ns,
+    number_in,
+    number_of_text,
+    parse_object,
+    rfc3339_ns,
+)
 from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.sdi12.parse import parse_values
-from edaphon_drivers.text_values import number_in, number_of_text, rfc3339_ns
 
 NO_NUMBERS = ["١٢", "１２", "1_000", "0x1F", "1e400", "-1e400", "nan", "inf", "Infinity", "1,5"]
 NO_NUMBERS += [

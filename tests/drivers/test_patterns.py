@@ -206,11 +206,11 @@ def test_each_pattern_of_a_sheet_fits_the_recorded_lines_that_it_fits_in_re(mode
 
 def test_all_good_frames_give_the_same_readings_with_both_engines(monkeypatch):
     now = list(_readings())
-    frames.frame_of.forget()
+    frames.frame_of.cache_clear()
     monkeypatch.setattr(frames, "compiled", slow)
     monkeypatch.setattr(sdi12, "compiled", slow)
     before = list(_readings())
-    frames.frame_of.forget()
+    frames.frame_of.cache_clear()
     assert len(now) > 200
     assert now == before
 

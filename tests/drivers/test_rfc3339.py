@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon_drivers.text_values import rfc3339_ns
+from edaphon_drivers.message_values import rfc3339_ns
 
 NOON = 1_795_348_800_000_000_000  # 2026-11-22T12:00:00Z
 

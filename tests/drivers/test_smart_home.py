@@ -5,11 +5,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import sent_messages as simulated
 
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
-from edaphon_drivers.simulators import lorawan as simulated
 from edaphon_drivers.smart_home import decode_message, sheet_errors
 
 MODELS = [m for m in model_names() if load_sheet(m).engine == "message"]

@@ -28,9 +28,8 @@ from edaphon_calibration.units import check_unit
 from edaphon_drivers import lorawan
 from edaphon_drivers.discovery import Discovered, read_discovery
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.json_message import parse_object
+from edaphon_drivers.message_values import number_in, parse_object
 from edaphon_drivers.readings import Message, unpack_message
-from edaphon_drivers.text_values import number_in
 
 BY_IDENTITY = Path("/dev/serial/by-id")
 

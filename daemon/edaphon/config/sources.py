@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 
 from edaphon.clock import DAY_NS
 from edaphon.toml_input.values import AbsolutePath, Duration, Id, Secret, Table, wrong
-from edaphon_drivers import json_message
+from edaphon_drivers import message_values
 from edaphon_drivers.registry import CODECS, ENGINES, ENVELOPES, completed
 from edaphon_drivers.sheets import Output, Sheet, Sheets, sheet_package
 
@@ -137,19 +137,19 @@ class JsonSource(Table):
     def path(self) -> str:
         return f"{self.broker}/{self.topic}"
 
-    def json_fields(self) -> json_message.JsonFields:
+    def json_fields(self) -> message_values.JsonFields:
         """The settings of the decoder."""
         if self.time is None:
-            return json_message.JsonFields(json_fields(self.field))
-        form = json_message.TimeFormat(self.time.format.removeprefix("epoch_"))
-        time = json_message.JsonTime(self.time.path, form)
-        return json_message.JsonFields(json_fields(self.field), time)
+            return message_values.JsonFields(json_fields(self.field))
+        form = message_values.TimeFormat(self.time.format.removeprefix("epoch_"))
+        time = message_values.JsonTime(self.time.path, form)
+        return message_values.JsonFields(json_fields(self.field), time)
 
 
-def json_fields(fields: tuple[JsonField, ...]) -> tuple[json_message.JsonField, ...]:
+def json_fields(fields: tuple[JsonField, ...]) -> tuple[message_values.JsonField, ...]:
     """The fields of a table as the decoders know them."""
     return tuple(
-        json_message.JsonField(f.name, f.path, f.quantity, f.unit, f.unit_path, f.failure)
+        message_values.JsonField(f.name, f.path, f.quantity, f.unit, f.unit_path, f.failure)
         for f in fields
     )
 

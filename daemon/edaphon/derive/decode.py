@@ -26,7 +26,7 @@ from edaphon.journal import Entry, Item, Kind
 from edaphon.toml_input.lines import read_document
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.files.lines import FIRST, Context, Slice
-from edaphon_drivers.json_message import JsonFields, decode_json
+from edaphon_drivers.message_values import JsonFields, decode_json
 from edaphon_drivers.readings import (
     LARGEST_MESSAGE_BYTES,
     UNREADABLE_NS,

@@ -1,7 +1,7 @@
 """ASCII instruments, declared by a model sheet alone: how each is asked, and who it says it is."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -45,13 +45,13 @@ class _LineReader:
         if len(line) > frame.longest:
             raise Garbled(f"a line of at most {frame.longest} bytes", line)
         text = line.decode("latin-1")
-        if frame.header and self._is_header(text):
+        if frame.table.header and self._is_header(text):
             return _NEUTRAL
         bare = text.strip(" \x00")
         kind = self._kind(bare)
         if kind is not None:
             return self._read_as(kind, line, text if isinstance(kind.layout, Fixed) else bare)
-        if frame.ignores_others and not _CONTROLS.search(text):
+        if frame.table.others == "ignore" and not _CONTROLS.search(text):
             return _NEUTRAL
         raise Garbled(f"a line of a kind that the sheet knows, {frame.looked_for}", line)
 
@@ -70,7 +70,7 @@ class _LineReader:
 
     def _is_header(self, text: str) -> bool:
         columns = text.strip().split(self._frame.header_separator or None)
-        if not columns or columns[0].strip(' "') != self._frame.header:
+        if not columns or columns[0].strip(' "') != self._frame.table.header:
             return False
         names = tuple(column.strip(' "') for column in columns)
         if not self._frame.are_columns(names):
@@ -181,7 +181,7 @@ def exchanges(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
 def answer_lines(frame: AsciiFrame, sent: bytes, came: bytes) -> Iterator[ReadLine | Fault]:
     """Each line of an answer, the echo of the command apart; another's address is Garbled."""
     whole = came if frame.root else _without_echo(frame, sent, came)
-    address = _address(frame, sent)
+    address = _sent_to(frame.table.ask, sent)
     for line in _tried(_LineReader(frame), frame, whole):
         other = isinstance(line, ReadLine) and address and line.texts.get("address", address)
         if other and other != address:
@@ -205,14 +205,14 @@ def _without_echo(frame: AsciiFrame, sent: bytes, came: bytes) -> bytes:
     return b"".join(kept) + rest.removeprefix(sent)
 
 
-def _address(frame: AsciiFrame, sent: bytes) -> str:
-    """The address that a command was sent to, "" for a command without one."""
+def _sent_to(asks: Sequence[str], sent: bytes) -> str | None:
+    """The address that a command was sent to, "" for one without; None for none of these."""
     text = sent.decode("latin-1")
-    for ask in frame.asks:
+    for ask in asks:
         before, place, after = ask.partition("{address}")
         if place and text.startswith(before) and text.endswith(after):
             return text[len(before) : len(text) - len(after)]
-    return ""
+    return "" if text in asks else None
 
 
 def _worst(faults: list[Fault]) -> Fault:
@@ -230,12 +230,12 @@ _NAMED = frozenset({"vendor", "model", "version", "serial"})
 
 def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
     """None when the exchange asked for no identity or no pattern was found in the answers."""
-    identity = frame_of(sheet).identity
+    identity = frame_of(sheet).table.identity
     if identity is None:
         return None
     found: dict[str, str] = {}
     for sent, came in exchanges(turns):
-        if _asks(identity, sent):
+        if _sent_to(identity.ask, sent) is not None:
             found |= _found(identity, came[:_LONGEST_ANSWER].decode("latin-1"))
     if not found:
         return None
@@ -246,15 +246,6 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
         serial=found.get("serial", ""),
         settings={name: text for name, text in found.items() if name not in _NAMED},
     )
-
-
-def _asks(identity: IdentityTable, sent: bytes) -> bool:
-    text = sent.decode("latin-1")
-    for ask in identity.ask:
-        before, place, after = ask.partition("{address}")
-        if text == ask or (place and text.startswith(before) and text.endswith(after)):
-            return True
-    return False
 
 
 def _found(identity: IdentityTable, answer: str) -> dict[str, str]:
@@ -269,15 +260,15 @@ def _found(identity: IdentityTable, answer: str) -> dict[str, str]:
 def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
     """Sends each command of the sheet until it is answered well; numbers are in the exchange."""
     frame = frame_of(sheet)
-    if not frame.asks:
+    if not frame.table.ask:
         raise Refused("a sheet with frame.ask; this instrument sends by itself", where=sheet.model)
-    for ask in frame.asks:
+    for ask in frame.table.ask:
         yield from _asked(frame, _spelled(ask, address), asking.timing, address)
 
 
 def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None] | None:
     """None for a sheet without frame.identity."""
-    identity = frame_of(sheet).identity
+    identity = frame_of(sheet).table.identity
     return _identity_stated(identity, address, asking.timing) if identity else None
 
 
@@ -288,7 +279,7 @@ def _asked(frame: AsciiFrame, command: bytes, timing: Timing, address: str) -> T
     for again in range(timing.tries):
         if again:
             yield Pause(timing.gap_s, hold_bus=True)
-        wait_s = max(frame.wait_s, timing.answer_s)
+        wait_s = max(frame.table.wait_s, timing.answer_s)
         came = yield Ask(command, partial(_is_whole, frame, command), wait_s)
         lines = list(answer_lines(frame, command, came))
         if any(isinstance(one, ReadLine) and one.readings for one in lines):
@@ -306,7 +297,7 @@ def _is_whole(frame: AsciiFrame, command: bytes, came: bytes) -> bool:
     if not came.endswith(frame.end[-1:]) and not frame.root:
         return False
     count = sum(1 for one in answer_lines(frame, command, came) if _ends_it(one))
-    return count >= frame.lines
+    return count >= frame.table.lines
 
 
 def _ends_it(one: ReadLine | Fault) -> bool:
@@ -347,17 +338,3 @@ def line_end(sheet: Sheet) -> bytes:
 def start_commands(sheet: Sheet) -> tuple[bytes, ...]:
     """What must be sent to make the instrument stream; mostly nothing."""
     return frame_of(sheet).start
-
-
-def line_texts(data: bytes, sheet: Sheet) -> tuple[Mapping[str, str], int | None]:
-    """The named texts of the first good line and the time it says [UTC ns]; raises a Fault."""
-    frame = frame_of(sheet)
-    fault: Fault | None = None
-    for line in answer_lines(frame, b"", data):
-        if isinstance(line, ReadLine) and line.counts:
-            return line.texts, line.time_ns
-        if isinstance(line, Fault):
-            fault = fault or line
-    if fault:
-        raise fault
-    return {}, None

@@ -6,7 +6,6 @@ Each layout (pattern, separators, fixed columns, key=value, XML elements) is a f
 
 import math
 import re
-from calendar import timegm
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -147,7 +146,7 @@ def _instant(pieces: Mapping[str, str | None], text: str) -> int:
     except ValueError:
         raise Garbled("a date of the calendar", text) from None
     fraction = int(known.get("f", "0").ljust(9, "0"))
-    return timegm(moment.timetuple()) * _NANOSECONDS + fraction
+    return int(moment.timestamp()) * _NANOSECONDS + fraction
 
 
 def _century(year: int) -> int:

@@ -29,12 +29,12 @@ from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import (
     ListOf,
     Output,
-    PerSheet,
     Sheet,
     Table,
     Texts,
     frame_reader,
     listed,
+    per_sheet,
     refuse,
     takes,
     that,
@@ -277,7 +277,7 @@ class AsciiTable(KindTable):
     """[frame] of an ASCII sheet."""
 
     ask: _Command = takes(_SENT, ())
-    heard: bool = takes("true or false", False)
+    sends_by_itself: bool = takes("true or false", False, alias="heard")
     start: _Command = takes(_SENT, ())
     end: Annotated[
         str, AfterValidator(_spelt_out), that(lambda text: 0 < len(text) <= 4 and text.isascii())
@@ -312,18 +312,13 @@ def _given(table: KindTable) -> dict[str, Any]:
 class AsciiFrame:
     """What an instrument is sent and how its lines are read; `longest` is in bytes."""
 
-    asks: tuple[str, ...]
+    table: AsciiTable
+    kinds: tuple[Kind, ...]
     start: tuple[bytes, ...]
     end: bytes
-    wait_s: float
-    lines: int
     root: str
-    header: str
     header_separator: str
-    kinds: tuple[Kind, ...]
-    ignores_others: bool
     longest: int
-    identity: IdentityTable | None
 
     @property
     def looked_for(self) -> str:
@@ -348,7 +343,7 @@ def _further_errors(frame: AsciiTable, sheet: Sheet) -> Iterator[str]:
     """What single keys can't show."""
     if not sheet.outputs:
         yield "a sheet needs at least one [[output]] with name, quantity and unit"
-    if not frame.ask and not frame.heard:
+    if not frame.ask and not frame.sends_by_itself:
         yield 'frame needs ask = "..." for an instrument that is asked, or heard = true'
     rows: tuple[KindTable, ...] = frame.record or (frame,)
     kinds = frame.kinds()
@@ -411,7 +406,7 @@ def _code_errors(kind: KindTable, sheet: Sheet) -> Iterator[str]:
 _table_of, sheet_errors = frame_reader(AsciiTable, _further_errors)
 
 
-@PerSheet
+@per_sheet
 def frame_of(sheet: Sheet) -> AsciiFrame:
     """Raises Refused, with the first error in words, for a sheet that can't be used."""
     refuse(sheet_errors(sheet), sheet)
@@ -420,18 +415,13 @@ def frame_of(sheet: Sheet) -> AsciiFrame:
     matched = any(kind.match or isinstance(kind.layout, Pattern) for kind in kinds)
     xml = table.xml or next((row.xml for row in table.record if row.xml), "")
     return AsciiFrame(
-        asks=table.ask,
+        table,
+        kinds,
         start=tuple(text.encode("latin-1") for text in table.start),
         end=table.end.encode("latin-1"),
-        wait_s=table.wait_s,
-        lines=table.lines,
         root=xml.lower(),
-        header=table.header,
         header_separator=_separator(table),
-        kinds=kinds,
-        ignores_others=table.others == "ignore",
         longest=_LONGEST_MATCHED if matched and not xml else _LONGEST_LINE,
-        identity=table.identity,
     )
 
 

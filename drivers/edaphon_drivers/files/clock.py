@@ -15,14 +15,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
 from edaphon_drivers.files.lines import Context
-from edaphon_drivers.sheets import Table, takes
+from edaphon_drivers.sheets import Positive, Table, one_of, takes
 
 DATE_ORDERS = {"ymd": "%Y{0}%m{0}%d", "dmy": "%d{0}%m{0}%Y", "mdy": "%m{0}%d{0}%Y"}
 EPOCHS = {"s": 9, "ms": 6, "us": 3, "ns": 0}
@@ -82,25 +82,35 @@ class Condition(Table):
     allowed: Annotated[frozenset[str], BeforeValidator(_texts)] = takes("a list", alias="is")
 
 
-class Spread(NamedTuple):
-    """Up to `rows` rows of one stamp lie evenly in the `within_ns` that the stamp stands for."""
+class Spread(Table):
+    """Up to `rows` rows of one stamp lie evenly in the `within_s` that the stamp stands for."""
 
-    rows: int
-    within_ns: int
+    rows: int = takes("a number from 2 on", ge=2, le=1_000_000)
+    within_s: Positive = takes("seconds above 0")
+
+    @cached_property
+    def within_ns(self) -> int:
+        return round(self.within_s * 1e9)
 
 
-class Elapsed(NamedTuple):
-    """A column of time since a start, `unit_ns` each count, in the rows that `when` allows.
+ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}
 
-    The start is `start_ns` [UTC], or the stamp of the first row of a run: a run goes on while the
-    column does not fall and a row's stamp lies within `within_ns` of what the column says.
+
+class Elapsed(Table):
+    """A column of time since a start, counted in `unit`, in the rows that `when` allows.
+
+    The start is that of the clock, or the stamp of the first row of a run: a run goes on while the
+    column does not fall and a row's stamp lies within `within_s` of what the column says.
     """
 
-    column: str | int
-    unit_ns: int
-    start_ns: int | None = None
-    within_ns: int = 60 * _SECOND_NS
-    when: Condition | None = None
+    column: ColumnPlace = takes("the name of a column, or its number from 1")
+    unit: Literal["d", "h", "min", "s", "ms"] = takes(one_of(ELAPSED_UNITS), "s")
+    within_s: Positive = takes("seconds above 0", 60.0)
+    when: Condition | None = takes(CONDITION, None)
+
+    @cached_property
+    def within_ns(self) -> int:
+        return round(self.within_s * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,7 @@ class Clock:
     zone: ZoneInfo | None = None
     spread: Spread | None = None
     elapsed: Elapsed | None = None
+    start_ns: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -301,8 +312,8 @@ def date_row(
     `elapsed` is the cell of `clock.elapsed`, None where it does not count in this row.
     """
     column = clock.elapsed
-    if column is not None and elapsed is not None and column.start_ns is not None:
-        return column.start_ns + _elapsed_ns(elapsed, column), context
+    if column is not None and elapsed is not None and clock.start_ns is not None:
+        return clock.start_ns + _elapsed_ns(elapsed, column), context
     if not clock.columns:
         raise NoTime(
             "expected the start of the elapsed time, got none:"
@@ -421,7 +432,8 @@ def _elapsed_ns(text: str, column: Elapsed) -> int:
     if not plain.isdecimal() or not plain.isascii() or len(text) > 15:
         raise NoTime(f"expected the time since a start, got {text[:_SHOWN]!r}")
     whole, _, part = text.partition(".")
-    return int(whole or 0) * column.unit_ns + round(float(f"0.{part or 0}") * column.unit_ns)
+    unit_ns = ELAPSED_UNITS[column.unit]
+    return int(whole or 0) * unit_ns + round(float(f"0.{part or 0}") * unit_ns)
 
 
 def _in_run(

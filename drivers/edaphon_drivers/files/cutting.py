@@ -10,7 +10,7 @@ from edaphon_drivers.files.clock import LONG_AGO_NS
 from edaphon_drivers.files.li8200 import parse_json
 from edaphon_drivers.files.lines import line_end, mark_of, split_lines, text_of_line
 from edaphon_drivers.files.rows import Header, cells_of
-from edaphon_drivers.files.sheet import FileLayout
+from edaphon_drivers.files.sheet import FileFrame
 
 INCOMPLETE = -1
 _PREAMBLE = 30  # lines above the line of names
@@ -20,7 +20,7 @@ _KEYS = 120  # lines of an .81x header
 _TOA5_KEYS = ("file", "station", "model", "serial", "system", "program", "signature", "table")
 
 
-def header_at(lines: Sequence[str], at: int, layout: FileLayout, inside: bool = False) -> int:
+def header_at(lines: Sequence[str], at: int, layout: FileFrame, inside: bool = False) -> int:
     """How many lines from `at` are a header; 0 for none, INCOMPLETE while its end is missing.
 
     `inside`: the lines are from the middle of a file, so nothing can stand above a line of names.
@@ -35,7 +35,7 @@ def header_at(lines: Sequence[str], at: int, layout: FileLayout, inside: bool = 
     return _to_names(lines, at, layout, inside or at > 0)
 
 
-def parse_header(lines: Sequence[str], layout: FileLayout) -> Header:
+def parse_header(lines: Sequence[str], layout: FileFrame) -> Header:
     """What a header says; its last line may lack cells, and one that is broken off says nothing."""
     if layout.form == "toa5":
         if len(lines) < _TOA5_LINES:
@@ -56,12 +56,12 @@ def _trimmed(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names[: last + 1])
 
 
-def is_message(line: str, layout: FileLayout) -> bool:
+def is_message(line: str, layout: FileFrame) -> bool:
     """Whether an .81x writes words between its rows, such as "Chamber close not detected"."""
     return layout.form == "li81x" and "\t" not in line and line[:1].isalpha()
 
 
-def is_tail(line: str, layout: FileLayout) -> bool:
+def is_tail(line: str, layout: FileFrame) -> bool:
     """Whether a line belongs to what an .81x writes below the rows of an observation."""
     if layout.form != "li81x":
         return False
@@ -69,7 +69,7 @@ def is_tail(line: str, layout: FileLayout) -> bool:
     return first in {"2", "3", "4"} or first.endswith(":")
 
 
-def _to_names(lines: Sequence[str], at: int, layout: FileLayout, inside: bool) -> int:
+def _to_names(lines: Sequence[str], at: int, layout: FileFrame, inside: bool) -> int:
     """A line with the names of the time's columns; at the beginning also all that stands above."""
     wanted = layout.clock.names
     if not wanted:
@@ -84,13 +84,13 @@ def _to_names(lines: Sequence[str], at: int, layout: FileLayout, inside: bool) -
     return INCOMPLETE if len(lines) < _PREAMBLE else 0
 
 
-def _names(line: str, wanted: Sequence[str], layout: FileLayout) -> bool:
+def _names(line: str, wanted: Sequence[str], layout: FileFrame) -> bool:
     if wanted[0] not in line:
         return False
     return set(wanted) <= set(cells_of(_bare(line, layout), layout))
 
 
-def _is_row(line: str, layout: FileLayout) -> bool:
+def _is_row(line: str, layout: FileFrame) -> bool:
     """Whether a line holds a time: where the order of the sheet has it, else anywhere."""
     cells = cells_of(line, layout)
     columns = layout.clock.columns
@@ -104,12 +104,12 @@ def _is_row(line: str, layout: FileLayout) -> bool:
     return any(_is_time(run, layout) for run in runs)
 
 
-def _is_time(texts: Sequence[str], layout: FileLayout) -> bool:
+def _is_time(texts: Sequence[str], layout: FileFrame) -> bool:
     """A small number is no count since 1970."""
     return (layout.clock.read(texts) or 0) > LONG_AGO_NS
 
 
-def _bare(line: str, layout: FileLayout) -> str:
+def _bare(line: str, layout: FileFrame) -> str:
     bare = line.lstrip("\ufeff")
     mark = next((mark for mark in layout.comment if bare.startswith(mark)), "")
     return bare.removeprefix(mark)
@@ -119,7 +119,7 @@ def _begins_toa5(line: str) -> bool:
     return line.lstrip("\ufeff").startswith(('"TOA5"', "TOA5,"))
 
 
-def _to_rows_toa5(lines: Sequence[str], at: int, layout: FileLayout) -> int:
+def _to_rows_toa5(lines: Sequence[str], at: int, layout: FileFrame) -> int:
     """Four lines; fewer where it is broken off before its rows, or before another header."""
     for n, line in enumerate(lines[at + 1 : at + _TOA5_LINES], 1):
         if _begins_toa5(line) or _is_row(line, layout):
@@ -181,7 +181,7 @@ def cut_json(data: bytes, rest: Rest = Rest.GROWING) -> Cut:
 
 def cut_lines(
     data: bytes,
-    layout: FileLayout,
+    layout: FileFrame,
     rest: Rest,
     headed: bool = False,
     mark: bytes | None = None,
@@ -210,7 +210,7 @@ def cut_lines(
 
 
 def _cut_window(
-    raw: list[bytes], last_bytes: int, rest: Rest, layout: FileLayout, headed: bool, mark: bytes
+    raw: list[bytes], last_bytes: int, rest: Rest, layout: FileFrame, headed: bool, mark: bytes
 ) -> Cut:
     if not raw:
         return _WAIT
@@ -252,7 +252,7 @@ def _lines(
     return [*raw, last], len(last)
 
 
-def _next_header(lines: list[str], start: int, layout: FileLayout) -> tuple[int, bool]:
+def _next_header(lines: list[str], start: int, layout: FileFrame) -> tuple[int, bool]:
     """(line where another header begins, True), or (number of lines, False)."""
     for n in range(max(start, 1), len(lines)):
         if header_at(lines, n, layout):

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from edaphon_drivers.ascii.engine import ReadLine, line_reader
-from edaphon_drivers.faults import Fault, Garbled, Refused
+from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.files.clock import LONG_AGO_NS
-from edaphon_drivers.files.cutting import Cut as Cut
-from edaphon_drivers.files.cutting import Rest as Rest
-from edaphon_drivers.files.cutting import cut_json, cut_lines
+from edaphon_drivers.files.cutting import Cut, Rest, cut_json, cut_lines
 from edaphon_drivers.files.li8200 import read_li8200
 from edaphon_drivers.files.lines import (
     FIRST,
@@ -20,7 +18,7 @@ from edaphon_drivers.files.lines import (
 )
 from edaphon_drivers.files.sheet import like_error, read_layout
 from edaphon_drivers.files.tables import read_lines
-from edaphon_drivers.readings import Piece, Reading
+from edaphon_drivers.readings import Piece
 from edaphon_drivers.sheets import Sheet, load_sheet
 
 _MANY_CELLS = 5  # what stands above the rows are pairs: Model, SN, Software Version
@@ -102,23 +100,6 @@ def needs_header(sheet: Sheet) -> bool:
     """Whether rows are rows only below a header."""
     layout = read_layout(sheet)
     return layout.form in {"table", "toa5", "li81x"} and not layout.reads_without_names
-
-
-def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:
-    """The readings of a piece read alone; a bad row gives none and spoils no other.
-
-    Its data may begin with its header or not. Raises Garbled where nothing in it is a record and a
-    line is refused, and Refused where the sheet does not say what is needed, such as the zone.
-    """
-    readings: list[Reading] = []
-    rows, refused = 0, None
-    for part in read_piece(piece, sheet):
-        readings += part.readings
-        rows += part.counts.rows
-        refused = refused or next(iter(part.refused), None)
-    if refused and not rows and not readings:
-        raise Garbled(f"a row of {sheet.title} ({refused.reason})", refused.text, piece.name)
-    return tuple(readings)
 
 
 def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator[Slice]:

@@ -20,10 +20,10 @@ from edaphon_drivers.files.lines import (
     split_piece,
 )
 from edaphon_drivers.files.rows import reading_of
-from edaphon_drivers.files.sheet import Column, FileLayout
+from edaphon_drivers.files.sheet import Column, FileFrame
+from edaphon_drivers.message_values import bare_json, number_of_text
 from edaphon_drivers.readings import Piece, Reading, Status, without_number
 from edaphon_drivers.sheets import Sheet
-from edaphon_drivers.text_values import bare_json, number_of_text
 
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,9 +37,7 @@ def parse_json(data: bytes) -> Any:
         raise Garbled("a whole JSON file", data) from None
 
 
-def read_li8200(
-    piece: Piece, layout: FileLayout, sheet: Sheet, context: Context
-) -> Iterator[Slice]:
+def read_li8200(piece: Piece, layout: FileFrame, sheet: Sheet, context: Context) -> Iterator[Slice]:
     """The repetitions of a whole file in slices: its lines are rows where one has a date.
 
     A line is refused for each repetition without a date, as far as the file has more lines than
@@ -108,14 +106,14 @@ def _rows(
     repetition: Mapping[str, Any],
     keys: Mapping[str, str],
     began_ns: int,
-    layout: FileLayout,
+    layout: FileFrame,
     sheet: Sheet,
 ) -> Iterator[Reading]:
     data = _table(repetition.get("data"))
     seconds = [_text(second) for second in _list(data.get("timestamp"))]
     times = [_after(began_ns, second) for second in seconds]
     errors = [_text(error) for error in _list(data.get("err"))]
-    for column in layout.columns:
+    for column in layout.column:
         numbers = _list(data.get(str(column.name))) if _counts(column, keys) else []
         for n, (number, time_ns) in enumerate(zip(numbers, times, strict=False)):
             if time_ns is None:
@@ -134,7 +132,7 @@ def _fluxes(
     repetition: Mapping[str, Any],
     keys: Mapping[str, str],
     span_ns: tuple[int, int],
-    layout: FileLayout,
+    layout: FileFrame,
     sheet: Sheet,
 ) -> Iterator[Reading]:
     """F_o of each gas; a fit that failed has no points and zeros everywhere."""
@@ -155,11 +153,11 @@ def _counts(column: Column, keys: Mapping[str, str]) -> bool:
     return column.when is None or keys.get(str(column.when.column)) in column.when.allowed
 
 
-def _began_ns(keys: Mapping[str, str], layout: FileLayout) -> int | None:
+def _began_ns(keys: Mapping[str, str], layout: FileFrame) -> int | None:
     """By the owner's offset, else by the file's zone; in the doubled hour of autumn by GPS."""
     local_ns = layout.clock.read([keys.get("Date", "")])
     zone = layout.clock.zone.key if layout.clock.zone else keys.get("TimeZone")
-    if local_ns is None or (layout.zone_stated and layout.clock.zone is None):
+    if local_ns is None or (layout.time.utc_offset is not None and layout.clock.zone is None):
         return local_ns
     return None if zone is None else _in_zone(local_ns, zone, keys.get("gps_time", ""))
 

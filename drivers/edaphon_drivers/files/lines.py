@@ -201,12 +201,6 @@ class PieceLines:
     fresh: bool
 
 
-def lines_of_piece(piece: Piece) -> int:
-    """How many lines the account of a piece holds: those of its data, and a header before them."""
-    split = split_piece(piece)
-    return split.counted + len(split.own.texts)
-
-
 def split_piece(piece: Piece) -> PieceLines:
     """The lines of a piece and of the header that explains it.
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.clock import Condition
-from edaphon_drivers.files.sheet import Column, FileLayout
+from edaphon_drivers.files.sheet import Column, FileFrame
 from edaphon_drivers.readings import Reading, Status, reported, without_number
-from edaphon_drivers.sheets import Output, Sheet
+from edaphon_drivers.sheets import Output, Sheet, data_of
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INSTANTS = {"", "smp"}
@@ -62,15 +62,7 @@ class RowPlan(NamedTuple):
     used: int
 
 
-def text_of(data: bytes) -> str:
-    """UTF-8 where it is, else Latin-1; without a byte order mark."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1").removeprefix("\xef\xbb\xbf")
-
-
-def cells_of(line: str, layout: FileLayout) -> list[str]:
+def cells_of(line: str, layout: FileFrame) -> list[str]:
     """The cells of a line without their quotes and blanks; none for a line that can't be parted."""
     if layout.separator is None:
         return line.split()
@@ -83,7 +75,7 @@ def cells_of(line: str, layout: FileLayout) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def make_plan(header: Header, layout: FileLayout, sheet: Sheet) -> RowPlan | None:
+def make_plan(header: Header, layout: FileFrame, sheet: Sheet) -> RowPlan | None:
     """None where the header has no time, or none of the sheet's columns.
 
     Raises Refused for a mean of unknown interval: without it the mean would pass for an instant.
@@ -92,10 +84,10 @@ def make_plan(header: Header, layout: FileLayout, sheet: Sheet) -> RowPlan | Non
     places = {name: at for at, name in reversed(list(enumerate(names)))}
     time = [_place(column, places) for column in layout.clock.columns]
     known = {key: value for key, value in header.keys.items() if key not in places}
-    if None in time or all(_place(column.name, places) is None for column in layout.columns):
+    if None in time or all(_place(column.name, places) is None for column in layout.column):
         return None
     cells = [
-        cell for c in layout.columns if (cell := _cell(c, places, known, header, layout, sheet))
+        cell for c in layout.column if (cell := _cell(c, places, known, header, layout, sheet))
     ]
     only, refuse = _tests(layout.only, places, known), _tests(layout.refuse, places, known)
     if only is None:  # the header says already that its rows are no records
@@ -116,7 +108,7 @@ def make_plan(header: Header, layout: FileLayout, sheet: Sheet) -> RowPlan | Non
     )
 
 
-def _widths(names: Sequence[str], layout: FileLayout, used: int) -> tuple[int, int]:
+def _widths(names: Sequence[str], layout: FileFrame, used: int) -> tuple[int, int]:
     """(fewest, most) cells of a row; 0 where neither names nor sheet say it.
 
     An .81x leaves empty cells at the end of its rows away.
@@ -145,7 +137,7 @@ def _span(least: int, most: int) -> str:
 
 
 def readings_of(
-    cells: Sequence[str], plan: RowPlan, layout: FileLayout, time_ns: int
+    cells: Sequence[str], plan: RowPlan, layout: FileFrame, time_ns: int
 ) -> list[Reading]:
     readings = []
     for at, output, support_ns, tests, valid in plan.cells:
@@ -157,7 +149,7 @@ def readings_of(
     return readings
 
 
-def is_line_of_names(cells: Sequence[str], plan: RowPlan, layout: FileLayout) -> bool:
+def is_line_of_names(cells: Sequence[str], plan: RowPlan, layout: FileFrame) -> bool:
     """Whether words stand where a row has its time and its numbers."""
     places = {*plan.time, *(cell.at for cell in plan.cells)}
     if len(cells) < plan.used:
@@ -180,7 +172,7 @@ def _is_word(text: str) -> bool:
 
 
 def reading_of(
-    output: Output, text: str, layout: FileLayout, time_ns: int, start_ns: int | None
+    output: Output, text: str, layout: FileFrame, time_ns: int, start_ns: int | None
 ) -> Reading:
     """A number as it is written, or the reason why there is none."""
     written = text
@@ -207,7 +199,7 @@ def _cell(
     places: Mapping[str, int],
     keys: Mapping[str, str],
     header: Header,
-    layout: FileLayout,
+    layout: FileFrame,
     sheet: Sheet,
 ) -> _Cell | None:
     at = _place(column.name, places)
@@ -223,7 +215,7 @@ def _cell(
 
 
 def _elapsed(
-    layout: FileLayout, places: Mapping[str, int], keys: Mapping[str, str]
+    layout: FileFrame, places: Mapping[str, int], keys: Mapping[str, str]
 ) -> tuple[int | None, tuple[tuple[int, frozenset[str]], ...]]:
     """(where a time since a start stands, in which rows)."""
     column = layout.clock.elapsed
@@ -236,7 +228,7 @@ def _elapsed(
     return (None, ()) if at is None or tests is None else (at, tests)
 
 
-def _support_ns(column: Column, header: Header, layout: FileLayout, sheet: Sheet) -> int:
+def _support_ns(column: Column, header: Header, layout: FileFrame, sheet: Sheet) -> int:
     table = header.keys.get("table", "")
     interval_s = (layout.intervals or {}).get(table, layout.interval_s)
     if not interval_s:
@@ -259,25 +251,7 @@ def _tests(
     return tuple(tests)
 
 
-# What programs write in the line of units, lower case without blanks. Only units of this list are
-# compared: a program may say anything there.
-_UNITS = {
-    "degC": ("degc", "deg_c", "c", "°c", "celsius", "degreesc"),
-    "degF": ("degf", "deg_f", "f", "°f", "fahrenheit"),
-    "K": ("k", "kelvin"),
-    "V": ("v", "volts", "volt"),
-    "mV": ("mv", "mvolts", "millivolts"),
-    "%": ("%", "percent", "pct"),
-    "kPa": ("kpa",),
-    "hPa": ("hpa", "mbar", "mb"),
-    "mm": ("mm",),
-    "m**3/m**3": ("m3/m3", "m^3/m^3", "fraction_v_water", "m³/m³"),
-    "dS/m": ("ds/m",),
-    "uS/cm": ("us/cm", "µs/cm"),
-    "ppm": ("ppm", "umol/mol", "µmol/mol"),
-    "W/m**2": ("w/m2", "w/m^2", "w/m²", "wm-2"),
-    "m/s": ("m/s", "meters/second"),
-}
+_UNITS = data_of("files/units")
 _CANONICAL = {word: unit for unit, words in _UNITS.items() for word in words}
 
 

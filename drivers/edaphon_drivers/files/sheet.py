@@ -1,37 +1,11 @@
-"""The table of a file's form in its sheet: columns, words for missing numbers, time, interval.
+"""The typed [frame] of a file's sheet: columns, words for missing numbers, time, interval.
 
-    [frame]
-    form = "table"                  or toa5, li81x, li8200, heard (see engine.py)
-    separator = "comma"             or tab, semicolon, blanks
-    decimal = "."                   or ","
-    missing = ["NAN", "-9999"]      words, or numbers, that stand for a failure
-    comment = ";"                   lines that begin so are no records; names may stand behind it;
-                                    or a list: ["Zero", "Start"]
-    order = ["DATE", "CO2"]         names of the columns where a file has no line of names, or
-                                    where its rows are longer than that line
-    width = 11                      cells of a row, where columns have numbers or rows are shorter
-                                    than their line of names
-    interval_s = 1800               what a mean is over [s]; `intervals` says it by TOA5 table
-    [frame.time]                    columns (names or numbers), formats, utc_offset | epoch
-    [[frame.column]]                name (or number, from 1), output, `mean = true`, `when`
-    [[frame.footer]]                name, output: what stands once below the rows (li81x, li8200)
-    [[frame.only]]                  column, is = [..]: other rows are no records
-    [[frame.refuse]]                column, is = [..]: such rows are refused
-
-frame.time may also say (rules: clock.py):
-
-    zone = "Europe/Berlin"          instead of utc_offset: the clock is set to summer time
-    year = 2026                     of the first row, where the file says no year
-    spread = { rows = 2, within_s = 1 }             rows to a stamp, spread evenly in their order
-    elapsed = { column = "Input E", unit = "s", within_s = 60, when = .. }   time since a start,
-    start = "2026-04-01T12:00:00Z"                  which is this, or the first stamp of a run
-
-`when = { column = "Probe Type", is = ["08"] }` keeps a column to those rows; the column may also be
-a key of the file's header (Port#, table).
+What each key is for: docs/adding.md, "A logger's file"; the rules of times: clock.py.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -50,26 +24,25 @@ from edaphon_drivers.files.clock import (
     compile_format,
     offset_s,
 )
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.sheets import (
     ListOf,
-    PerSheet,
     Positive,
     Sheet,
     Table,
     UnknownModel,
-    errors_in,
+    frame_reader,
     listed,
     load_sheet,
     one_of,
-    refuse,
+    per_sheet,
     takes,
     that,
     written,
 )
-from edaphon_drivers.text_values import rfc3339_ns
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
-ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}
+_FORMS = ("table", "toa5", "li81x", "li8200", "heard")
 _MOST_CELLS = 100_000
 _OF_TIME = (
     "utc_offset",
@@ -135,31 +108,6 @@ class Column(Table):
         return self.named or self.number or 0
 
 
-class SpreadTable(Table):
-    """`spread`: rows of one stamp."""
-
-    rows: int = takes("a number from 2 on", ge=2, le=1_000_000)
-    within_s: Positive = takes("seconds above 0")
-
-
-class ElapsedTable(Table):
-    """`elapsed`: a column of time since a start."""
-
-    column: ColumnPlace = takes("the name of a column, or its number from 1")
-    unit: Literal["d", "h", "min", "s", "ms"] = takes(one_of(ELAPSED_UNITS), "s")
-    within_s: Positive = takes("seconds above 0", 60.0)
-    when: Condition | None = takes(CONDITION, None)
-
-    def elapsed(self, start: str | None) -> Elapsed:
-        return Elapsed(
-            self.column,
-            ELAPSED_UNITS[self.unit],
-            rfc3339_ns(start) if start is not None else None,
-            round(self.within_s * 1e9),
-            self.when,
-        )
-
-
 class FileTime(Table):
     """[frame.time] of a file's sheet."""
 
@@ -178,16 +126,14 @@ class FileTime(Table):
         'the name of a zone such as "Europe/Berlin"', None
     )
     year: int | None = takes("a year such as 2026", None, ge=1970, lt=2262)
-    spread: SpreadTable | None = takes("a table such as { rows = 2, within_s = 1 }", None)
-    elapsed: ElapsedTable | None = takes('a table such as { column = "Etime" }', None)
+    spread: Spread | None = takes("a table such as { rows = 2, within_s = 1 }", None)
+    elapsed: Elapsed | None = takes('a table such as { column = "Etime" }', None)
     start: Annotated[str, that(_is_time)] | None = takes(
         'a time such as "2026-04-01T12:00:00Z"', None
     )
 
     def clock(self) -> Clock:
-        """Raises ValueError for a wrong format."""
         formats = (compile_format(text, self.date_order or "") for text in self.formats or ())
-        spread = self.spread
         return Clock(
             columns=self.columns or (),
             formats=tuple(formats),
@@ -195,30 +141,25 @@ class FileTime(Table):
             epoch=EPOCHS[self.epoch] if self.epoch else None,
             year=self.year,
             zone=ZoneInfo(self.zone) if self.zone else None,
-            spread=Spread(spread.rows, round(spread.within_s * 1e9)) if spread else None,
-            elapsed=self.elapsed.elapsed(self.start) if self.elapsed else None,
+            spread=self.spread,
+            elapsed=self.elapsed,
+            start_ns=rfc3339_ns(self.start) if self.start is not None else None,
         )
 
-    def is_zone_known(self, form: str) -> bool:
-        """Whether a time of this file is a time: an LI-8200 names its zone itself."""
-        in_text = self.formats is not None and all("%z" in text for text in self.formats)
-        stated = self.utc_offset or self.zone or self.epoch
-        return bool(stated) or form == "li8200" or in_text or not self.columns
 
-
-class FileTable(Table):
+class FileFrame(Table):
     """[frame] of a file's sheet."""
 
-    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = takes(
-        "one of table, toa5, li81x, li8200, heard"
-    )
-    separator: Annotated[str, that(SEPARATORS.__contains__)] | None = takes(
-        one_of(SEPARATORS), None
+    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = takes(one_of(_FORMS))
+    separator_name: Annotated[str, that(SEPARATORS.__contains__)] | None = takes(
+        one_of(SEPARATORS), None, alias="separator"
     )
     decimal: Literal[".", ","] = takes('"." or ","', ".")
-    missing: ListOf[str | int | float] = takes('a list of words, such as ["NAN", "-9999"]', ())
-    comment: Annotated[ListOf[str], BeforeValidator(listed)] = takes(
-        'what a comment begins with, such as ";", or a list of such', ()
+    missing_words: ListOf[str | int | float] = takes(
+        'a list of words, such as ["NAN", "-9999"]', (), alias="missing"
+    )
+    comments: Annotated[ListOf[str], BeforeValidator(listed)] = takes(
+        'what a comment begins with, such as ";", or a list of such', (), alias="comment"
     )
     order: ListOf[str] = takes('a list of column names, such as ["DATE", "CO2"]', ())
     width: int = takes("how many cells a row has, from 1", 0, ge=1, le=_MOST_CELLS)
@@ -231,28 +172,38 @@ class FileTable(Table):
     refuse: ListOf[Condition] = takes(CONDITION, ())
     like: Any = takes("the name of an ASCII sheet", None)
 
+    @cached_property
+    def clock(self) -> Clock:
+        """Raises ValueError for a wrong format."""
+        return self.time.clock()
 
-@dataclass(frozen=True, slots=True)
-class FileLayout:
-    """A sheet's frame, read; `separator` None stands for blanks."""
+    @cached_property
+    def separator(self) -> str | None:
+        """None stands for blanks."""
+        return SEPARATORS[self.separator_name or ("comma" if self.form == "toa5" else "tab")]
 
-    form: str
-    clock: Clock
-    columns: tuple[Column, ...]
-    footer: tuple[Column, ...] = ()
-    only: tuple[Condition, ...] = ()
-    refuse: tuple[Condition, ...] = ()
-    separator: str | None = ","
-    decimal: str = "."
-    missing: frozenset[str] = frozenset()
-    missing_numbers: frozenset[float] = frozenset()
-    comment: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    width: int = 0
-    interval_s: float = 0.0
-    intervals: Mapping[str, float] | None = None
-    zone_known: bool = True
-    zone_stated: bool = False
+    @cached_property
+    def missing(self) -> frozenset[str]:
+        return frozenset(str(word).strip().lower() for word in self.missing_words)
+
+    @cached_property
+    def missing_numbers(self) -> frozenset[float]:
+        """-999,9 in a file of decimal commas; there -999.9 stands for the same number."""
+        comma = self.decimal == ","
+        words = (word.replace(",", ".") if comma else word for word in self.missing)
+        return frozenset(number for word in words if (number := _number(word)) is not None)
+
+    @cached_property
+    def comment(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.comments))
+
+    @property
+    def zone_known(self) -> bool:
+        """Whether a time of this file is a time: an LI-8200 names its zone itself."""
+        time = self.time
+        in_text = time.formats is not None and all("%z" in text for text in time.formats)
+        stated = time.utc_offset or time.zone or time.epoch
+        return bool(stated) or self.form == "li8200" or in_text or not time.columns
 
     @property
     def reads_without_names(self) -> bool:
@@ -268,63 +219,22 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     time = {key: settings[key] for key in _OF_TIME if key in settings}
     others = {key: value for key, value in settings.items() if key not in _OF_TIME}
     frame = {**sheet.frame, **others}
-    written = frame.get("time", {})
-    if time and isinstance(written, Mapping):  # else `frame_troubles` tells what it is
-        frame["time"] = {**written, **time}
+    stated = frame.get("time", {})
+    if time and isinstance(stated, Mapping):  # else `sheet_errors` says what it is
+        frame["time"] = {**stated, **time}
     return replace(sheet, frame=frame)
 
 
-@PerSheet
-def read_layout(sheet: Sheet) -> FileLayout:
-    """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
-    refuse(map(str, errors_in(FileTable, sheet.frame, "frame")), sheet)
+def _number(word: str) -> float | None:
     try:
-        return _layout(FileTable.model_validate(sheet.frame))
-    except ValueError as wrong:
-        raise Refused("a sheet without errors", str(wrong), sheet.model) from None
-
-
-def _layout(frame: FileTable) -> FileLayout:
-    words = [str(word).strip().lower() for word in frame.missing]
-    numbers = (_number(word, frame.decimal) for word in words)
-    usual = "comma" if frame.form == "toa5" else "tab"
-    return FileLayout(
-        form=frame.form,
-        clock=frame.time.clock(),
-        columns=frame.column,
-        footer=frame.footer,
-        only=frame.only,
-        refuse=frame.refuse,
-        separator=SEPARATORS[frame.separator or usual],
-        decimal=frame.decimal,
-        missing=frozenset(words),
-        missing_numbers=frozenset(number for number in numbers if number is not None),
-        comment=tuple(mark for mark in frame.comment if mark),
-        order=frame.order,
-        width=frame.width,
-        interval_s=frame.interval_s,
-        intervals=frame.intervals,
-        zone_known=frame.time.is_zone_known(frame.form),
-        zone_stated=frame.time.utc_offset is not None or frame.time.zone is not None,
-    )
-
-
-def _number(word: str, decimal: str) -> float | None:
-    """-999,9 in a file of decimal commas; there -999.9 stands for the same number."""
-    try:
-        return float(word.replace(",", ".") if decimal == "," else word)
+        return float(word)
     except ValueError:
         return None
 
 
-def sheet_errors(sheet: Sheet) -> Iterator[str]:
-    """What is wrong, or not yet stated by the owner (see `completed`)."""
-    found = [str(error) for error in errors_in(FileTable, sheet.frame, "frame")]
-    yield from found
-    if found:
-        return
-    frame = FileTable.model_validate(sheet.frame)
-    if frame.decimal == "," and frame.separator == "comma":
+def _further_errors(frame: FileFrame, sheet: Sheet) -> Iterator[str]:
+    """What single keys can't show, or the owner has not yet stated (see `completed`)."""
+    if frame.decimal == "," and frame.separator_name == "comma":
         yield "frame.decimal and frame.separator can't both be a comma"
     if frame.form == "heard":
         yield from filter(None, [like_error(sheet)])
@@ -333,7 +243,21 @@ def sheet_errors(sheet: Sheet) -> Iterator[str]:
     yield from _time_errors(frame.time, frame.form)
 
 
-def _column_errors(frame: FileTable, sheet: Sheet) -> Iterator[str]:
+_frame_of, sheet_errors = frame_reader(FileFrame, _further_errors)
+
+
+@per_sheet
+def read_layout(sheet: Sheet) -> FileFrame:
+    """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
+    frame = _frame_of(sheet)
+    try:
+        frame.clock  # noqa: B018 - made here once
+    except ValueError as wrong:
+        raise Refused("a sheet without errors", str(wrong), sheet.model) from None
+    return frame
+
+
+def _column_errors(frame: FileFrame, sheet: Sheet) -> Iterator[str]:
     rows = (*frame.column, *frame.footer)
     for row in rows:
         if row.mean and "interval_s" not in frame.model_fields_set:

@@ -25,14 +25,14 @@ from edaphon_drivers.files.rows import (
     reading_of,
     readings_of,
 )
-from edaphon_drivers.files.sheet import FileLayout
+from edaphon_drivers.files.sheet import FileFrame, read_layout
 from edaphon_drivers.readings import Piece
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import Sheet, per_sheet
 
 _SECOND_NS = 1_000_000_000
 
 
-def read_lines(piece: Piece, layout: FileLayout, sheet: Sheet, context: Context) -> Iterator[Slice]:
+def read_lines(piece: Piece, layout: FileFrame, sheet: Sheet, context: Context) -> Iterator[Slice]:
     """The slices of a piece of a line file; at least one."""
     split = split_piece(piece)
     account = Account(context, headers=split.counted)
@@ -54,7 +54,7 @@ def read_lines(piece: Piece, layout: FileLayout, sheet: Sheet, context: Context)
     yield account.cut()
 
 
-def _begun(split: PieceLines, layout: FileLayout, sheet: Sheet, account: Account) -> "_TableReader":
+def _begun(split: PieceLines, layout: FileFrame, sheet: Sheet, account: Account) -> "_TableReader":
     """A reader that knows the header above the piece, or the sheet's own order of columns."""
     reader = _TableReader(layout, sheet, account)
     if layout.reads_without_names:
@@ -77,7 +77,7 @@ def _begun(split: PieceLines, layout: FileLayout, sheet: Sheet, account: Account
 class _TableReader:
     """Goes through the lines of one piece; `fresh`: no row came yet below a header."""
 
-    layout: FileLayout
+    layout: FileFrame
     sheet: Sheet
     account: Account
     fresh: bool = False
@@ -89,7 +89,7 @@ class _TableReader:
         self.by_row = self.layout.clock.by_row
 
     def head(self, lines: Sequence[str]) -> None:
-        self.names, self.plan = _explained(tuple(lines), self.layout, self.sheet)
+        self.names, self.plan = _explained(tuple(lines), self.sheet)
 
     def new_header(self, lines: Sequence[str]) -> None:
         """A header among the lines of the piece."""
@@ -236,19 +236,12 @@ def _why_not(line: str, cells: Sequence[str]) -> str:
     return "expected a header with the columns of the sheet above this line, got none"
 
 
-_Explained = tuple[tuple[str, ...], RowPlan | None]
-# Each piece brings the header of its file again; the sheet is held for the sake of its id.
-_plans: dict[tuple[int, tuple[str, ...]], tuple[Sheet, _Explained]] = {}
-_MOST_PLANS = 256
+@per_sheet
+def _explained(lines: tuple[str, ...], sheet: Sheet) -> tuple[tuple[str, ...], RowPlan | None]:
+    """The names in a header and the plan of the rows below it; without lines the sheet's order.
 
-
-def _explained(lines: tuple[str, ...], layout: FileLayout, sheet: Sheet) -> _Explained:
-    """The names in a header and the plan of the rows below it; without lines the sheet's order."""
-    known = _plans.get((id(sheet), lines))
-    if known is None:
-        header = parse_header(lines, layout) if lines else Header()
-        if len(_plans) >= _MOST_PLANS:
-            _plans.clear()
-        found = header.names, make_plan(header, layout, sheet)
-        known = _plans[id(sheet), lines] = sheet, found
-    return known[1]
+    Each piece brings the header of its file again.
+    """
+    layout = read_layout(sheet)
+    header = parse_header(lines, layout) if lines else Header()
+    return header.names, make_plan(header, layout, sheet)

@@ -5,15 +5,14 @@ An envelope is a function `(topic, message) -> Uplink | None`, found by its kind
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from functools import cache
+from typing import Any, NamedTuple
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_message import epoch_ns, parse_object
+from edaphon_drivers.message_values import epoch_ns, number_in, parse_object, written_ns
 from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.registry import ENVELOPES
-from edaphon_drivers.text_values import number_in, rfc3339_ns
 
 _LAST_PORT = 223
 
@@ -55,6 +54,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 envelope_kinds = ENVELOPES.names
+_envelope: Callable[[str], Envelope] = cache(ENVELOPES.load)
 
 
 def read_envelope(kind: str, topic: str, data: bytes) -> Uplink | None:
@@ -62,8 +62,7 @@ def read_envelope(kind: str, topic: str, data: bytes) -> Uplink | None:
 
     Raises Garbled for anything that is not such a message, LookupError for an unknown `kind`.
     """
-    read = cast(Envelope, ENVELOPES.load(kind))
-    return read(topic, parse_object(data))
+    return _envelope(kind)(topic, parse_object(data))
 
 
 def section(fields: Fields, key: str) -> Fields:
@@ -112,7 +111,7 @@ def base64_bytes(fields: Fields, key: str) -> bytes:
     found = text(fields, key)
     try:
         return base64.b64decode(found, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise _wrong(key, "base64", found) from None
 
 
@@ -122,12 +121,7 @@ def time_ns(fields: Fields, key: str) -> int | None:
     A time never costs the uplink: its reading gets the time of receipt and is suspect.
     """
     found = fields.get(key)
-    if found is None or found == "":
-        return None
-    try:
-        return rfc3339_ns(found.strip()) if isinstance(found, str) else UNREADABLE_NS
-    except ValueError:
-        return UNREADABLE_NS
+    return None if found is None or found == "" else written_ns(found)
 
 
 def first_time_ns(*found: int | None) -> int:

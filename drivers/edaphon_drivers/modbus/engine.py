@@ -20,8 +20,7 @@ import itertools
 from dataclasses import dataclass
 
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.modbus.decode import decode_exchange as decode_exchange
-from edaphon_drivers.modbus.decode import decode_identity as decode_identity
+from edaphon_drivers.modbus import decode
 from edaphon_drivers.modbus.frame import (
     Request,
     answers,
@@ -42,6 +41,8 @@ _CHARACTER_BITS = 11
 _FAST_BAUD = 19200
 _FAST_SILENCE_S = 0.00175
 _BUSY = {5, 6}  # acknowledge, busy: asking again helps
+
+decode_exchange, decode_identity = decode.decode_exchange, decode.decode_identity
 
 # One counter for all talks: an answer that outlived its talk meets no other with its number.
 _transactions = itertools.count(1)

@@ -4,8 +4,7 @@ Addresses are those on the wire, from 0; makers often print them one higher.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -16,11 +15,11 @@ from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import (
     ListOf,
     Number,
-    PerSheet,
     Sheet,
     Table,
     frame_reader,
     one_of,
+    per_sheet,
     refuse,
     takes,
     that,
@@ -185,28 +184,40 @@ class Read(Table):
         return struct.pack(">BHH", self.function, self.address, self.count)
 
 
-class ModbusTable(Table):
+class RegisterPlan(Table):
     """[frame] of a Modbus sheet."""
 
-    read: Annotated[ListOf[Read], that(bool)] = takes("at least one table [[frame.read]]")
-    identity: ListOf[Read] = takes("a list of tables [[frame.identity]]", ())
+    reads: Annotated[ListOf[Read], that(bool)] = takes(
+        "at least one table [[frame.read]]", alias="read"
+    )
+    asked_who: ListOf[Read] = takes("a list of tables [[frame.identity]]", (), alias="identity")
+
+    @cached_property
+    def identity(self) -> tuple[Read, ...]:
+        """Who does not say who it is may still measure."""
+        optional = {"optional": True}
+        return tuple(
+            read.model_copy(update=optional if read.optional is None else {})
+            for read in self.asked_who
+        )
+
+    @cached_property
+    def shapes(self) -> dict[bytes, Shape]:
+        return {read.pdu: read.shape for read in (*self.reads, *self.identity)}
+
+    @cached_property
+    def states(self) -> tuple[tuple[Read, State], ...]:
+        return tuple((read, state) for read in self.reads for state in read.states)
+
+    @cached_property
+    def waits(self) -> tuple[Read, ...]:
+        return tuple(read for read in self.reads if read.wait)
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterPlan:
-    """A sheet's table, read once."""
-
-    reads: tuple[Read, ...]
-    identity: tuple[Read, ...]
-    shapes: Mapping[bytes, Shape]
-    states: tuple[tuple[Read, State], ...]
-    waits: tuple[Read, ...]
-
-
-def _further_errors(table: ModbusTable, sheet: Sheet) -> Iterator[str]:
+def _further_errors(table: RegisterPlan, sheet: Sheet) -> Iterator[str]:
     """Names that are no output, places outside of an answer, outputs without a value."""
     filled: set[str] = set()
-    for name, rows in (("read", table.read), ("identity", table.identity)):
+    for name, rows in (("read", table.reads), ("identity", table.asked_who)):
         for n, row in enumerate(rows, 1):
             yield from _read_errors(f"frame.{name} {n}", row, sheet, name == "identity")
             filled |= {item.output for item in row.items}
@@ -235,19 +246,11 @@ def _outside(where: str, at: int, n_bytes: int, shape: Shape) -> Iterator[str]:
         yield f"{where}: at {at} lies outside of the answer's {registers} registers"
 
 
-_table_of, sheet_errors = frame_reader(ModbusTable, _further_errors)
+_table_of, sheet_errors = frame_reader(RegisterPlan, _further_errors)
 
 
-@PerSheet
+@per_sheet
 def plan_of(sheet: Sheet) -> RegisterPlan:
     """The sheet's table; raises Refused with the first error in it."""
     refuse(sheet_errors(sheet), sheet)
-    table = _table_of(sheet)
-    optional = {"optional": True}  # who does not say who it is may still measure
-    identity = tuple(
-        read.model_copy(update=optional if read.optional is None else {}) for read in table.identity
-    )
-    shapes = {read.pdu: read.shape for read in (*table.read, *identity)}
-    states = tuple((read, state) for read in table.read for state in read.states)
-    waits = tuple(read for read in table.read if read.wait)
-    return RegisterPlan(table.read, identity, shapes, states, waits)
+    return _table_of(sheet)

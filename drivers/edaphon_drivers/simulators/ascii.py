@@ -4,15 +4,12 @@ Knows nothing of the code of this package, so that it is a second opinion: what 
 out by whoever uses it.
 """
 
-import os
-import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import PluggedPort, repeated
+from edaphon_drivers.simulators.plugged import Faulty, PluggedPort
 
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise")
 
@@ -20,13 +17,14 @@ Answer = bytes | Callable[[], bytes]
 
 
 @dataclass(slots=True)
-class Instrument:
+class Instrument(Faulty):
     """What the instrument answers to each command, and the lines that it sends by itself.
 
     A command ends with `command_end`; one that is not in `answers` gets `unknown`. `lines` are
-    sent every `period_s`, from `starts_with` on if that is a command. `late_s` is how long a late
-    answer takes. `asked` collects the commands that came.
+    sent every `period_s`, from `starts_with` on if that is a command.
     """
+
+    FAULTS = FAULTS
 
     answers: Mapping[bytes, Answer] = field(default_factory=dict)
     command_end: bytes = b"\r"
@@ -35,16 +33,6 @@ class Instrument:
     period_s: float = 1.0
     starts_with: bytes = b""
     echo: bool = False
-    late_s: float = 0.1
-    asked: list[bytes] = field(default_factory=list)
-    _queued: deque[str] = field(default_factory=deque)
-
-    def fail(self, fault: str, times: int = 1) -> None:
-        """The next `times` answers or lines meet that fault."""
-        self._queued.extend(repeated(fault, times, FAULTS))
-
-    def next_fault(self) -> str:
-        return self._queued.popleft() if self._queued else ""
 
     def answer(self, command: bytes) -> bytes:
         answer = self.answers.get(command, self.unknown)
@@ -57,31 +45,23 @@ class SimulatedPort(PluggedPort):
     def __init__(self, instrument: Instrument, link: Path | None = None) -> None:
         self.instrument = instrument
         super().__init__("ascii-simulator", link)
-        self._random = random.Random(7)  # noqa: S311  repeatable noise
-        self._later: list[tuple[float, bytes]] = []
         self._next_line = 0.0 if not instrument.starts_with else float("inf")
 
     def _serve(self) -> None:
         buffer = b""
         while not self._stopping.is_set():
-            buffer += self._received()
+            buffer += self._received(0.01)
             *commands, buffer = buffer.split(self.instrument.command_end)
             for command in commands:
                 self._asked(command)
             self._stream()
             self._send_due()
 
-    def _received(self) -> bytes:
-        came = self._read(0.01)
-        if came is None:
-            self._later.clear()
-        return came or b""
-
     def _asked(self, command: bytes) -> None:
         instrument = self.instrument
         instrument.asked.append(command)
         if instrument.echo:
-            self._send(command + instrument.command_end, 0.0)
+            self._outbox.put(command + instrument.command_end)
         if instrument.starts_with and command == instrument.starts_with:
             self._next_line = 0.0
         answer = instrument.answer(command)
@@ -98,31 +78,8 @@ class SimulatedPort(PluggedPort):
             self._spoil(line)
 
     def _spoil(self, data: bytes) -> None:
-        fault = self.instrument.next_fault()
-        if fault == "silent":
-            return
-        if fault == "garbled":
-            at = self._random.randrange(max(1, len(data) - 2))
-            data = data[:at] + bytes([data[at] ^ 0x80]) + data[at + 1 :]
-        elif fault == "cut":
-            data = data[: self._random.randrange(1, max(2, len(data) - 1))]
-        elif fault == "noise":
-            data = bytes(self._random.randrange(128, 256) for _ in range(5)) + data
-        self._send(data, self.instrument.late_s if fault == "late" else 0.0)
-        if fault == "doubled":
-            self._send(data, 0.0)
-
-    def _send(self, data: bytes, delay_s: float) -> None:
-        self._later.append((time.monotonic() + delay_s, data))
-
-    def _send_due(self) -> None:
-        now = time.monotonic()
-        due = [data for at, data in self._later if at <= now]
-        self._later = [(at, data) for at, data in self._later if at > now]
-        with self._lock:
-            for data in due:
-                if self._pair is not None:
-                    os.write(self._pair[0], data)
+        instrument = self.instrument
+        self._outbox.reply(data, instrument.next_fault(data), instrument.late_s)
 
 
 def vaisala_cs4(text: str) -> bytes:

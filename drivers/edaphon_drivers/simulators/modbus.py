@@ -5,20 +5,16 @@ It answers reads of registers (3, 4), of the device identification (43/14) and o
 (0x44); everything else is an illegal function.
 """
 
-import heapq
-import os
-import random
 import socket
 import struct
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import PluggedPort, repeated
+from edaphon_drivers.simulators.plugged import FaultyByCommand, Outbox, PluggedPort
 
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise", "exception", "busy", "echo")
 
@@ -38,29 +34,19 @@ def rtu(unit: int, pdu: bytes) -> bytes:
 
 
 @dataclass(slots=True)
-class Unit:
+class Unit(FaultyByCommand):
     """One instrument. `holding` and `inputs` are registers by address, read anew for each answer.
 
-    `late_s` is how long a late answer takes. `fault` names the fault of a request, or None; those
-    queued by `fail` come first. `asked` collects the requests (PDU) that came.
+    What is asked are the requests (PDU).
     """
+
+    FAULTS = FAULTS
 
     number: int
     holding: Mapping[int, int] | Callable[[], Mapping[int, int]] = field(default_factory=dict)
     inputs: Mapping[int, int] | Callable[[], Mapping[int, int]] = field(default_factory=dict)
     memory: Mapping[int, int] = field(default_factory=dict)
     identification: Mapping[int, bytes] = field(default_factory=dict)
-    late_s: float = 0.1
-    fault: Callable[[bytes], str | None] = lambda pdu: None
-    asked: list[bytes] = field(default_factory=list)
-    _queued: deque[str] = field(default_factory=deque)
-
-    def fail(self, fault: str, times: int = 1) -> None:
-        """The next `times` requests to this unit meet that fault."""
-        self._queued.extend(repeated(fault, times, FAULTS))
-
-    def next_fault(self, pdu: bytes) -> str | None:
-        return self._queued.popleft() if self._queued else self.fault(pdu)
 
     def answer(self, pdu: bytes) -> bytes:
         """The answer (PDU) of a healthy unit."""
@@ -87,49 +73,21 @@ class Unit:
         return bytes([pdu[0], 2 * count]) + struct.pack(f">{count}H", *words)
 
 
-class _Outbox:
-    """Bytes that go out at their time, after what faults have made of them."""
+def _outbox() -> Outbox:
+    return Outbox(end=0, noise=0)
 
-    def __init__(self) -> None:
-        self.items: list[tuple[float, int, bytes]] = []
-        self._count = 0
-        self._random = random.Random(12)  # noqa: S311  repeatable noise
 
-    def put(self, data: bytes, after_s: float = 0.0) -> None:
-        self._count += 1
-        heapq.heappush(self.items, (time.monotonic() + after_s, self._count, data))
-
-    def due(self) -> bytes:
-        sent = b""
-        while self.items and self.items[0][0] <= time.monotonic():
-            sent += heapq.heappop(self.items)[2]
-        return sent
-
-    def reply(self, unit: Unit, request: bytes, pdu: bytes, wrap: Callable[[bytes], bytes]) -> None:
-        """The unit's answer to a request that came as `request` with that PDU."""
-        unit.asked.append(pdu)
-        fault = unit.next_fault(pdu)
-        if fault == "silent":
-            return
-        if fault in {"exception", "busy"}:
-            self.put(wrap(bytes([pdu[0] | 0x80, 4 if fault == "exception" else 6])))
-            return
-        answer = self._spoilt(wrap(unit.answer(pdu)), fault)
-        if fault == "echo":
-            answer = request + answer
-        self.put(answer, unit.late_s if fault == "late" else 0.0)
-        if fault == "doubled":
-            self.put(answer, 0.002)
-
-    def _spoilt(self, answer: bytes, fault: str | None) -> bytes:
-        if fault == "garbled":
-            at = self._random.randrange(len(answer))
-            return answer[:at] + bytes([answer[at] ^ 1 << at % 8]) + answer[at + 1 :]
-        if fault == "cut":
-            return answer[: self._random.randrange(1, len(answer) - 1)]
-        if fault == "noise":
-            return bytes(self._random.randrange(256) for _ in range(5)) + answer
-        return answer
+def _reply(
+    outbox: Outbox, unit: Unit, request: bytes, pdu: bytes, wrap: Callable[[bytes], bytes]
+) -> None:
+    """The unit's answer to a request that came as `request` with that PDU."""
+    unit.asked.append(pdu)
+    fault = unit.next_fault(pdu)
+    if fault in {"exception", "busy"}:
+        outbox.put(wrap(bytes([pdu[0] | 0x80, 4 if fault == "exception" else 6])))
+        return
+    answer = wrap(unit.answer(pdu))
+    outbox.reply(request + answer if fault == "echo" else answer, fault, unit.late_s)
 
 
 class SimulatedLine(PluggedPort):
@@ -145,10 +103,9 @@ class SimulatedLine(PluggedPort):
         link: Path | None = None,
         other: Callable[[bytes], bytes | None] = lambda data: None,
     ) -> None:
-        super().__init__("modbus-simulator", link)
+        super().__init__("modbus-simulator", link, _outbox())
         self.units = {unit.number: unit for unit in units}
         self._other = other
-        self._outbox = _Outbox()
 
     def _serve(self) -> None:
         buffer, received_at = b"", 0.0
@@ -159,20 +116,6 @@ class SimulatedLine(PluggedPort):
             if data:
                 buffer, received_at = self._answered(buffer + data), time.monotonic()
             self._send_due()
-
-    def _received(self) -> bytes:
-        items = self._outbox.items
-        due = items[0][0] - time.monotonic() if items else 0.02
-        came = self._read(min(max(due, 0.0), 0.02))
-        if came is None:
-            items.clear()
-        return came or b""
-
-    def _send_due(self) -> None:
-        data = self._outbox.due()
-        with self._lock:
-            if data and self._pair is not None:
-                os.write(self._pair[0], data)
 
     def _answered(self, buffer: bytes) -> bytes:
         """Answers the requests in what came; the begun one that is left."""
@@ -190,7 +133,7 @@ class SimulatedLine(PluggedPort):
                 continue
             unit = self.units.get(frame[0])
             if unit:
-                self._outbox.reply(unit, frame, pdu, partial(rtu, unit.number))
+                _reply(self._outbox, unit, frame, pdu, partial(rtu, unit.number))
             buffer = buffer[size:]
         return b""
 
@@ -228,7 +171,7 @@ class SimulatedServer:
             thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        outbox, buffer = _Outbox(), b""
+        outbox, buffer = _outbox(), b""
         client.settimeout(0.005)
         with client:
             while not self._stopping.is_set():
@@ -244,7 +187,7 @@ class SimulatedServer:
                 if due := outbox.due():
                     client.sendall(due)
 
-    def _answered(self, buffer: bytes, outbox: _Outbox) -> bytes:
+    def _answered(self, buffer: bytes, outbox: Outbox) -> bytes:
         while len(buffer) >= 8:
             transaction, _, length, number = struct.unpack(">HHHB", buffer[:7])
             if len(buffer) < 6 + length:
@@ -255,6 +198,6 @@ class SimulatedServer:
                 return struct.pack(">HHHB", t, 0, len(pdu) + 1, n) + pdu
 
             if unit := self.units.get(number):
-                outbox.reply(unit, buffer[: 6 + length], pdu, wrap)
+                _reply(outbox, unit, buffer[: 6 + length], pdu, wrap)
             buffer = buffer[6 + length :]
         return buffer

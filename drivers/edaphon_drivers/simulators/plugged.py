@@ -1,13 +1,18 @@
 """What is plugged into a machine, simulated: a port on a pty, and 1-Wire sensors as files."""
 
+import heapq
 import os
+import random
 import select
 import shutil
 import threading
+import time
 import tty
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 _MOST_BYTES = 4096
 
@@ -20,14 +25,93 @@ class Pluggable(Protocol):
     def replug(self) -> object: ...
 
 
+@dataclass(slots=True, kw_only=True)
+class Faulty:
+    """What fails on demand. `late_s` is how long a late answer takes; `asked` is what came."""
+
+    FAULTS: ClassVar[Sequence[str]] = ()
+
+    late_s: float = 0.1
+    asked: list[Any] = field(default_factory=list)
+    _queued: deque[str] = field(default_factory=deque)
+
+    def fail(self, fault: str, times: int = 1) -> None:
+        """The next `times` answers meet that fault; raises ValueError for one that is not known."""
+        if fault not in self.FAULTS:
+            raise ValueError(f"expected one of {', '.join(self.FAULTS)}, got {fault!r}")
+        self._queued.extend([fault] * times)
+
+    def next_fault(self, asked: object) -> str | None:
+        return self._queued.popleft() if self._queued else None
+
+
+@dataclass(slots=True, kw_only=True)
+class FaultyByCommand(Faulty):
+    """`fault` names the fault of a command, or None; those queued by `fail` come first."""
+
+    fault: Callable[[Any], str | None] = lambda asked: None
+
+    def next_fault(self, asked: object) -> str | None:
+        return self._queued.popleft() if self._queued else self.fault(asked)
+
+
+class Outbox:
+    """Bytes that go out at their time, after what faults have made of them.
+
+    The last `end` bytes of an answer are never garbled; noise is of bytes from `noise` on.
+    """
+
+    def __init__(self, end: int = 2, noise: int = 128) -> None:
+        self.items: list[tuple[float, int, bytes]] = []
+        self._count = 0
+        self._end, self._noise = end, noise
+        self._random = random.Random(12)  # noqa: S311  repeatable noise
+
+    def put(self, data: bytes, at: float = 0.0) -> None:
+        """To be sent at that time of the monotonic clock; 0: now."""
+        self._count += 1
+        heapq.heappush(self.items, (at, self._count, data))
+
+    def reply(self, answer: bytes, fault: str | None, late_s: float) -> None:
+        """An answer, by the fault that it meets."""
+        if fault == "silent":
+            return
+        answer = self._spoilt(answer, fault)
+        self.put(answer, time.monotonic() + late_s if fault == "late" else 0.0)
+        if fault == "doubled":
+            self.put(answer, time.monotonic() + 0.002)
+
+    def due(self) -> bytes:
+        sent = b""
+        while self.items and self.items[0][0] <= time.monotonic():
+            sent += heapq.heappop(self.items)[2]
+        return sent
+
+    def wait_s(self, most_s: float) -> float:
+        """Until something is due [s]."""
+        due_s = self.items[0][0] - time.monotonic() if self.items else most_s
+        return min(max(due_s, 0.0), most_s)
+
+    def _spoilt(self, answer: bytes, fault: str | None) -> bytes:
+        if fault == "garbled":
+            at = self._random.randrange(max(1, len(answer) - self._end))
+            return answer[:at] + bytes([answer[at] ^ 0x80]) + answer[at + 1 :]
+        if fault == "cut":
+            return answer[: self._random.randrange(1, max(2, len(answer) - 1))]
+        if fault == "noise":
+            return bytes(self._random.randrange(self._noise, 256) for _ in range(5)) + answer
+        return answer
+
+
 class PluggedPort:
     """`_serve` runs in a thread from `start` until `_stopping` is set.
 
     With `link`, that path always points to the port, whatever it is called after a replug.
     """
 
-    def __init__(self, name: str, link: Path | None = None) -> None:
+    def __init__(self, name: str, link: Path | None = None, outbox: Outbox | None = None) -> None:
         self._link = link
+        self._outbox = outbox or Outbox()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._pair: tuple[int, int] | None = None
@@ -84,12 +168,18 @@ class PluggedPort:
             return b""
         return b""
 
+    def _received(self, most_s: float = 0.02) -> bytes:
+        """What comes until something is due; nothing waits any more while the adapter is out."""
+        came = self._read(self._outbox.wait_s(most_s))
+        if came is None:
+            self._outbox.items.clear()
+        return came or b""
 
-def repeated(fault: str, times: int, known: Sequence[str]) -> list[str]:
-    """A fault for each of the next answers; raises ValueError for one that is not known."""
-    if fault not in known:
-        raise ValueError(f"expected one of {', '.join(known)}, got {fault!r}")
-    return [fault] * times
+    def _send_due(self) -> None:
+        data = self._outbox.due()
+        with self._lock:
+            if data and self._pair is not None:
+                os.write(self._pair[0], data)
 
 
 def _points_to(link: Path, port: str) -> bool:

@@ -5,29 +5,18 @@ opinion. Commands like b"0M!" come in and answers with CR LF go out; breaks can'
 """
 
 import heapq
-import os
-import random
 import re
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edaphon_drivers.simulators.plugged import PluggedPort, repeated
+from edaphon_drivers.simulators.plugged import FaultyByCommand, PluggedPort
 
 FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut")
 
 Values = Sequence[float | str]
-
-_CRC_TABLE: list[int] = []
-for _byte in range(256):
-    _rest = _byte
-    for _ in range(8):
-        _rest = (_rest >> 1) ^ (0xA001 * (_rest & 1))
-    _CRC_TABLE.append(_rest)
-
 
 # Letters of the struct module for the data types 1..10 of high-volume packets.
 _TYPES = " bBhHiIqQfd"
@@ -36,11 +25,15 @@ _TYPES = " bBhHiIqQfd"
 def _crc(data: bytes) -> int:
     crc = 0
     for byte in data:
-        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0xA001 * (crc & 1))
     return crc
 
 
-def _with_crc(line: bytes) -> bytes:
+def _with_crc(line: bytes, wanted: object = True) -> bytes:
+    if not wanted:
+        return line
     crc = _crc(line)
     return line + bytes([0x40 + (crc >> 12), 0x40 + ((crc >> 6) & 63), 0x40 + (crc & 63)])
 
@@ -55,18 +48,19 @@ def _packet(address: str, kind: int, numbers: Sequence[float]) -> bytes:
 
 
 @dataclass(slots=True)
-class Probe:
+class Probe(FaultyByCommand):
     """One probe. `values` answer M and C, `more` answer M1..M9 by number; each is asked anew.
 
     A number goes out with up to 7 digits, a text as it is. `seconds` is announced and, scaled by
     the bus, taken. `per_answer` limits the values of one answer, besides the 35 or 75 characters.
-    `late_s` is how long a late answer takes. `fault` names the fault of a command, or None; those
-    queued by `fail` come first. `asked` collects the commands that came.
+    What is asked are commands.
 
     `at_once` answers R0..R9, `high` HA, `packets` HB (data type and numbers of each), `checks` V,
     `described` metadata (the fields of each value by command, "M1": ["TS,degC"]), `extended` a
     maker's own command with one line or several.
     """
+
+    FAULTS = FAULTS
 
     address: str
     identity: str
@@ -81,17 +75,6 @@ class Probe:
     checks: Values = ()
     described: Mapping[str, Sequence[str]] = field(default_factory=dict)
     extended: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    late_s: float = 0.1
-    fault: Callable[[str], str | None] = lambda command: None
-    asked: list[str] = field(default_factory=list)
-    _queued: deque[str] = field(default_factory=deque)
-
-    def fail(self, fault: str, times: int = 1) -> None:
-        """The next `times` commands to this probe meet that fault."""
-        self._queued.extend(repeated(fault, times, FAULTS))
-
-    def next_fault(self, command: str) -> str | None:
-        return self._queued.popleft() if self._queued else self.fault(command)
 
 
 @dataclass(slots=True)
@@ -117,38 +100,18 @@ class SimulatedBus(PluggedPort):
         super().__init__("sdi12-simulator", link)
         self.probes = {probe.address: probe for probe in probes}
         self.second_s = second_s
-        self.commands = 0
         self._measuring: dict[str, _Measuring] = {}
-        self._to_send: list[tuple[float, int, bytes]] = []
-        self._random = random.Random(12)  # noqa: S311  repeatable noise
 
     def _serve(self) -> None:
         buffer = b""
         while not self._stopping.is_set():
             buffer += self._received()
+            if self._pair is None:
+                self._measuring.clear()
             *commands, buffer = buffer.split(b"!")
             for command in commands:
                 self._answer(command.decode("ascii", "replace").strip())
             self._send_due()
-
-    def _received(self) -> bytes:
-        due = self._to_send[0][0] - time.monotonic() if self._to_send else 0.02
-        came = self._read(min(max(due, 0.0), 0.02))
-        if came is None:
-            self._to_send.clear()
-            self._measuring.clear()
-        return came or b""
-
-    def _send_due(self) -> None:
-        while self._to_send and self._to_send[0][0] <= time.monotonic():
-            with self._lock:
-                if not self._to_send or self._pair is None:
-                    return
-                os.write(self._pair[0], heapq.heappop(self._to_send)[2])
-
-    def _send(self, data: bytes, at: float = 0.0) -> None:
-        self.commands += 1
-        heapq.heappush(self._to_send, (at, self.commands, data))
 
     def _answer(self, command: str) -> None:
         address, kind = command[:1], command[1:]
@@ -162,7 +125,9 @@ class SimulatedBus(PluggedPort):
         fault = probe.next_fault(command)
         answer = self._spoken(probe, kind, fault)
         if answer is not None:
-            self._spoil(probe, answer, fault)
+            if fault == "residue" and command[1:2] == "D":
+                answer = probe.address.encode() + b"\r\n" + answer
+            self._outbox.reply(answer, fault, probe.late_s)
 
     def _break(self, address: str) -> None:
         """A command wakes all probes: it ends a running M of any, and a running C of its own."""
@@ -171,8 +136,9 @@ class SimulatedBus(PluggedPort):
             hit = owner == address or not running.concurrent
             if hit and running.ready_at > now:
                 running.aborted = True
-        self._to_send = [item for item in self._to_send if item[2][1:] != b"\r\n" or item[0] <= now]
-        heapq.heapify(self._to_send)
+        items = self._outbox.items
+        items[:] = [item for item in items if item[2][1:] != b"\r\n" or item[0] <= now]
+        heapq.heapify(items)
 
     def _spoken(self, probe: Probe, kind: str, fault: str | None) -> bytes | None:
         """The whole answer; None for what a probe does not answer."""
@@ -195,7 +161,7 @@ class SimulatedBus(PluggedPort):
         if re.fullmatch(r"[MC]C?[1-9]?|V|H[AB]", kind):
             return self._started(probe, kind, fault)
         if re.fullmatch(r"RC?[0-9]", kind):
-            return _with_crc_if("C" in kind, _at_once(probe, int(kind[-1])))
+            return _with_crc(_at_once(probe, int(kind[-1])), "C" in kind)
         if kind in probe.extended:
             return _text(probe, probe.extended[kind])
         return _described(probe, kind) if kind[:1] == "I" else None
@@ -218,7 +184,7 @@ class SimulatedBus(PluggedPort):
         mute = fault in {"residue", "silent"}  # a service request is an answer too
         requests = probe.service_request and not concurrent and seconds and not mute
         if requests:
-            self._send(f"{probe.address}\r\n".encode(), ready_at)
+            self._outbox.put(f"{probe.address}\r\n".encode(), ready_at)
         return _start(probe, kind, seconds, count)
 
     def _data(self, probe: Probe, number: int, fault: str | None) -> bytes:
@@ -231,23 +197,7 @@ class SimulatedBus(PluggedPort):
         if probe.asked[-1][1:3] == "DB":
             return values or _packet(probe.address, 0, ())
         line = probe.address.encode() + values
-        return _with_crc(line) if running and running.crc else line
-
-    def _spoil(self, probe: Probe, answer: bytes, fault: str | None) -> None:
-        if fault == "silent":
-            return
-        if fault == "garbled":
-            at = self._random.randrange(len(answer) - 2)
-            answer = answer[:at] + bytes([answer[at] ^ 0x80]) + answer[at + 1 :]
-        elif fault == "cut":
-            answer = answer[: self._random.randrange(1, len(answer) - 1)]
-        elif fault == "noise":
-            answer = bytes(self._random.randrange(128, 256) for _ in range(5)) + answer
-        elif fault == "residue" and probe.asked[-1][1:2] == "D":
-            answer = probe.address.encode() + b"\r\n" + answer
-        self._send(answer, time.monotonic() + probe.late_s if fault == "late" else 0.0)
-        if fault == "doubled":
-            self._send(answer, time.monotonic() + 0.002)
+        return _with_crc(line, running and running.crc)
 
 
 def _measured(probe: Probe, kind: str) -> tuple[list[bytes], int]:
@@ -286,11 +236,7 @@ def _described(probe: Probe, kind: str) -> bytes | None:
         return _start(probe, command, probe.seconds if fields else 0, len(fields))
     known = number.isdigit() and 1 <= int(number) <= len(fields)
     line = probe.address + (f",{fields[int(number) - 1]};" if known else "")
-    return _with_crc_if(command[1:2] == "C" or command[0] == "H", line.encode())
-
-
-def _with_crc_if(crc: bool, line: bytes) -> bytes:
-    return _with_crc(line) if crc else line
+    return _with_crc(line.encode(), command[1:2] == "C" or command[0] == "H")
 
 
 def _text(probe: Probe, lines: str | Sequence[str]) -> bytes:

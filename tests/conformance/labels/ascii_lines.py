@@ -8,15 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
+from tests.readers import line_texts
 
 from edaphon_calibration.units import canonical, conversion
-from edaphon_drivers.ascii.engine import (
-    decode_exchange,
-    decode_identity,
-    decode_stream,
-    line_end,
-    line_texts,
-)
+from edaphon_drivers.ascii.engine import decode_exchange, decode_identity, decode_stream, line_end
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.readings import Reading, Turn
 from edaphon_drivers.sheets import Sheet, load_sheet

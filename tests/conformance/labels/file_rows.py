@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
+from tests.readers import decode_piece
 
 from edaphon_calibration.errors import UnitError
 from edaphon_calibration.units import canonical
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.rows import cells_of
 from edaphon_drivers.files.sheet import completed, read_layout
 from edaphon_drivers.readings import Piece, Reading
@@ -96,7 +96,7 @@ def _others(data: bytes, header: bytes, sheet: Sheet) -> Iterator[Given]:
         else list(layout.order)
     )
     cells = cells_of(data.decode("latin-1").strip("\r\n"), layout)
-    taken = {column.name for column in layout.columns}
+    taken = {column.name for column in layout.column}
     for name, text in zip(names, cells, strict=False):
         if name not in taken:
             number = text.replace(".", "", 1).isdecimal()

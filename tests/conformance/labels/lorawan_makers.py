@@ -4,16 +4,17 @@ A sheet's `words` are what the maker prints for a state. The vectors keep stored
 failures under `meta`, as `history` and `event`, and not among what is expected.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs import dragino as dragino_sdi12
-from edaphon_drivers.lorawan.codecs import milesight as milesight_uc50x
-from edaphon_drivers.lorawan.codecs import sensecap
-from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.lorawan.codecs import split_tagged
+from edaphon_drivers.lorawan.codecs.milesight import Uc50xFrame
+from edaphon_drivers.lorawan.codecs.sensecap import values_of
+from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet, load_sheet
 
 __all__ = ["DEVICES"]
@@ -54,11 +55,13 @@ def _words(frame: Mapping[str, Any]) -> dict[str, list[str]]:
 def _uc50x() -> Decoder:
     """Its README prints no units, the text of an answer, and "read error" for a failed channel."""
     sheet = load_sheet("milesight.uc50x")
+    frame = Uc50xFrame.model_validate(sheet.frame)
     plain = _device("milesight.uc50x", **dict.fromkeys(sheet.outputs))
 
     def decode(entry: Entry) -> list[Given]:
         given = plain(entry)
-        texts = milesight_uc50x.answer_texts(entry_bytes(entry), sheet)
+        pairs = split_tagged(entry_bytes(entry), 2, frame.length, sheet)
+        texts = {v[0] + 1: v[1:].rstrip(b"\0") for tag, v in pairs if tag == b"\x08\xdb"}
         given += [Given(f"sdi12_{n}", text.decode(), None) for n, text in texts.items()]
         failed = [g for g in given if g.value is None and g.quantity.startswith("modbus")]
         return given + [Given(f"{g.quantity}_alarm", "read error", None) for g in failed]
@@ -70,7 +73,7 @@ def _sdi12_lb() -> Decoder:
     plain = _device("dragino.sdi12-lb")
 
     def decode(entry: Entry) -> list[Given]:
-        text = dragino_sdi12.answer_text(entry_bytes(entry)).decode()
+        text = re.sub(rb"[\xf0-\xff].?", b"", entry_bytes(entry)[3:], flags=re.DOTALL).decode()
         return [*plain(entry), Given("sdi12_text", text, None)]
 
     return decode
@@ -81,19 +84,22 @@ def _sensecap() -> Decoder:
     plain = _device("sensecap.s210x")
 
     def decode(entry: Entry) -> list[Given]:
-        identity = sensecap.decode_identity(entry_bytes(entry), entry["f_port"], sheet)
-        return plain(entry) + (list(_reported(identity)) if identity else [])
+        return [*plain(entry), *_reported(dict(values_of(entry_bytes(entry), sheet)))]
 
     return decode
 
 
-def _reported(identity: Identity) -> Iterator[Given]:
-    """Of itself; the maker's decoder gives the interval in seconds."""
-    yield Given("sensor_id", identity.serial, None)
-    yield Given("software_version", identity.version, None)
-    yield Given("hardware_version", identity.settings.get("hardware", ""), None)
-    if "interval" in identity.settings:
-        yield Given("interval", 60.0 * int(identity.settings["interval"].split()[0]), "s")
+def _reported(values: Mapping[int, int]) -> Iterator[Given]:
+    """Of itself: the EUI in two halves, versions; the maker's decoder gives the interval in s."""
+    if {2, 3} <= values.keys():
+        low, high = (values[n] & 0xFFFFFFFF for n in (2, 3))
+        yield Given("sensor_id", f"{high:08X}{low:08X}", None)
+    elif 0 in values:
+        software, minor, hardware, revision = (values[0] >> n & 0xFF for n in (8, 0, 24, 16))
+        yield Given("software_version", f"{software}.{minor}", None)
+        yield Given("hardware_version", f"{hardware}.{revision}", None)
+        if 7 in values:
+            yield Given("interval", 60.0 * (values[7] >> 16 & 0xFFFF), "s")
 
 
 _PLAIN_MILESIGHT = (

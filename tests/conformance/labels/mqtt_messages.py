@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_drivers.discovery import read_discovery
-from edaphon_drivers.json_message import JsonField, JsonFields, decode_json
 from edaphon_drivers.lorawan import Uplink, read_envelope
+from edaphon_drivers.message_values import JsonField, JsonFields, decode_json
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.smart_home import decode_message
 

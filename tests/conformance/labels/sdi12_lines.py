@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
+from tests.ddi import read_ddi
 
-from edaphon_drivers.checksums import read_ddi
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import reported
 from edaphon_drivers.sdi12.parse import (

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.readers import decode_piece, lines_of_piece
+
 from edaphon.acquire.budget import Budgets, Floods, Pace
 from edaphon.acquire.file_pieces import FileBudget
 from edaphon.acquire.files import Follower
 from edaphon.acquire.slots import Gap, Timekeeper, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
-from edaphon_drivers.files.engine import decode_piece
-from edaphon_drivers.files.lines import lines_of_piece
 from edaphon_drivers.readings import Follows, Piece, unpack_piece
 from edaphon_drivers.registry import completed
 from edaphon_drivers.sheets import Sheet, parse_sheet

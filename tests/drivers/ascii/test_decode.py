@@ -5,8 +5,9 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.readers import line_texts
 
-from edaphon_drivers.ascii.engine import decode_exchange, decode_stream, line_texts
+from edaphon_drivers.ascii.engine import decode_exchange, decode_stream
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.readings import Status, Turn
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet

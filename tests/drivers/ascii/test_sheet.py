@@ -135,8 +135,8 @@ def _with(place, value):
         *((key,) for key in _TABLE),
         *(("output", 0, field.name) for field in fields(Output) if field.name != "meaning"),
         *(("output", 0, "factory", 0, field.name) for field in fields(Factory)),
-        *(("command", 0, field.name) for field in fields(Command)),
-        *(("frame", key) for key in AsciiTable.model_fields),
+        *(("command", 0, name) for name in Command.model_fields),
+        *(("frame", field.alias or key) for key, field in AsciiTable.model_fields.items()),
     ],
     ids=lambda place: ".".join(map(str, place)),
 )

@@ -1,7 +1,9 @@
 """A follower of files as the service has one: reads what is new, cuts it, keeps the last header."""
 
+from tests.readers import decode_piece
+
 from edaphon_drivers.files.cutting import Rest
-from edaphon_drivers.files.engine import cut, decode_piece
+from edaphon_drivers.files.engine import cut
 from edaphon_drivers.readings import Piece, pack_piece, unpack_piece
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon_drivers.files.clock import Clock, compile_format, offset_s
-from edaphon_drivers.text_values import rfc3339_ns
+from edaphon_drivers.message_values import rfc3339_ns
 
 
 def clock(*formats, offset="+00:00", order="", year=None):

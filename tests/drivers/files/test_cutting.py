@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.drivers.files.test_tables import small
+from tests.readers import lines_of_piece
 
 from edaphon_drivers.files.cutting import PIECE_BYTES, Rest
 from edaphon_drivers.files.engine import cut, read_piece
-from edaphon_drivers.files.lines import LineCounts, lines_of_piece, mark_of
+from edaphon_drivers.files.lines import LineCounts, mark_of
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.readings import Piece
 from edaphon_drivers.sheets import load_sheet

@@ -11,8 +11,8 @@ from tests.drivers.files.accounts import csv_sheet, read, refusals
 
 from edaphon_drivers.files.lines import FIRST, Context
 from edaphon_drivers.files.sheet import completed, sheet_errors
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.sheets import load_sheet
-from edaphon_drivers.text_values import rfc3339_ns
 
 HEAD = b"Time,T5,VWC\n"
 FORMATS = {"columns": ["Time"], "formats": ["%Y-%m-%d %H:%M:%S"]}

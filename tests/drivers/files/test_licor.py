@@ -5,15 +5,16 @@ from datetime import datetime
 
 import pytest
 from tests.drivers.files.following import Follower, follow
+from tests.readers import decode_piece
 from tests.simulated_files import SimulatedRespirometer
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.cutting import Rest
-from edaphon_drivers.files.engine import cut, decode_piece
+from edaphon_drivers.files.engine import cut
 from edaphon_drivers.files.sheet import completed
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.readings import Origin, Piece, Status
 from edaphon_drivers.sheets import load_sheet
-from edaphon_drivers.text_values import rfc3339_ns
 
 LI8100 = completed(load_sheet("licor.li-8100a"), {"utc_offset": "-05:00"})
 LI8200 = load_sheet("licor.li-8200-01s")

@@ -2,9 +2,10 @@
 
 import pytest
 from tests.drivers.files.accounts import counts, csv_sheet, read, refusals, sums
+from tests.readers import decode_piece
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.engine import decode_piece, read_piece
+from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.files.lines import SLICE_READINGS
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.readings import Follows, Piece, Status

@@ -12,10 +12,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.drivers.files.accounts import sums
 from tests.drivers.files.test_sheets import OWNER
+from tests.readers import lines_of_piece
 from tests.simulated_files import SimulatedLogger, SimulatedRespirometer
 
 from edaphon_drivers.files.engine import read_piece
-from edaphon_drivers.files.lines import FIRST, lines_of_piece
+from edaphon_drivers.files.lines import FIRST
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import load_sheet, model_names

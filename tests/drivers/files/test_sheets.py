@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drivers.files.following import Follower
+from tests.readers import decode_piece
 
 from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.files.cutting import Rest
-from edaphon_drivers.files.engine import cut, decode_piece
+from edaphon_drivers.files.engine import cut
 from edaphon_drivers.files.sheet import completed, sheet_errors
 from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import load_sheet, model_names

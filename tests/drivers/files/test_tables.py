@@ -2,13 +2,13 @@
 
 import pytest
 from tests.drivers.files.following import Follower, follow
+from tests.readers import decode_piece
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.sheet import completed
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.readings import Origin, Piece, Status
 from edaphon_drivers.sheets import load_sheet, parse_sheet
-from edaphon_drivers.text_values import rfc3339_ns
 
 OWNER = {"utc_offset": "+01:00"}
 EGM4 = completed(load_sheet("ppsystems.egm-4-file"), {**OWNER, "year": 2014})

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from tests.drivers.files.following import Follower, follow
+from tests.readers import decode_piece
 from tests.simulated_files import SimulatedLogger
 
 from edaphon_drivers.faults import Fault, Garbled, Refused
-from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.sheet import completed
+from edaphon_drivers.message_values import rfc3339_ns
 from edaphon_drivers.readings import Piece, Status
 from edaphon_drivers.sheets import parse_sheet
-from edaphon_drivers.text_values import rfc3339_ns
 
 FIELDS = (("T_5_Avg", "Deg C", "Avg"), ("Rain_mm_Tot", "mm", "Tot"), ("BattV", "Volts", "Smp"))
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.sent_messages import chirpstack_v3_legacy
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import read_envelope
@@ -21,9 +22,7 @@ def changed(writer, **members):
 
 def test_both_forms_of_chirpstack_v3_name_the_same_device_and_bytes():
     new = read_envelope("chirpstack-v3", *mqtt_messages.chirpstack_v3(EUI, b"\x02", 2, 7, AT))
-    old = read_envelope(
-        "chirpstack-v3", *mqtt_messages.chirpstack_v3_legacy(EUI, b"\x02", 2, 7, AT)
-    )
+    old = read_envelope("chirpstack-v3", *chirpstack_v3_legacy(EUI, b"\x02", 2, 7, AT))
     assert new[:5] == old[:5] == (EUI, 2, 7, b"\x02", AT)
     assert new.received_by == old.received_by == ("0016c001f153a14c",)
     assert (new.session, old.session) == ("00189440", "")

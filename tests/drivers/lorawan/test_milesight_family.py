@@ -4,7 +4,6 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs import milesight
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import load_sheet
 
@@ -169,13 +168,9 @@ def test_half_percents_of_humidity_above_a_hundred_are_none() -> None:
     assert statuses("em300-th", "0468c9") == [(None, Status.OVER_RANGE)]
 
 
-def test_a_device_names_its_serial_number_and_firmware_after_a_join() -> None:
+def test_what_a_device_says_of_itself_after_a_join_is_passed_over() -> None:
     sheet = load_sheet("milesight.em300-th")
     joined = bytes.fromhex("ff0bff ff0101 ff166785c38226020003 ff090110 ff0a0114 ff0f00")
-    identity = milesight.decode_identity(joined, 85, sheet)
-    assert identity is not None
-    assert (identity.serial, identity.version) == ("6785c38226020003", "1.14")
-    assert milesight.decode_identity(bytes.fromhex("03671901"), 85, sheet) is None
     assert decode_uplink(joined, 85, sheet) == ()
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs import dragino as dragino_sdi12
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import load_sheet
 
@@ -44,10 +43,6 @@ def test_an_interrupt_is_not_part_of_the_battery() -> None:
 )
 def test_answers_of_several_commands_follow_one_another(text: bytes) -> None:
     assert values(text) == [1.6, -2.5]
-
-
-def test_the_text_is_what_the_probes_said() -> None:
-    assert dragino_sdi12.answer_text(HEADER + b"0+1.60\xf1\x0a+25.7") == b"0+1.60+25.7"
 
 
 def test_a_probes_sheet_names_and_judges_the_values() -> None:

@@ -5,7 +5,6 @@ import pytest
 from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs.sensecap import decode_identity
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import load_sheet
 
@@ -65,23 +64,6 @@ def test_a_number_that_no_probe_has_is_a_status() -> None:
 
 def test_a_joining_device_tells_its_battery() -> None:
     assert [(r.output, r.number) for r in decoded(JOINED)] == [("battery_level", 100.0)]
-
-
-def test_the_probes_own_number_comes_in_two_halves() -> None:
-    frame = (
-        "010100010100010102006a01001501030030f1f72c010400090c13140105007f4d0000010600000000004cbe"
-    )
-    identity = decode_identity(bytes.fromhex(frame), 2, SHEET)
-    assert identity is not None
-    assert identity.serial == "2CF7F1301500016A"
-    assert decode_identity(bytes.fromhex(S2104), 2, SHEET) is None
-
-
-def test_a_joining_device_tells_its_versions_and_its_interval() -> None:
-    identity = decode_identity(bytes.fromhex(JOINED), 2, SHEET)
-    assert identity is not None
-    assert (identity.version, identity.serial) == ("1.1", "")
-    assert identity.settings == {"hardware": "1.0", "interval": "60 min"}
 
 
 def test_a_measurement_that_the_sheet_does_not_name_costs_itself_and_is_named() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs import milesight as milesight_uc50x
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import Sheet, load_sheet, parse_sheet
 
@@ -100,7 +99,6 @@ def test_a_failed_modbus_channel_is_a_status() -> None:
 def test_the_text_of_an_sdi12_answer_gives_its_values_in_order() -> None:
     payload = "08db02" + answer(b"a+1.6+0+25.7\r\n")
     assert numbers(payload) == {"sdi12_3_1": 1.6, "sdi12_3_2": 0.0, "sdi12_3_3": 25.7}
-    assert milesight_uc50x.answer_texts(bytes.fromhex(payload), UC50X) == {3: b"a+1.6+0+25.7\r\n"}
 
 
 def test_a_probes_sheet_names_the_values_of_its_answer() -> None:

@@ -247,7 +247,9 @@ def test_a_sheet_without_commands_is_no_sheet():
 
 def test_outputs_that_no_command_gives_or_that_nobody_knows_are_named():
     sheet = _sheet([("M", 2)])
-    lost = replace(sheet, commands=(replace(sheet.commands[0], outputs=("v1", "x", "v1")),))
+    lost = replace(
+        sheet, commands=(sheet.commands[0].model_copy(update={"outputs": ("v1", "x", "v1")}),)
+    )
     errors = "\n".join(engine.sheet_errors(lost))
     assert "'v2' is given by no command" in errors
     assert "'x', and no [[output]]" in errors

@@ -36,7 +36,7 @@ from edaphon.toml_input.values import (
     secret_host,
     wrong,
 )
-from edaphon_drivers.text_values import number_in
+from edaphon_drivers.message_values import number_in
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"

@@ -24,9 +24,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Strict
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.numbers import Port, UplinkCodec, Whole, output_errors
+from edaphon_drivers.lorawan.codecs import CodecFrame, Port, Whole, output_errors
 from edaphon_drivers.readings import Reading, Status, reported, without_number
-from edaphon_drivers.sheets import ListOf, Number, Sheet, Table, frame_reader, listed, one_of, takes
+from edaphon_drivers.sheets import ListOf, Number, Sheet, Table, listed, one_of, takes
 
 _HEADER = struct.Struct(">BHH")
 _VERSION = 2
@@ -76,10 +76,35 @@ class ValueRow(Table):
         places += [self.word] if self.word is not None else []
         return places + ([self.good.word] if self.good else [])
 
-    def counts(self, words: Sequence[int]) -> bool:
-        """Whether the word that vouches for the value lets it count."""
-        good = self.good
-        return good is None or good.lowest <= words[good.word] <= good.highest
+    def errors(self, where: str, n_words: int, parameters: Mapping[str, Number]) -> Iterator[str]:
+        """What is wrong in a row of a sensor of so many words."""
+        if len(self.model_fields_set.intersection(_FORMS)) != 1:
+            yield f"{where}: expected one of {', '.join(_FORMS)}"
+        for place in self.places:
+            if place not in range(n_words):
+                yield f"{where}: word {place!r} of {n_words}, counted from 0"
+        for weights in self.greatest:
+            if len(weights) != n_words:
+                yield f"{where}: {len(weights)} weights for {n_words} words"
+        factors = {"divide": self.divide, "multiply": self.multiply, "add": self.add}
+        for key, factor in ((key, factor) for key, own in factors.items() for factor in own):
+            number = parameters.get(factor) if isinstance(factor, str) else factor
+            if number is None:
+                yield f"{where}: {key} is a number or a name of frame.parameters, not {factor!r}"
+            elif key == "divide" and not number:
+                yield f"{where}: is divided by 0"
+
+    def reading(
+        self, words: Sequence[int], parameters: Mapping[str, Number], sheet: Sheet
+    ) -> Reading:
+        """FAILURE where the word that vouches for the value does not let it count."""
+        output, good = sheet.outputs[self.output], self.good
+        if good is not None and not good.lowest <= words[good.word] <= good.highest:
+            return without_number(output, Status.FAILURE)
+        number = self.number(words, parameters)
+        if number is None:
+            return without_number(output, Status.INVALID)
+        return reported(output, number)
 
     def number(self, words: Sequence[int], parameters: Mapping[str, Number]) -> float | None:
         """None where the maker's formula has no value."""
@@ -117,77 +142,42 @@ def _fits_flags(sensors: tuple[SensorRow, ...]) -> tuple[SensorRow, ...]:
     return sensors
 
 
-class DecentlabTable(Table):
+class DecentlabFrame(CodecFrame):
     """[frame] with codec "decentlab"."""
 
-    codec: str = takes("the name of a codec")
     f_port: Port = takes("1 to 223")
     sensor: Annotated[ListOf[SensorRow], AfterValidator(_fits_flags)] = takes(
         "a list of tables [[frame.sensor]]"
     )
     parameters: dict[str, Number] = takes("a table of numbers", {})
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return (self.f_port,)
 
-def _errors(table: DecentlabTable, sheet: Sheet) -> Iterator[str]:
-    for n, sensor in enumerate(table.sensor):
-        for row in sensor.value:
-            where = f"frame.sensor {n}, {row.output}"
-            yield from output_errors(where, [row.output], sheet)
-            if len(row.model_fields_set.intersection(_FORMS)) != 1:
-                yield f"{where}: expected one of {', '.join(_FORMS)}"
-            for place in row.places:
-                if place not in range(sensor.words):
-                    yield f"{where}: word {place!r} of {sensor.words}, counted from 0"
-            for weights in row.greatest:
-                if len(weights) != sensor.words:
-                    yield f"{where}: {len(weights)} weights for {sensor.words} words"
-            yield from _factor_errors(where, row, table.parameters)
+    def errors(self, sheet: Sheet) -> Iterator[str]:
+        for n, sensor in enumerate(self.sensor):
+            for row in sensor.value:
+                where = f"frame.sensor {n}, {row.output}"
+                yield from output_errors(where, [row.output], sheet)
+                yield from row.errors(where, sensor.words, self.parameters)
 
-
-def _factor_errors(where: str, row: ValueRow, parameters: Mapping[str, Number]) -> Iterator[str]:
-    for key, factors in (("divide", row.divide), ("multiply", row.multiply), ("add", row.add)):
-        for factor in factors:
-            number = parameters.get(factor) if isinstance(factor, str) else factor
-            if number is None:
-                yield f"{where}: {key} is a number or a name of frame.parameters, not {factor!r}"
-            elif key == "divide" and not number:
-                yield f"{where}: is divided by 0"
-
-
-_table_of, _sheet_errors = frame_reader(DecentlabTable, _errors)
-
-
-def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """A sensor whose flag is clear gives no reading."""
-    table = _table_of(sheet)
-    if f_port != table.f_port:
-        raise Garbled(f"f_port {table.f_port}, not {f_port}", data, sheet.model)
-    if len(data) < _HEADER.size or data[0] != _VERSION:
-        raise Garbled(f"a header of protocol version {_VERSION}", data, sheet.model)
-    _, _, flags = _HEADER.unpack_from(data)
-    present = [sensor for n, sensor in enumerate(table.sensor) if flags >> n & 1]
-    length = _HEADER.size + 2 * sum(sensor.words for sensor in present)
-    if flags >> len(table.sensor) or len(data) != length:
-        raise Garbled(f"{length} bytes after the flags {flags:#06x}", data, sheet.model)
-    return tuple(_readings(present, data, sheet, table))
-
-
-def _readings(
-    present: list[SensorRow], data: bytes, sheet: Sheet, table: DecentlabTable
-) -> Iterator[Reading]:
-    at = _HEADER.size
-    for sensor in present:
-        words = struct.unpack_from(f">{sensor.words}H", data, at)
-        at += 2 * sensor.words
-        for row in sensor.value:
-            output = sheet.outputs[row.output]
-            counts = row.counts(words)
-            number = row.number(words, table.parameters) if counts else None
-            if number is None:
-                status = Status.INVALID if counts else Status.FAILURE
-                yield without_number(output, status)
-            else:
-                yield reported(output, number)
+    def readings(self, data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+        """A sensor whose flag is clear gives no reading."""
+        if len(data) < _HEADER.size or data[0] != _VERSION:
+            raise Garbled(f"a header of protocol version {_VERSION}", data, sheet.model)
+        _, _, flags = _HEADER.unpack_from(data)
+        present = [sensor for n, sensor in enumerate(self.sensor) if flags >> n & 1]
+        length = _HEADER.size + 2 * sum(sensor.words for sensor in present)
+        if flags >> len(self.sensor) or len(data) != length:
+            raise Garbled(f"{length} bytes after the flags {flags:#06x}", data, sheet.model)
+        words, readings = struct.unpack_from(f">{length // 2 - 2}H", data, 5), []
+        at = 0
+        for sensor in present:
+            own = words[at : at + sensor.words]
+            readings += [row.reading(own, self.parameters, sheet) for row in sensor.value]
+            at += sensor.words
+        return tuple(readings)
 
 
 def _sum(weights: Sequence[float], words: Sequence[int]) -> float:
@@ -205,6 +195,3 @@ def _product(factors: Sequence[Number | str], parameters: Mapping[str, Number]) 
         (f,) = factors
         return float(parameters[f] if isinstance(f, str) else f)
     return math.prod(float(parameters[f] if isinstance(f, str) else f) for f in factors)
-
-
-CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: (_table_of(sheet).f_port,))

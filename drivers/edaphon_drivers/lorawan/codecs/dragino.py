@@ -13,15 +13,16 @@ behind it, between the answers of different commands (decoder of the maker).
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.numbers import (
-    CodecTable,
+from edaphon_drivers.lorawan.codecs import (
+    CodecFrame,
     Decider,
     NumberTable,
     Port,
+    PortsFrame,
     RelayedTable,
-    UplinkCodec,
     Whole,
     epoch_ns,
     number_errors,
@@ -31,7 +32,7 @@ from edaphon_drivers.lorawan.numbers import (
     relayed_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
+from edaphon_drivers.sheets import ListOf, Sheet, Table, takes
 
 
 class BlockRow(Table):
@@ -57,48 +58,41 @@ class BlockRow(Table):
         return [data[at : at + length] for at in range(0, len(data), length)]
 
 
-class DraginoTable(CodecTable):
+class DraginoFrame(PortsFrame):
     """[frame] with codec "dragino"."""
 
     block: ListOf[BlockRow] = takes("a list of tables [[frame.block]]")
 
+    @cached_property
+    def ports(self) -> tuple[int, ...]:
+        return tuple(sorted({block.f_port for block in self.block}))
 
-def _errors(table: DraginoTable, sheet: Sheet) -> Iterator[str]:
-    for n, row in enumerate(table.block, 1):
-        if not row.record and not row.lengths:
-            yield f"frame.block {n} needs lengths or record"
-        else:
-            room = row.record or min(row.lengths)
-            yield from number_errors(f"frame.block {n}", row.field, room, sheet)
+    def errors(self, sheet: Sheet) -> Iterator[str]:
+        for n, row in enumerate(self.block, 1):
+            if not row.record and not row.lengths:
+                yield f"frame.block {n} needs lengths or record"
+            else:
+                room = row.record or min(row.lengths)
+                yield from number_errors(f"frame.block {n}", row.field, room, sheet)
 
+    # The maker's manuals and decoders subtract 0xFFFF from a negative soil temperature, which makes
+    # it one step too warm and FFFF 0.00; the probes send two's complement (0x10000), and so it is
+    # read.
+    def readings(self, data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+        """The readings of the one block of the sheet that fits."""
+        blocks = [block for block in self.block if block.f_port == f_port]
+        fitting = next((block for block in blocks if block.fits(data)), None)
+        if fitting is None:
+            lengths = sorted({length for block in blocks for length in block.lengths})
+            wanted = f"{' or '.join(map(str, lengths))} bytes in a known mode"
+            raise Garbled(wanted, data, sheet.model)
+        readings: list[Reading] = []
+        at = fitting.epoch_at
+        for record in fitting.records(data):
+            time_ns = None if at is None else epoch_ns(record[at : at + 4], "big")
+            readings += read_numbers(record, fitting.field, "big", sheet, self.codes, time_ns)
+        return tuple(readings)
 
-_table_of, _sheet_errors = frame_reader(DraginoTable, _errors)
-
-
-# The maker's manuals and decoders subtract 0xFFFF from a negative soil temperature, which makes it
-# one step too warm and FFFF 0.00; the probes send two's complement (0x10000), and so it is read.
-def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """The readings of the one block of the sheet that fits."""
-    table = _table_of(sheet)
-    blocks = [block for block in table.block if block.f_port == f_port]
-    if not blocks:
-        ports = sorted({block.f_port for block in table.block})
-        raise Garbled(f"f_port {' or '.join(map(str, ports))}, not {f_port}", data, sheet.model)
-    fitting = next((block for block in blocks if block.fits(data)), None)
-    if fitting is None:
-        lengths = sorted({length for block in blocks for length in block.lengths})
-        raise Garbled(f"{' or '.join(map(str, lengths))} bytes in a known mode", data, sheet.model)
-    readings: list[Reading] = []
-    at = fitting.epoch_at
-    for record in fitting.records(data):
-        time_ns = None if at is None else epoch_ns(record[at : at + 4], "big")
-        readings += read_numbers(record, fitting.field, "big", sheet, table.codes, time_ns)
-    return tuple(readings)
-
-
-CODEC = UplinkCodec(
-    decode, _sheet_errors, lambda sheet: tuple(block.f_port for block in _table_of(sheet).block)
-)
 
 _PORTS = _DATA, _STATUS, _DEBUG = 2, 5, 100
 _HEADER_BYTES, _STATUS_BYTES = 3, 7
@@ -108,42 +102,29 @@ _BATTERY = NumberTable.model_validate(_VOLTAGE)
 _STATUS_BATTERY = NumberTable.model_validate({**_VOLTAGE, "at": 5})
 
 
-class DraginoSdi12Table(RelayedTable):
+class DraginoSdi12Frame(RelayedTable, CodecFrame):
     """[frame] with codec "dragino_sdi12"."""
 
-    codec: str = takes("the name of a codec")
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return _PORTS
 
+    def errors(self, sheet: Sheet) -> Iterator[str]:
+        yield from output_errors("frame", ["battery_voltage"], sheet)
+        yield from relayed_errors("frame", self, sheet)
 
-def _sdi12_errors(table: DraginoSdi12Table, sheet: Sheet) -> Iterator[str]:
-    yield from output_errors("frame", ["battery_voltage"], sheet)
-    yield from relayed_errors("frame", table, sheet)
+    def check_port(self, data: bytes, f_port: int, sheet: Sheet) -> None:
+        if f_port not in _PORTS or (f_port == _STATUS and len(data) != _STATUS_BYTES):
+            raise Garbled(f"f_port 2, or 5 with 7 bytes, not {f_port}", data, sheet.model)
 
-
-_sdi12_table_of, _sdi12_sheet_errors = frame_reader(DraginoSdi12Table, _sdi12_errors)
-
-
-def decode_sdi12(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """Battery and values; a status has the battery alone, the answer to a downlink nothing."""
-    if f_port == _DEBUG:
-        return ()
-    if f_port == _STATUS and len(data) == _STATUS_BYTES:
-        return tuple(read_numbers(data, [_STATUS_BATTERY], "big", sheet, {}))
-    if f_port != _DATA:
-        raise Garbled(f"f_port 2, or 5 with 7 bytes, not {f_port}", data, sheet.model)
-    if len(data) < _HEADER_BYTES:
-        raise Garbled("battery and version", data, sheet.model)
-    battery = read_numbers(data, [_BATTERY], "big", sheet, {})
-    return (*battery, *relayed_readings(_answers(data), _sdi12_table_of(sheet), sheet))
-
-
-def answer_text(data: bytes) -> bytes:
-    """What the probes answered, without what the device put between it."""
-    return _BETWEEN.sub(b"", data[_HEADER_BYTES:])
-
-
-def _answers(data: bytes) -> list[bytes]:
-    pieces = _BETWEEN.sub(b"\r\n", data[_HEADER_BYTES:]).splitlines()
-    return [piece for piece in pieces if piece]
-
-
-SDI12_CODEC = UplinkCodec(decode_sdi12, _sdi12_sheet_errors, lambda _: _PORTS)
+    def readings(self, data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+        """Battery and values; a status has the battery alone, the answer to a downlink nothing."""
+        if f_port == _DEBUG:
+            return ()
+        if f_port == _STATUS:
+            return tuple(read_numbers(data, [_STATUS_BATTERY], "big", sheet, {}))
+        if len(data) < _HEADER_BYTES:
+            raise Garbled("battery and version", data, sheet.model)
+        battery = read_numbers(data, [_BATTERY], "big", sheet, {})
+        answers = _BETWEEN.sub(b"\r\n", data[_HEADER_BYTES:]).splitlines()
+        return (*battery, *relayed_readings(list(filter(None, answers)), self, sheet))

@@ -7,21 +7,20 @@ little endian, `order = "little"`. Types without a row are known by their length
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
-from edaphon_drivers.lorawan.numbers import (
-    CodecTable,
+from edaphon_drivers.lorawan.codecs import (
     NumberTable,
     Order,
-    UplinkCodec,
+    PortsFrame,
     Whole,
-    check_port,
     number_errors,
     output_errors,
     read_numbers,
     tagged_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
+from edaphon_drivers.sheets import ListOf, Sheet, Table, takes
 
 # Infrared image and debugging words (maker's decoder).
 _LENGTHS = {0x13: 65, 0x3D: 4}
@@ -44,40 +43,36 @@ class TypeRow(Table):
         return [self.number[0].model_copy(update={"output": name}) for name in names]
 
 
-class ElsysTable(CodecTable):
+class ElsysFrame(PortsFrame):
     """[frame] with codec "elsys"."""
 
     type: ListOf[TypeRow] = takes("a list of tables [[frame.type]]")
 
+    @cached_property
+    def rows(self) -> dict[int, TypeRow]:
+        return {row.type: row for row in self.type}
 
-def _errors(table: ElsysTable, sheet: Sheet) -> Iterator[str]:
-    for n, row in enumerate(table.type, 1):
-        where = f"frame.type {n}"
-        yield from number_errors(where, row.number, row.n_bytes, sheet)
-        yield from output_errors(where, row.again, sheet)
-        if row.again and not row.number:
-            yield f"{where}: again needs a number, whose bytes it has"
+    def errors(self, sheet: Sheet) -> Iterator[str]:
+        for n, row in enumerate(self.type, 1):
+            where = f"frame.type {n}"
+            yield from number_errors(where, row.number, row.n_bytes, sheet)
+            yield from output_errors(where, row.again, sheet)
+            if row.again and not row.number:
+                yield f"{where}: again needs a number, whose bytes it has"
 
+    def readings(self, data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+        """Incomplete by a type that isn't in the maker's table."""
+        times: Counter[int] = Counter()
 
-_table_of, _sheet_errors = frame_reader(ElsysTable, _errors)
+        def length(tag: bytes, _: bytes) -> int | None:
+            row = self.rows.get(tag[0])
+            return row.n_bytes if row else _LENGTHS.get(tag[0])
 
+        def read(tag: bytes, value: bytes, sheet: Sheet) -> Iterator[Reading]:
+            row = self.rows.get(tag[0])
+            times[tag[0]] += 1
+            if row is not None:
+                numbers = row.numbers(times[tag[0]] - 1)
+                yield from read_numbers(value, numbers, row.order, sheet, self.codes)
 
-def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """Incomplete by a type that isn't in the maker's table."""
-    table = _table_of(sheet)
-    check_port(data, f_port, sheet, table.f_port)
-    rows = {row.type: row for row in table.type}
-    lengths = {**_LENGTHS, **{kind: row.n_bytes for kind, row in rows.items()}}
-    times: Counter[int] = Counter()
-
-    def read(tag: bytes, value: bytes) -> Iterator[Reading]:
-        row = rows.get(tag[0])
-        times[tag[0]] += 1
-        if row is not None:
-            numbers = row.numbers(times[tag[0]] - 1)
-            yield from read_numbers(value, numbers, row.order, sheet, table.codes)
-
-    return tagged_readings(data, 1, lambda tag, _: lengths.get(tag[0]), read, sheet)
-
-
-CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)
+        return tagged_readings(data, 1, length, read, sheet)

@@ -1,17 +1,100 @@
-"""Plain JSON over MQTT: numbers picked out of a message by the paths that its owner named."""
+"""The numbers and times in messages: as text, and in JSON by the paths that an owner named."""
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import orjson
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import LARGEST_MESSAGE_BYTES, UNREADABLE_NS, Origin, Reading, Status
-from edaphon_drivers.text_values import bare_json, number_in, rfc3339_ns
+
+_LONGEST = 64
+# Digits of ASCII, one decimal point, an exponent: no hexadecimal, no comma, no unit, no NaN.
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_BLANKS = " \t\r\n"
+
+
+def number_of_text(text: str) -> int | float | None:
+    """The finite number that the whole text is, blanks around it aside; None for any other text.
+
+    >>> number_of_text(" 4.2 "), number_of_text("1796008901"), number_of_text("4,2")
+    (4.2, 1796008901, None)
+    """
+    plain = text.strip(_BLANKS)
+    if len(plain) > _LONGEST or not _NUMBER.fullmatch(plain):
+        return None
+    if plain.lstrip("+-").isdecimal():
+        return int(plain)
+    number = float(plain)
+    return number if math.isfinite(number) else None
+
+
+def number_in(value: object) -> int | float | None:
+    """A number of a message, sent as one or as text; None for anything else, true and false too."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return value  # type: ignore[return-value]
+    return number_of_text(value) if isinstance(value, str) else None
+
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def bare_json(data: bytes) -> bytes:
+    """Without a byte order mark before it, and without NUL bytes and blanks behind it.
+
+    RFC 8259 (8.1) lets a reader ignore the mark; firmware in C often sends the NUL that ends its
+    text. JSON in UTF-16 stays unreadable; of a key that stands twice the last one counts.
+    """
+    return data.removeprefix(_BOM).rstrip(b"\0 \t\r\n")
+
+
+_SHAPE = re.compile(
+    r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):([0-5]\d|60)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - both sides of the subtraction are UTC
+
+
+def rfc3339_ns(text: str) -> int:
+    """UTC nanoseconds since 1970; digits beyond the ninth are dropped.
+
+    Raises ValueError for another shape, a date that does not exist, a missing offset, or a time
+    outside 1970..2262. The leap second 60 is the first of the next minute (RFC 3339 5.6).
+    """
+    found = _SHAPE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected a date-time such as 2026-01-31T23:59:59.123Z, got {text!r}")
+    minute, second, fraction, zone = found.groups()
+    ns = (_minute_s(minute) + int(second) - _offset_s(zone)) * 1_000_000_000
+    if fraction:
+        ns += int(fraction[:9].ljust(9, "0"))
+    if not 0 <= ns < 2**63:
+        raise ValueError(f"expected a time between 1970 and 2262, got {text!r}")
+    return ns
+
+
+@lru_cache(maxsize=64)
+def _minute_s(text: str) -> int:
+    since = datetime.fromisoformat(text.upper()) - _EPOCH
+    return since.days * 86400 + since.seconds
+
+
+@lru_cache(maxsize=64)
+def _offset_s(zone: str) -> int:
+    if zone in {"Z", "z"}:
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[4:6])
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"expected an offset such as +01:30, got {zone}")
+    return (hours * 3600 + minutes * 60) * (1 if zone[0] == "+" else -1)
+
 
 Path = tuple[str, ...]
 
@@ -25,12 +108,8 @@ class TimeFormat(StrEnum):
     RFC3339 = "rfc3339"
 
 
-_UNIT_NS = {
-    TimeFormat.S: 1_000_000_000,
-    TimeFormat.MS: 1_000_000,
-    TimeFormat.NS: 1,
-    TimeFormat.RFC3339: 0,
-}
+# In nanoseconds; 0 for a time as text.
+UNIT_NS: Mapping[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "ns": 1, "rfc3339": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +136,8 @@ class JsonField:
     failure: tuple[float, ...] = ()
 
 
-class _Row(NamedTuple):
-    """A field with its paths taken apart."""
-
-    head: str
-    rest: Path
-    unit_path: Path
-    failure: tuple[float, ...]
-    output: str
-    quantity: str
-    unit: str
+# A field with its paths taken apart: first key, other keys, keys of the unit, what the field says.
+_Row = tuple[str, Path, Path, tuple[float, ...], str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +152,8 @@ class JsonFields:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(map(_row, self.fields)))
-        object.__setattr__(self, "time_path", _keys(self.time.path) if self.time else ())
-        object.__setattr__(self, "time_unit_ns", _UNIT_NS[self.time.format] if self.time else 0)
+        object.__setattr__(self, "time_path", keys_of(self.time.path) if self.time else ())
+        object.__setattr__(self, "time_unit_ns", UNIT_NS[self.time.format] if self.time else 0)
 
 
 ABSENT: Any = object()
@@ -145,13 +216,11 @@ def _parse_with_nan(data: bytes, wrong: str) -> Any:
     if b"NaN" not in data and b"Infinity" not in data:
         raise Garbled(f"JSON ({wrong})", data)
     try:
-        return json.loads(data, parse_constant=_nothing, parse_float=_finite, parse_int=_finite)
+        return json.loads(
+            data, parse_constant=lambda _: None, parse_float=_finite, parse_int=_finite
+        )
     except (ValueError, RecursionError):
         raise Garbled(f"JSON ({wrong})", data) from None
-
-
-def _nothing(_word: str) -> None:
-    return None
 
 
 def _finite(digits: str) -> float | None:
@@ -159,21 +228,15 @@ def _finite(digits: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _keys(path: str) -> Path:
+def keys_of(path: str) -> Path:
     return tuple(path.split(".")) if path else ()
 
 
 def _row(named: JsonField) -> _Row:
     head, *rest = named.path.split(".")
-    return _Row(
-        head,
-        tuple(rest),
-        _keys(named.unit_path),
-        named.failure,
-        named.output,
-        named.quantity,
-        named.unit,
-    )
+    unit_path = keys_of(named.unit_path)
+    given = named.failure, named.output, named.quantity, named.unit
+    return head, tuple(rest), unit_path, *given
 
 
 def follow(value: Any, keys: Path) -> Any:
@@ -191,7 +254,7 @@ def follow(value: Any, keys: Path) -> Any:
 def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int:
     sent = follow(message, fields.time_path)
     if not fields.time_unit_ns:
-        return _rfc3339_ns(sent)
+        return written_ns(sent)
     return epoch_ns(sent, fields.time_unit_ns)
 
 
@@ -208,7 +271,8 @@ def epoch_ns(sent: Any, unit_ns: int) -> int:
     return ns if 0 <= ns < 2**63 else UNREADABLE_NS
 
 
-def _rfc3339_ns(sent: Any) -> int:
+def written_ns(sent: object) -> int:
+    """A time as RFC 3339 writes it [UTC ns]; UNREADABLE_NS for anything else."""
     try:
         return rfc3339_ns(sent.strip()) if type(sent) is str else UNREADABLE_NS
     except ValueError:

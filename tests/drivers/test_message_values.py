@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Fault, Garbled
-from edaphon_drivers.json_message import (
+from edaphon_drivers.message_values import (
     JsonField,
     JsonFields,
     JsonTime,
@@ -196,7 +196,7 @@ def test_what_is_not_one_object_of_a_sane_size_is_garbled(data: bytes) -> None:
 def test_fields_are_frozen_and_their_paths_taken_apart_once() -> None:
     with pytest.raises(AttributeError):
         ALL.fields = ()  # type: ignore[misc]
-    assert JsonFields((VWC,)).rows[0].rest == ("vwc",)
+    assert JsonFields((VWC,)).rows[0][1] == ("vwc",)
 
 
 JSON_VALUES = st.recursive(
