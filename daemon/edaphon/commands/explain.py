@@ -8,8 +8,7 @@ import typer
 from edaphon.commands.query import Folder
 from edaphon.explain import CannotExplain, NoObservation, lines_of
 from edaphon.explain import explain as explained
-from edaphon.explain.explanation import as_json
-from edaphon.printer import show_json, show_lines
+from edaphon.printer import as_json, show_json, show_lines
 from edaphon.storage.access import fail, moment_ns, open_folder
 
 

@@ -46,18 +46,24 @@ _PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
 SETTLED_NS = 600_000_000_000  # behind a place in the journal no slot is older than this
 
 
-def summaries(folder: Path, journal: JournalReader, series: Series) -> dict[str, Any]:
-    """Files of the journal and channels whose kept sums are not what is counted.
+@dataclass(frozen=True)
+class SummaryLedger:
+    """Files of the journal and channels whose kept sums are not what is counted."""
 
-    A summary that was never kept, or does not belong to this journal, is made at the next start.
-    """
+    journal: list[str]
+    series: list[str]
+    closes: bool
+
+
+def summaries(folder: Path, journal: JournalReader, series: Series) -> SummaryLedger:
+    """One that was never kept, or is not of this journal, is made at the next start."""
     with StateFile(folder) as state:
         kept = Summary.of_json(state.get(JOURNAL_SUMMARY), journal)
     files = differing(kept, journal, FACT_LOG_KINDS) if kept is not None else []
     known, counted = series.totals()
     channels = [c for c in sorted({*known, *counted}) if known.get(c) != counted.get(c)]
     names = [file_path(journal.folder, file).name for file in files]
-    return {"journal": names, "series": channels, "closes": not names and not channels}
+    return SummaryLedger(names, channels, not names and not channels)
 
 
 class Losses:
@@ -234,6 +240,23 @@ def lost_text(lost: LostPart | None) -> Iterator[str]:
     yield "values that were already derived stay; they can't be derived again"
 
 
+@dataclass(frozen=True)
+class SlotLedger:
+    """slots = records + gaps, no slot twice; on a grid, no slot missing either.
+
+    `expected` is None on no grid. `unknown` are slots of entries whose loss a person has noted.
+    """
+
+    records: int
+    in_gaps: int
+    leapt: int
+    expected: int | None
+    in_flight: int  # a measurement that still goes on
+    twice: int
+    unknown: int
+    closes: bool
+
+
 @dataclass(slots=True)
 class SlotBook:
     """The slots of one source: those with a record, the gap runs that are closed, and leaps.
@@ -262,10 +285,8 @@ class SlotBook:
         interval_ns: int | None,
         running: bool = False,
         lost: bool = False,
-    ) -> dict[str, Any]:
-        """slots = records + gaps, no slot twice; on a grid, no slot missing either.
-
-        Where the service runs, one measurement may still be going on, with later slots missed.
+    ) -> SlotLedger:
+        """Where the service runs, one measurement may still be going on, with later slots missed.
         `lost`: a person has noted that entries were lost; what they held of slots is not known.
         """
         runs = list(self.gaps)
@@ -285,16 +306,16 @@ class SlotBook:
             expected -= 1
         else:
             flying = False
-        return {
-            "records": len(slots),
-            "in_gaps": n,
-            "leapt": leapt,
-            "expected": expected,
-            "in_flight": int(flying),
-            "twice": twice + overlaps,
-            "unknown": 0 if expected is None or not lost else expected - counted,
-            "closes": lost or (not twice and not overlaps and expected in {None, counted}),
-        }
+        return SlotLedger(
+            records=len(slots),
+            in_gaps=n,
+            leapt=leapt,
+            expected=expected,
+            in_flight=int(flying),
+            twice=twice + overlaps,
+            unknown=0 if expected is None or not lost else expected - counted,
+            closes=lost or (not twice and not overlaps and expected in {None, counted}),
+        )
 
 
 @dataclass(slots=True)

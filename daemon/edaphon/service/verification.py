@@ -4,8 +4,9 @@ The sums that are kept are taken of all but the newest entries; `deep` proves th
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial, reduce
 from typing import Any
@@ -25,11 +26,15 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId
+from edaphon.printer import Among
 from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
     START,
+    Altered,
     EntryAccount,
+    SlotLedger,
+    SummaryLedger,
     altered_releases,
     lost_text,
     lost_with,
@@ -49,25 +54,131 @@ from edaphon_drivers.files.lines import LineCounts
 Show = Callable[[str, int, int], None]  # what is looked at, how many are done, of how many
 
 
+@dataclass(frozen=True)
+class EntryLedger:
+    """records = decoded + dead + ..., all of them there."""
+
+    counts: Among[Mapping[str, int]]  # the records, and what became of them
+    journalled: int
+    lost: int
+    damaged: int
+    closes: bool
+
+
+@dataclass(frozen=True)
+class ObservationLedger:
+    """derived = current + contested, for each channel; `open` are those where it is not so."""
+
+    derived: int
+    current: int
+    contested: Among[Mapping[str, int]]
+    open: list[str]
+    closes: bool
+
+
+@dataclass(frozen=True)
+class FileLedger:
+    """lines = rows + headers + blank + refused, of each file.
+
+    `noted`: a person knows of lost entries; then the journal may have fewer lines than there were.
+    """
+
+    files: list[dict[str, Any]]  # see notes.line_rows
+    differs: list[str]
+    noted: bool
+    closes: bool
+
+
+@dataclass(frozen=True)
+class LossLedger:
+    """Parts of the journal that were lost, and that no person has acknowledged."""
+
+    open: list[str]
+    lost: list[list[str]]  # what was in each of them
+    closes: bool
+
+
+@dataclass(frozen=True)
+class ReleaseLedger:
+    """Files of releases that are missing, or not as they were released, until that is noted."""
+
+    altered: Altered
+    closes: bool
+
+
+@dataclass(frozen=True)
+class DeepLedgers:
+    summaries: SummaryLedger
+
+
+@dataclass(frozen=True)
+class SinkLedger:
+    """current = delivered + set aside + waiting, where the sink says what it holds.
+
+    `delivered` is what was read back of the rows that don't wait. Of a sink that was not read back
+    it is None, and so are `read_back` and `closes`: whether all is there is not known. `differs`
+    says why where it should have been.
+    """
+
+    current: int
+    set_aside: int
+    waiting: int
+    delivered: int | None = None
+    read_back: int | None = None
+    differs: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    closes: bool | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Each ledger; `closes` of it says whether all is there."""
+
+    entries: EntryLedger
+    slots: Mapping[str, SlotLedger]
+    floods: Mapping[str, int]
+    observations: ObservationLedger
+    file_lines: FileLedger
+    counted_from: int
+    losses: LossLedger
+    releases: ReleaseLedger
+    deep: Among[DeepLedgers | None]
+    sinks: Mapping[str, SinkLedger]
+
+    @property
+    def open(self) -> bool:
+        """Whether a ledger does not close."""
+        own = (self.entries, self.observations, self.file_lines, self.losses, self.releases)
+        summaries = (self.deep.summaries,) if self.deep is not None else ()
+        parts = *own, *summaries, *self.slots.values(), *self.sinks.values()
+        return any(part.closes is False for part in parts)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is missing, and every sink that can be read back now was."""
+        return not self.open and not any(sink.differs for sink in self.sinks.values())
+
+
 def verified(
     storage: Storage, sinks: Sequence[SinkTable], deep: bool, running: bool, show: Show
-) -> dict[str, Any]:
-    """Each ledger by name, as JSON has it; `closes` of each says whether all is there."""
+) -> Verified:
     with closing(storage.series()) as series:
-        found = _ledgers(storage, series, running, deep)
-        found["losses"] = _losses(storage)
-        found["releases"] = _releases(storage)
-        if deep:
-            journal = read_only(storage.layout.journal)
-            found["summaries"] = summaries(storage.layout.folder, journal, series)
-        found["sinks"] = {}
-        for n, sink in enumerate(sinks):
-            show(f"sink {sink.name}", n, len(sinks))
-            found["sinks"][sink.name] = sink_ledger(storage, series, sink, deep, running)
-    return found
+
+        def of_sinks() -> Iterator[tuple[str, SinkLedger]]:
+            for n, sink in enumerate(sinks):
+                show(f"sink {sink.name}", n, len(sinks))
+                yield sink.name, sink_ledger(storage, series, sink, deep, running)
+
+        return _ledgers(storage, series, running, deep, of_sinks())
 
 
-def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dict[str, Any]:
+def _ledgers(
+    storage: Storage,
+    series: Series,
+    running: bool,
+    deep: bool,
+    sinks: Iterable[tuple[str, SinkLedger]],
+) -> Verified:
     checkpoint = orjson.loads(series.checkpoint("deriver") or b"{}")
     position = EntryId.of(checkpoint["position"])
     journal = read_only(storage.layout.journal)
@@ -77,14 +188,18 @@ def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dic
     state = checkpoint["state"]
     files = state.get("files", {})
     noted = len(losses_in(journal.copies)) > len(open_losses(journal.copies))
-    return {
-        "entries": _entries(storage, journal, state["counts"], account, start),
-        "slots": dict(_slots(storage, journal, account, end, (running, noted))),
-        "floods": account.floods,
-        "observations": _observations(series, state["derived"], deep),
-        "file_lines": _files(journal, series, files, position, start, noted),
-        "counted_from": start.number,
-    }
+    return Verified(
+        entries=_entries(storage, journal, state["counts"], account, start),
+        slots=dict(_slots(storage, journal, account, end, (running, noted))),
+        floods=account.floods,
+        observations=_observations(series, state["derived"], deep),
+        file_lines=_files(journal, series, files, position, start, noted),
+        counted_from=start.number,
+        losses=_losses(storage),
+        releases=_releases(storage),
+        deep=DeepLedgers(summaries(storage.layout.folder, journal, series)) if deep else None,
+        sinks=dict(sinks),
+    )
 
 
 def _entries(
@@ -93,8 +208,8 @@ def _entries(
     counts: Mapping[str, int],
     account: EntryAccount,
     start: EntryId,
-) -> dict[str, Any]:
-    """records = decoded + dead + ..., all of them there; up to `start` by the kept sums."""
+) -> EntryLedger:
+    """Up to `start` by the kept sums."""
     sum_of = sum(n for name, n in counts.items() if name != "records")
     # What was lost and acknowledged is known to be missing: the records that are there are counted.
     losses, still_open = losses_in(journal.copies), open_losses(journal.copies)
@@ -107,13 +222,8 @@ def _entries(
     known = not gone or (gone > 0 and bool(noted))
     without = acknowledged_places(journal.copies)
     damaged = sum(not covered(noted, d) and d.first not in without for d in account.damaged)
-    return {
-        **counts,
-        "journalled": counts["records"] - gone,
-        "lost": max(0, gone),
-        "damaged": damaged,
-        "closes": known and counts["records"] == sum_of and not damaged,
-    }
+    closes = known and counts["records"] == sum_of and not damaged
+    return EntryLedger(counts, counts["records"] - gone, max(0, gone), damaged, closes)
 
 
 def _records_before(storage: Storage, journal: JournalReader, start: EntryId) -> int:
@@ -123,19 +233,17 @@ def _records_before(storage: Storage, journal: JournalReader, start: EntryId) ->
     return summary.records - summary.behind(start, journal)
 
 
-def _losses(storage: Storage) -> dict[str, Any]:
-    """Parts of the journal that were lost, and that no person has acknowledged."""
+def _losses(storage: Storage) -> LossLedger:
     folder = storage.layout.journal
     gone = undeclared(folder, reached_by(storage.layout.series))
     losses = [*open_losses(read_only(folder).copies), *gone]
     lost = [list(lost_text(lost_with(storage, loss))) for loss in losses]
-    return {"open": [loss.words for loss in losses], "lost": lost, "closes": not losses}
+    return LossLedger([loss.words for loss in losses], lost, not losses)
 
 
-def _releases(storage: Storage) -> dict[str, Any]:
-    """Files of releases that are missing, or not as they were released, until that is noted."""
+def _releases(storage: Storage) -> ReleaseLedger:
     found = not_noted(storage, altered_releases(storage))
-    return {"altered": found, "closes": not found}
+    return ReleaseLedger(found, not found)
 
 
 def _files(
@@ -145,11 +253,11 @@ def _files(
     until: EntryId,
     start: EntryId,
     noted: bool,
-) -> dict[str, Any]:
-    """lines = rows + headers + blank + refused, as kept live and, from the first entry on, counted.
+) -> FileLedger:
+    """As kept live and, from the first entry on, counted.
 
-    What was kept live by other settings is being counted again, and is not compared. `noted`: a
-    person knows of lost entries; then the journal may have fewer lines, and the kept ones stand.
+    What was kept live by other settings is being counted again, and is not compared. Where a loss
+    is `noted` the kept lines stand.
     """
     kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     if start != START:
@@ -168,23 +276,19 @@ def _files(
     return _closed(line_rows(counted), differs, noted)
 
 
-def _closed(rows: list[dict[str, Any]], differs: list[str], noted: bool) -> dict[str, Any]:
-    unequal = [row for row in rows if not is_accounted_for(row, noted)]
-    found = {"files": rows, "differs": differs, "noted": noted}
-    return {**found, "closes": not differs and not unequal}
+def _closed(rows: list[dict[str, Any]], differs: list[str], noted: bool) -> FileLedger:
+    closes = not differs and all(is_accounted_for(row, noted) for row in rows)
+    return FileLedger(rows, differs, noted, closes)
 
 
 def is_accounted_for(row: Mapping[str, Any], noted: bool) -> bool:
     """Whether all lines are accounted for; lines of entries whose loss is noted may be missing."""
-    return row["lines"] == _lines_of(row) and (noted or not row["missing"])
+    lines = sum(row[name] for name in LineCounts._fields)
+    return row["lines"] == lines and (noted or not row["missing"])
 
 
 def _meaning(kept: Mapping[str, SourceFiles], path: str) -> str:
     return kept[path].meaning if path in kept else ""
-
-
-def _lines_of(row: Mapping[str, Any]) -> int:
-    return sum(row[name] for name in LineCounts._fields)
 
 
 def _slots(
@@ -193,7 +297,7 @@ def _slots(
     account: EntryAccount,
     end: EntryId,
     running_and_lost: tuple[bool, bool],
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, SlotLedger]]:
     intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
     with StateFile(storage.layout.folder) as state:
         saved = state.get("slot accounts")
@@ -203,7 +307,7 @@ def _slots(
         yield path, book.reported(gap, intervals.get(path), *running_and_lost)
 
 
-def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dict[str, Any]:
+def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> ObservationLedger:
     kept, counted = series.totals() if deep else (series.kept_totals(), {})
     totals = counted if deep and kept else kept
     current = {channel: n for channel, (n, _) in totals.items()}
@@ -213,21 +317,9 @@ def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dic
         c for c in channels if derived.get(c, 0) != current.get(c, 0) + sum(lost.get(c, ()))
     ]
     of_all = reduce(Contested.plus, lost.values(), Contested())
-    return {
-        "derived": sum(derived.values()),
-        "current": sum(current.values()),
-        **of_all._asdict(),
-        "open": sorted(open_ones),
-        "closes": not open_ones,
-    }
-
-
-def parts_of(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for name in ("entries", "observations", "file_lines", "losses", "releases", "summaries"):
-        if name in found:
-            yield found[name]
-    yield from found["slots"].values()
-    yield from found["sinks"].values()
+    n_derived, n_current = sum(derived.values()), sum(current.values())
+    all_close = not open_ones
+    return ObservationLedger(n_derived, n_current, of_all._asdict(), sorted(open_ones), all_close)
 
 
 NOT_PROMISED = (
@@ -238,38 +330,27 @@ NOT_PROMISED = (
 
 def sink_ledger(
     storage: Storage, series: Series, config: SinkTable, deep: bool, running: bool
-) -> dict[str, Any]:
-    """current = delivered + set aside + waiting, where the sink says what it holds.
-
-    `delivered` is what was read back of the rows that don't wait, None where nothing was.
-    """
+) -> SinkLedger:
     cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
     with StateFile(storage.layout.folder) as state:
         aside = {(p.channel, p.time_ns) for p in state.set_aside(config.name)}
     waiting = _waiting(series, cursor)
-    current = series.count()
-    found: dict[str, Any] = {
-        "current": current,
-        "set_aside": len(aside),
-        "waiting": sum(waiting.values()),
-        "delivered": None,
-        "read_back": None,
-        "differs": [],
-        "notes": [],
-        "closes": True,
-    }
+    found = SinkLedger(series.count(), len(aside), sum(waiting.values()))
     kind = sink_kind(config.kind)
     if kind.reads_all and not deep:
-        found["notes"] = ["what it holds is counted with --deep"]
-        return found
+        return replace(found, notes=["what it holds is counted with --deep"])
     if kind.held is None:
-        found["notes"] = [f"a sink of kind {config.kind} can't be read back"]
-        return found
-    held = kind.held(kind.settings.model_validate(config.settings))
-    found.update(_read_back(storage, series, held, aside, waiting, deep, running))
+        return replace(found, notes=[f"a sink of kind {config.kind} can't be read back"])
     if config.kind == "influxdb" and config.settings.get("version") == 3:
-        found["notes"] = [NOT_PROMISED if deep else f"{NOT_PROMISED}; --deep compares them"]
-    return found
+        words = NOT_PROMISED if deep else f"{NOT_PROMISED}; --deep compares them"
+        found = replace(found, notes=[words])
+    held = kind.held(kind.settings.model_validate(config.settings))
+    try:
+        return _read_back(found, storage, series, held, aside, waiting, deep, running)
+    except Later as later:
+        return replace(found, differs=[f"can't be read back: {later.why}"])
+    finally:
+        held.close()
 
 
 def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
@@ -283,57 +364,41 @@ def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
 
 
 def _read_back(
+    found: SinkLedger,
     storage: Storage,
     series: Series,
-    readback: Held,
+    held: Held,
     aside: set[tuple[str, int]],
     waiting: Mapping[tuple[str, int], int],
     deep: bool,
     running: bool,
-) -> dict[str, Any]:
+) -> SinkLedger:
     """What the server has of each block; where the service runs, perhaps what came since too."""
-    channels = _channels(storage, series)
-    numbers = readback if deep and isinstance(readback, Readback) else None
-    try:
-        differs: list[str] = []
-        more: dict[tuple[str, int], int] = {}
-        total = delivered = 0
-        refused_on = Counter((channel, time_ns // DAY_NS) for channel, time_ns in aside)
-        for id, channel in sorted(channels.items()):
-            heads = series.heads(id)
-            counted = readback.counts(channel, [_date(head) for head in heads])
-            for head in heads:
-                refused, unsent = refused_on[id, head.day], waiting.get((id, head.day), 0)
-                due, there = max(0, head.n - refused - unsent), counted[_date(head)]
-                total += there
-                delivered += min(there, due)
-                if unsent:
-                    if there < due:
-                        differs.append(
-                            f"{id} {_date(head)}: expected at least {due} points,"
-                            f" the server has {there}"
-                        )
-                elif running and there > due:
-                    more[id, head.day] = there + refused
-                elif there != due:
-                    differs.append(
-                        f"{id} {_date(head)}: expected {due} points, the server has {there}"
-                    )
-                elif numbers is not None and not same_numbers(
-                    series, numbers, channel, head, aside
-                ):
-                    differs.append(f"{id} {_date(head)}: the server has other numbers")
-        differs += _too_many(storage, more)
-        return {
-            "delivered": delivered,
-            "read_back": total,
-            "differs": differs,
-            "closes": not differs,
-        }
-    except Later as later:
-        return {"differs": [f"can't be read back: {later.why}"], "closes": False}
-    finally:
-        readback.close()
+    numbers = held if deep and isinstance(held, Readback) else None
+    differs: list[str] = []
+    more: dict[tuple[str, int], int] = {}
+    total = delivered = 0
+    refused_on = Counter((channel, time_ns // DAY_NS) for channel, time_ns in aside)
+    for id, channel in sorted(_channels(storage, series).items()):
+        heads = series.heads(id)
+        counted = held.counts(channel, [_date(head) for head in heads])
+        for head in heads:
+            day, there = f"{id} {_date(head)}", counted[_date(head)]
+            refused, unsent = refused_on[id, head.day], waiting.get((id, head.day), 0)
+            due = max(0, head.n - refused - unsent)
+            total += there
+            delivered += min(there, due)
+            if unsent:
+                if there < due:
+                    differs.append(f"{day}: expected at least {due} points, the server has {there}")
+            elif running and there > due:
+                more[id, head.day] = there + refused
+            elif there != due:
+                differs.append(f"{day}: expected {due} points, the server has {there}")
+            elif numbers is not None and not same_numbers(series, numbers, channel, head, aside):
+                differs.append(f"{day}: the server has other numbers")
+    differs += _too_many(storage, more)
+    return replace(found, delivered=delivered, read_back=total, differs=differs, closes=not differs)
 
 
 def _too_many(storage: Storage, more: Mapping[tuple[str, int], int]) -> Iterator[str]:
