@@ -85,56 +85,35 @@ class Client:
             raise Later(_CHANGED, blocked=True)
         return own.answer, made
 
-    def close(self) -> None:
-        self._connection.wire.close()
-
-
-class ClientPost:
-    """POST /api/v2/write of InfluxDB 2 and 3."""
-
-    def __init__(self, client: Client, bucket: str) -> None:
+    def poster(self, bucket: str) -> Callable[[bytes], Answer]:
+        """POST /api/v2/write of InfluxDB 2 and 3, of gzipped lines."""
         from influxdb_client.service.write_service import WriteService
 
-        self._client, self._bucket = client, bucket
         made: Any = WriteService
-        self._service = made(client.library.api_client)
-
-    def post(self, lines: bytes) -> Answer:
-        org, bucket = self._client.org, self._bucket
+        service = made(self.library.api_client)
         words: dict[str, Any] = {"precision": "ns", "content_encoding": "gzip"}
-        return self._client.carry(
-            lambda: self._service.post_write(org, bucket, lines, **words), lambda _: None
-        )[0]
+        write = partial(service.post_write, self.org, bucket, **words)
+        return lambda lines: self.carry(partial(write, lines), lambda _: None)[0]
 
-    def close(self) -> None:
-        self._client.close()
+    def delete(self, bucket: str, withdrawal: PointWithdrawal) -> bytes:
+        """InfluxDB 2: POST /api/v2/delete; both ends of its range are deleted.
 
-
-class ByDelete:
-    """InfluxDB 2: POST /api/v2/delete; both ends of its range are deleted.
-
-    Reference: influxdb v2, storage/engine.go, DeleteBucketRangePredicate: [min, max].
-    """
-
-    notice = ""
-
-    def __init__(self, client: Client, bucket: str) -> None:
-        self._client, self._bucket = client, bucket
-        self._api = client.library.delete_api()
-
-    def erase(self, withdrawal: PointWithdrawal) -> bytes:
-        predicate = _all(withdrawal.channel)
+        Reference: influxdb v2, storage/engine.go, DeleteBucketRangePredicate: [min, max].
+        """
+        erase, where = (
+            self.library.delete_api().delete,
+            (_all(withdrawal.channel), bucket, self.org),
+        )
         for first, last in withdrawal.spans:
-            where = predicate, self._bucket, self._client.org
-            delete = partial(self._api.delete, _rfc3339(first), _rfc3339(last), *where)
+            call = partial(erase, _rfc3339(first), _rfc3339(last), *where)
             try:
-                self._client.carry(delete, lambda answer: judge(answer, 1))
+                self.carry(call, lambda answer: judge(answer, 1))
             except (Never, TooLarge) as error:
                 raise Later(f"the server refuses to delete: {error}", blocked=True) from None
         return b""
 
     def close(self) -> None:
-        self._client.close()
+        self._connection.wire.close()
 
 
 class Flux:

@@ -1,4 +1,4 @@
-"""Observations as line protocol; these bytes are a frozen format, pinned by a golden file.
+"""Line protocol, a frozen format pinned by a golden file; what a server answers to it.
 
     quantity,channel=…,depth_cm=…,plot=…,site=… value=…,raw=…,u_random=…,u_systematic=…,flag=…,
     derivation="…" time                                                     (one line each)
@@ -21,9 +21,7 @@ import orjson
 from edaphon.model import Channel, Float, Int, Observations, Small
 from edaphon.network import requests
 from edaphon.network.requests import Answer, Unreachable, wait_s
-from edaphon.sinks.sink import Later, Never
-
-__all__ = ["LineWriter", "escaped_tag", "tag_text", "withdrawn_lines"]
+from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
 FIELDS = ("value", "raw", "u_random", "u_systematic")
 ALL = slice(None)
@@ -82,8 +80,9 @@ class LineWriter:
         return head
 
 
-def withdrawn_lines(writer: LineWriter, channel: Channel, times_ns: Int) -> bytes:
+def withdrawn_lines(writer: LineWriter, withdrawal: PointWithdrawal) -> bytes:
     """Lines that lay flag 9 over observations, for a server that cannot delete."""
+    channel, times_ns, _ = withdrawal
     n = len(times_ns)
     none = np.full(n, np.nan)
     nine = np.full(n, 9, np.int8)
@@ -201,9 +200,10 @@ class AskLess(Later):
 
 def judge(answer: Answer, points: int) -> None:
     """Return when an InfluxDB stored `points`; else raise Later, Never or TooLarge."""
-    status, words = answer.status, answer.words(WORDS)
+    status = answer.status
     if status == 204 or (status == 200 and server_of(answer) and not answer.body):
         return
+    words = answer.words(WORDS)
     if status == 413:
         raise TooLarge(words)
     refused = status in REFUSED and not _is_page(answer) and not _NO_DATABASE.search(words)
