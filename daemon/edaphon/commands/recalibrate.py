@@ -20,10 +20,9 @@ from edaphon.series import Series
 from edaphon.service.audit import JOURNAL_SUMMARY
 from edaphon.service.check import open_storage
 from edaphon.service.submit import Before, differing_since, follow, reading
-from edaphon.storage.access import Storage, fail
+from edaphon.storage.access import Storage, fail, renew_if_damaged, settled_deriver
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, facts_entered
-from edaphon.storage.offline import renew_if_damaged, settled_deriver
 from edaphon_calibration.errors import suggestion
 
 Ranges = dict[str, list[Range]]

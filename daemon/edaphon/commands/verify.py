@@ -24,9 +24,8 @@ from edaphon.service.verification import (
     is_accounted_for,
     verified,
 )
-from edaphon.storage.access import Storage, fail, open_folder
+from edaphon.storage.access import Storage, fail, lacks_entries, open_folder, settled_deriver
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.offline import lacks_entries, settled_deriver
 
 POLL_S = 0.2
 

@@ -29,9 +29,8 @@ from edaphon.series import (
     release_problems,
     write_release,
 )
-from edaphon.storage.access import Storage, fail
+from edaphon.storage.access import Storage, fail, settled_deriver
 from edaphon.storage.client import DaemonOff, is_behind
-from edaphon.storage.offline import settled_deriver
 from edaphon.tables import unknown_channel
 
 TRY_AGAIN, USAGE = 75, 2

@@ -46,8 +46,7 @@ from edaphon.service.prerequisites import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
 from edaphon.sinks.feed import cursor_name
-from edaphon.storage.access import Storage
-from edaphon.storage.offline import open_series, reached_by
+from edaphon.storage.access import Storage, open_series, reached_by
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, Document
 

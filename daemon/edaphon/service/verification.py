@@ -47,8 +47,7 @@ from edaphon.service.notes import line_rows
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxql import Readback, same_numbers
 from edaphon.sinks.sink import Held, Later, sink_kind
-from edaphon.storage.access import Storage
-from edaphon.storage.offline import reached_by
+from edaphon.storage.access import Storage, reached_by
 from edaphon_drivers.files.lines import LineCounts
 
 Show = Callable[[str, int, int], None]  # what is looked at, how many are done, of how many

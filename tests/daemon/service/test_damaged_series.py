@@ -20,7 +20,7 @@ from edaphon.service.audit import StoredCheck
 from edaphon.service.check import open_storage
 from edaphon.service.process import running
 from edaphon.service.service import Service
-from edaphon.storage.offline import new_series, settled_deriver
+from edaphon.storage.access import new_series, settled_deriver
 
 
 @pytest.fixture(scope="module")
