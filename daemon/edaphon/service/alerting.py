@@ -11,7 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.book import Book, KeptBook
-from edaphon.alerts.due import Due, ReceiverRules, is_weekly_due, last_weekly, waiting
+from edaphon.alerts.due import (
+    Due,
+    ReceiverRules,
+    is_weekly_due,
+    last_weekly,
+    summary,
+    trial,
+    visit_ended,
+    waiting,
+    well,
+)
 from edaphon.alerts.heartbeat import Beat, Mouth, Pulse, Url
 from edaphon.alerts.look import Situation, Week, unheard
 from edaphon.alerts.model import (
@@ -25,7 +35,7 @@ from edaphon.alerts.model import (
     Severity,
 )
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
-from edaphon.alerts.words import plain
+from edaphon.alerts.words import Location, message, plain
 from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, Notify, SinkTable
 from edaphon.journal.journal import JournalClosed
@@ -38,7 +48,6 @@ from edaphon.storage.client import DaemonRefuses
 from edaphon.toml_input.values import http_place, revealed
 
 if TYPE_CHECKING:
-    from edaphon.alerts.words import Location
     from edaphon.service.service import Service
 
 MEASUREMENT = "edaphon_health"
@@ -97,7 +106,7 @@ def _post(service: "Service", watcher: Watcher, kept: KeptBook, notify: Notify) 
     config, now_ns = service.config, service.keeper.now_ns
     writer, alerts = MessageWriter(config, notify.language), config.alerts
 
-    def well(time_ns: int) -> Message | None:
+    def weekly(time_ns: int) -> Message | None:
         """The weekly report to whoever is sent what is being lost."""
         if not alerts.weekly or Severity.LOST not in notify.classes:
             return None
@@ -114,7 +123,7 @@ def _post(service: "Service", watcher: Watcher, kept: KeptBook, notify: Notify) 
         rules_of(config, notify),
         partial(receiver_of, config, notify),
         lambda due, book: writer.due(due, book, watcher.nodes, now_ns()),
-        well,
+        weekly,
     )
 
 
@@ -162,17 +171,16 @@ def receiver_of(config: Configuration, notify: Notify) -> Receiver:
 
 
 class MessageWriter:
-    """Writes what is due in one language; what it needs is imported with the first message."""
+    """Writes what is due in one language."""
 
     def __init__(self, config: Configuration, language: str) -> None:
         self._config, self._language = config, language
 
-    @property
-    def _place(self) -> "Location":
-        from edaphon.alerts.words import Location
-
+    def _where(self, now_ns: int) -> tuple[str, Location, int, str]:
+        """Language, place, time and link, as each text takes them."""
         site = self._config.site
-        return Location(site.name or site.id, site.utc_offset_s)
+        place = Location(site.name or site.id, site.utc_offset_s)
+        return self._language, place, now_ns, self._config.alerts.page_url
 
     def incident(
         self,
@@ -181,25 +189,18 @@ class MessageWriter:
         now_ns: int,
         occasion: Occasion = Occasion.OPENED,
     ) -> Message:
-        from edaphon.alerts.words import message
-
-        link, sheets = self._config.alerts.page_url, self._config.sheets
-        where = self._language, self._place, now_ns, link
         try:
-            return message(one, occasion, nodes, *where, sheets)
+            return message(one, occasion, nodes, *self._where(now_ns), self._config.sheets)
         except Exception as error:  # a text that lacks something must not hide what is wrong
             return self._plain([one], occasion, now_ns, error)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        from edaphon.alerts.due import summary, visit_ended
-
+        where = self._where(now_ns)
         if due.occasion is Occasion.VISIT_ENDED:
-            unheard, link = book.visits[due.visit].nodes, self._config.alerts.page_url
-            return visit_ended(unheard, nodes, self._language, self._place, now_ns, link)
+            return visit_ended(book.visits[due.visit].nodes, nodes, *where)
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
             return self.incident(known[0], nodes, now_ns, due.occasion)
-        where = self._language, self._place, now_ns, self._config.alerts.page_url
         try:
             return summary(known, nodes, *where)
         except Exception as error:  # as above
@@ -208,34 +209,20 @@ class MessageWriter:
     def _plain(
         self, incidents: list[Incident], occasion: Occasion, now_ns: int, error: Exception
     ) -> Message:
-        _log.warning("texts of a message failed: %s: %s", type(error).__name__, error)
-        return plain(incidents, occasion, now_ns, f"{type(error).__name__}: {error}")
+        words = f"{type(error).__name__}: {error}"
+        _log.warning("texts of a message failed: %s", words)
+        return plain(incidents, occasion, now_ns, words)
 
     def well(self, book: Book, now: Situation, week: Week, since_ns: int) -> Message:
         """The weekly report: what gave data since then, what came and went."""
-        from edaphon.alerts.due import well
-
         ended = sum(one.resolved_ns > since_ns for one in book.incidents.values())
         sources = sum((one.last_ns or 0) > since_ns for one in now.sources)
         channels = sum((one.last_number_ns or 0) > since_ns for one in now.channels)
-        return well(
-            book.open,
-            ended,
-            sources,
-            channels,
-            since_ns,
-            now.nodes,
-            self._language,
-            self._place,
-            now.now_ns,
-            self._config.alerts.page_url,
-            week,
-        )
+        where = self._where(now.now_ns)
+        return well(book.open, ended, sources, channels, since_ns, now.nodes, *where, week)
 
     def trial(self, now_ns: int) -> Message:
-        from edaphon.alerts.due import trial
-
-        return trial(self._language, self._place, now_ns, self._config.alerts.page_url)
+        return trial(*self._where(now_ns))
 
 
 def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[str, str]:
@@ -296,9 +283,9 @@ def answer(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
         case "ack":
             return _acknowledged(service, request)
         case "test":
-            return {"sent": _tested(service, str(request["receiver"]))}
+            return {"sent": _tested(service, request["receiver"])}
         case "unheard":
-            return {"unheard": _unheard(service, str(request["plot"]))}
+            return {"unheard": _unheard(service, request["plot"])}
     return _listed(service)
 
 
@@ -322,17 +309,11 @@ def _receiver(name: str, one: Sender, book: Book, now_ns: int) -> dict[str, Any]
 
 
 def _acknowledged(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
-    number, now_ns = int(request["number"]), service.keeper.now_ns()
-    until_ns = now_ns + int(request["for_ns"])
+    number, now_ns = request["number"], service.keeper.now_ns()
+    until_ns = now_ns + request["for_ns"]
+    words = request["who"], request["why"], request["account"]
     try:
-        service.alerts.acknowledge(
-            number,
-            now_ns,
-            until_ns,
-            str(request["who"]),
-            str(request["why"]),
-            str(request.get("account", "")),
-        )
+        service.alerts.acknowledge(number, now_ns, until_ns, *words)
     except UnknownIncident:
         numbers = ", ".join(str(one.number) for one in service.alerts.book.open) or "none"
         raise DaemonRefuses(

@@ -13,20 +13,13 @@ from edaphon.acquire.budget import Pace
 from edaphon.acquire.clock_sync import ClockWatch, Timekeeper
 from edaphon.clock import boot_id
 from edaphon.config import Configuration
-from edaphon.databases import (
-    StorageFault,
-    explained,
-    make_folder,
-)
+from edaphon.databases import StorageFault, explained, make_folder
 from edaphon.derive.deriver import Deriver
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.fact_log import FACT_LOG_KINDS
 from edaphon.journal.guard import guarded
-from edaphon.journal.salvage import (
-    acknowledgement,
-    open_losses,
-)
+from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.alerting import notifier_of
@@ -62,13 +55,6 @@ HUNG = (
     " derives it"
 )
 APPLY_WITHIN_S = 10.0
-WATCH_CLOCK_S = 10.0
-COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
-FAILED_WAIT_S = 1.0, 60.0  # before a part that failed begins again, and at most
-RECOVERED_S = 3 * FAILED_WAIT_S[1]
-_ACCOUNTS = "slot accounts"
-SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
-WATCH_SAVED_S = 10.0
 _log = logging.getLogger("edaphon")
 
 
@@ -105,6 +91,7 @@ class Service:
         self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.threads = self._own.make_threads()
+        self.report = self.threads.report
         self.is_over = False  # whether all threads have ended at the stop
         self._applying = threading.Lock()
         self.jobs = Jobs(self.report)
@@ -298,11 +285,6 @@ class Service:
         return self.deriving.deriver
 
     @property
-    def deriving_all(self) -> bool:
-        """Whether values that a damaged series had are not all derived again yet."""
-        return self.deriving.deriving_all
-
-    @property
     def channels(self) -> Mapping[str, Channel]:
         return self.deriver.channels
 
@@ -314,10 +296,6 @@ class Service:
     def problem(self) -> Mapping[str, str]:
         """What is wrong, by part of the service."""
         return self.threads.problem
-
-    def report(self, who: str, what: str | None) -> None:
-        """Once when something is lost, once when it is back."""
-        self.threads.report(who, what)
 
     def received_ns(self, place: EntryId | None) -> int | None:
         """When the entry there was received [UTC ns]; None where it can't be read."""
