@@ -165,12 +165,7 @@ _VERBS: dict[str, dict[str, tuple[Any, Any]]] = {  # by verb its words: (type, d
         "bus": (Name, ...),
         "data": (Annotated[str, Field(max_length=4096, pattern=r"^(?:[0-9a-fA-F]{2})*$")], ...),
     },
-    "readdress": {
-        "bus": (Name, ...),
-        "old": (Name, ...),
-        "new": (Name, ...),
-        "who": (Words, ...),
-    },
+    "readdress": {"bus": (Name, ...), "old": (Name, ...), "new": (Name, ...), "who": (Words, ...)},
 }
 
 

@@ -162,11 +162,7 @@ class ServiceSources:
         self.floods.close()
 
     def _start_bus(
-        self,
-        name: str,
-        table: Bus,
-        accounts: Mapping[str, SlotAccount],
-        alive_until_ns: int,
+        self, name: str, table: Bus, accounts: Mapping[str, SlotAccount], alive_until_ns: int
     ) -> None:
         bus = self._own.make_bus(name, link_opener(table), SystemClock())
         branches = branch_switch(table)

@@ -139,9 +139,7 @@ def fact_entries(
     ]
     return [
         keeper.entry(
-            fact_kind(row),
-            "",
-            to_payload(row.fact, row.text, row.sha256, row.file, who, account),
+            fact_kind(row), "", to_payload(row.fact, row.text, row.sha256, row.file, who, account)
         )
         for row in (*pins, *new)
     ]

@@ -20,14 +20,7 @@ from edaphon.clock import SECOND_NS, Clock
 from edaphon.journal import SetAside, StateFile
 from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.feed import SeriesFeed
-from edaphon.sinks.refusals import (
-    AllRefused,
-    RefusedPoint,
-    Rewrites,
-    differing,
-    sifted,
-    unexpected,
-)
+from edaphon.sinks.refusals import AllRefused, RefusedPoint, Rewrites, differing, sifted, unexpected
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, Sink
 
 IDLE_S = 1.0

@@ -14,13 +14,7 @@ from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Float, Int, Observations
 from edaphon.network.requests import Answer, Secrets
 from edaphon.series import BlockHead, Series
-from edaphon.sinks.lines import (
-    WITHDRAWN,
-    AskLess,
-    DatabaseWire,
-    judge_read,
-    tag_text,
-)
+from edaphon.sinks.lines import WITHDRAWN, AskLess, DatabaseWire, judge_read, tag_text
 from edaphon.sinks.sink import Later, PointWithdrawal
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

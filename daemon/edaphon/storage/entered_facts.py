@@ -17,13 +17,7 @@ from edaphon.derive.plan import Plan
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
 from edaphon.journal import JournalReader, read_only
-from edaphon.journal.fact_log import (
-    CHECKPOINT,
-    FACT_KINDS,
-    Item,
-    fact_log_items,
-    trusted,
-)
+from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, Item, fact_log_items, trusted
 from edaphon.model import EntryId
 from edaphon.series import SeriesReader, WrongFile
 from edaphon.storage.access import Storage
