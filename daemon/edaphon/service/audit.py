@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -40,7 +41,6 @@ REST = 9  # times as long as a read took: at most a tenth of one core and of the
 ENTRIES = 2000  # of one read
 Altered = dict[str, list[str]]  # what is wrong with a release, by its name
 START, FIRST_NS = EntryId(0, 0), -(2**63)
-PAGE = 4000
 NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
 _PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
 SETTLED_NS = 600_000_000_000  # behind a place in the journal no slot is older than this
@@ -373,24 +373,15 @@ def read_accounts(
     journal: JournalReader, derived: EntryId, up_to: EntryId, start: EntryId = START
 ) -> EntryAccount:
     """The records that are derived, and the slots of all entries, behind `start` up to a place."""
-    account, place = EntryAccount(), start
+    account = EntryAccount()
     if start != START:
         first = journal.scan(start=start, on_damage=lambda _: None)
         begun = next((entry.received_ns for _, entry in first), FIRST_NS)
         account.since_ns = begun + SETTLED_NS
-    while place < up_to:
-        try:
-            items = journal.after(place, PAGE)
-        except DamagedRow as damage:
-            account.damaged.append(damage)
-            place = damage.last
-            continue
-        if not items:
+    for place, entry in journal.scan(start=start, on_damage=account.damaged.append):
+        if place > up_to:
             break
-        for sequence, entry in items:
-            if sequence <= up_to:
-                account.take(entry, sequence <= derived)
-        place = items[-1][0]
+        account.take(entry, place <= derived)
     return account
 
 
@@ -414,13 +405,10 @@ def _in_flight(
 
 
 def _overlaps(slots: list[int], runs: list[tuple[int, int, int]]) -> int:
-    found, at = 0, 0
+    """How many slots lie in a run, both in order; in two of them it counts once."""
+    found = at = 0
     for first, last, _ in runs:
-        while at < len(slots) and slots[at] < first:
-            at += 1
-        end = at
-        while end < len(slots) and slots[end] <= last:
-            end += 1
-        found += end - at
-        at = end
+        at = bisect_left(slots, first, at)
+        end = bisect_right(slots, last, at)
+        found, at = found + end - at, end
     return found

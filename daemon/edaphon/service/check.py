@@ -35,7 +35,6 @@ from edaphon.facts import (
 )
 from edaphon.printer import show_error
 from edaphon.service.prerequisites import (
-    SERVICE_FOLDER,
     Access,
     accesses,
     codec_errors,
@@ -51,7 +50,7 @@ from edaphon.service.prerequisites import (
 from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
 from edaphon.storage.client import become_owner, set_umask
-from edaphon.storage.paths import Layout
+from edaphon.storage.paths import CONFIG_NAME, USUAL_FILES, Layout
 from edaphon.toml_input.lines import (
     FACT_TABLES,
     MOST_BYTES,
@@ -62,11 +61,6 @@ from edaphon.toml_input.lines import (
 )
 from edaphon.toml_input.models import configuration_errors, validated
 from edaphon.toml_input.values import is_text, read_text
-
-CONFIG_NAME = "edaphon.toml"
-
-
-USUAL = (Path(CONFIG_NAME), SERVICE_FOLDER / CONFIG_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +92,7 @@ def with_codecs(found: Examined) -> Examined:
 
 def usual_file() -> Path:
     """edaphon.toml here if there is one, else where an installed service has it."""
-    return next((path for path in USUAL if os.path.exists(path)), USUAL[-1])
+    return next((path for path in USUAL_FILES if os.path.exists(path)), USUAL_FILES[-1])
 
 
 def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
@@ -200,7 +194,7 @@ def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], li
 def _readable(path: Path, error: OSError) -> str:
     """What would be right in place of a file that can't be read."""
     if isinstance(error, FileNotFoundError) and path.name == CONFIG_NAME:
-        here = "" if path == USUAL[-1] else f" {path}"
+        here = "" if path == USUAL_FILES[-1] else f" {path}"
         return f"a configuration; write one with: edaphon init{here}"
     if isinstance(error, FileNotFoundError):
         return "the path of a file that is there"
@@ -303,10 +297,10 @@ def _remarks(
 class Configured(NamedTuple):
     """A configuration without a mistake in itself, its text, and the facts written with it."""
 
-    config: "Configuration"
-    document: "Document"
-    rows: "tuple[FactRow, ...]"
-    left_out: "tuple[ConfigError, ...]" = ()  # fact files and rows that are in none of them
+    config: Configuration
+    document: Document
+    rows: tuple[FactRow, ...]
+    left_out: tuple[ConfigError, ...] = ()  # fact files and rows that are in none of them
 
 
 def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
@@ -314,7 +308,6 @@ def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
 
     `as_owner` as for `open_folder`.
     """
-
     found = configured(file or usual_file())
     if as_owner:
         become_owner(found.config.storage.folder)
@@ -323,7 +316,6 @@ def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
 
 def configured(path: Path) -> Configured:
     """A configuration with its facts; ends with exit code 3 where there is none."""
-
     set_umask()
     found = examine([path])
     if found.config is None and found.document is not None:

@@ -160,15 +160,14 @@ def flood_problems(
             yield name, f"{flood_text(row)}; {do}"
 
 
-def set_aside_words(set_aside: Mapping[str, int]) -> Iterator[str]:
-    """What a person should know of points that sinks refuse."""
-    for name, n in set_aside.items():
-        if n:
-            points = "point is" if n == 1 else "points are"
-            yield (
-                f"sink {name}: {n} {points} set aside, because the server refuses them; see its"
-                f" words with `edaphon sink list`, then `edaphon sink retry {name}`"
-            )
+def set_aside_words(name: str, n: int) -> Iterator[str]:
+    """What a person should know of points that a sink refuses."""
+    if n:
+        points = "point is" if n == 1 else "points are"
+        yield (
+            f"sink {name}: {n} {points} set aside, because the server refuses them; see its"
+            f" words with `edaphon sink list`, then `edaphon sink retry {name}`"
+        )
 
 
 def dead_letter_words(dead: int, of: int) -> Iterator[str]:

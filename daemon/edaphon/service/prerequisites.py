@@ -25,7 +25,7 @@ from edaphon.journal import Entry, Kind, read_only
 from edaphon.network.requests import is_loopback
 from edaphon.people import account_name
 from edaphon.sinks.sink import SINKS
-from edaphon.storage.paths import Layout
+from edaphon.storage.paths import SERVICE_FOLDER, Layout
 from edaphon.toml_input.lines import ConfigError, Document, Place
 from edaphon.toml_input.values import Secret, secret_host
 from edaphon_calibration import checks, curves
@@ -35,7 +35,6 @@ from edaphon_drivers.sheets import Sheet, model_names, sheet_package, sheet_prob
 
 READS, WRITES, CONNECTS, LISTENS = "reads", "writes", "connects to", "listens on"
 _Accesses = Iterator[tuple[str, str, Place]]  # what is done, with what, where it is written
-SERVICE_FOLDER = Path("/etc/edaphon")
 _SERVICE_PROGRAM = Path("/usr/local/lib/edaphon")
 _WRITE, _READ = os.W_OK, os.R_OK
 ALL_CODECS_S = 10.0  # for all codecs of a configuration; those left are loaded by the service

@@ -242,7 +242,7 @@ def _of_sources(service: Service) -> Iterator[Sentence]:
 
 def _of_outlets(service: Service) -> Iterator[Sentence]:
     for name in service.sinks:
-        for words in set_aside_words({name: service.state.count_set_aside(name)}):
+        for words in set_aside_words(name, service.state.count_set_aside(name)):
             yield f"sink {name}", (What.SET_ASIDE,), words
     counts = service.deriver.state.counts
     yield from _of_no_node(dead_letter_words(counts.dead, counts.records))

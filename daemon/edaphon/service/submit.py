@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -267,7 +267,7 @@ def before_now(storage: Storage) -> Before:
         storage.ask("flush")
     if not storage.layout.series.exists():
         return Before(0, 0)
-    with reading(storage) as series:
+    with closing(Series(storage.layout.series, read_only=True)) as series:
         return Before(series.change, derived_by(series).position.number)
 
 
@@ -282,7 +282,7 @@ def wait_derived(storage: Storage, before: Before) -> int:
             pass
     finally:
         _report(())
-    with reading(storage) as series:
+    with closing(Series(storage.layout.series, read_only=True)) as series:
         return sum(differing_since(series, before).values())
 
 
@@ -296,15 +296,6 @@ def differing_since(series: Series, before: Before) -> dict[str, int]:
     for gone in series.withdrawn_above(before.change):
         times.setdefault(gone.channel, []).append(gone.times_ns)
     return {channel: len(np.unique(np.concatenate(own))) for channel, own in times.items() if own}
-
-
-@contextmanager
-def reading(storage: Storage) -> Iterator[Series]:
-    series = Series(storage.layout.series, read_only=True)
-    try:
-        yield series
-    finally:
-        series.close()
 
 
 def follow(storage: Storage, answer: dict[str, Any]) -> dict[str, Any]:

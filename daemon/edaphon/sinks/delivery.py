@@ -302,7 +302,7 @@ class Delivery:
         if not runs:
             return True
         try:
-            _Halting(self._opened(), self._stop).write(runs)
+            self._write(runs)
         except Never as never:
             self._refused_again(piece, runs, never)
         except Later:  # of these points, perhaps; the next batch shows if it is of all
@@ -341,11 +341,10 @@ class Delivery:
                 runs = self._feed.between(span.channel, span.first_ns, span.last_ns)
             again = differing(runs, theirs)
             gone = np.array(unexpected(runs, theirs), np.int64)
-            halting = _Halting(self._opened(), self._stop)
             if again:
-                halting.write(again)
+                self._write(again)
             if len(gone) and (channel := self._withdrawn_from.get(span.channel)):
-                halting.withdraw(PointWithdrawal(channel, gone, ()))
+                self._going_on().withdraw(PointWithdrawal(channel, gone, ()))
         except (Later, Never):  # another time: this holds nothing back
             self._rewrites.later(span, now_s)
             return False
@@ -357,7 +356,7 @@ class Delivery:
             self._rewrites.wrote(channel, times_ns, self._clock.mono_ns() / 1e9)
 
     def _withdraw(self, withdrawal: PointWithdrawal) -> None:
-        _Halting(self._opened(), self._stop).withdraw(withdrawal)
+        self._going_on().withdraw(withdrawal)
         channel, times_ns, _ = withdrawal
         self._withdrawn_from[channel.id] = channel
         self._note_written(channel.id, times_ns)
@@ -383,13 +382,12 @@ class Delivery:
 
     def _written(self, piece: Sequence[Observations]) -> list[RefusedPoint]:
         """Write them; the points that the sink refused for good."""
-        sink = _Halting(self._opened(), self._stop)
         refused: list[RefusedPoint] = []
         try:
-            sink.write(piece)
+            self._write(piece)
         except Never as never:
             try:
-                refused = sifted(sink, piece, never)
+                refused = sifted(self._write, piece, never)
             except AllRefused as error:
                 return self._all_of(error)
         self._all_refused = 0
@@ -413,6 +411,15 @@ class Delivery:
             for channel, times_ns in by_channel.items():
                 self._aside_points.clear_set_aside(self.name, channel, times_ns)
         self._aside -= settled
+
+    def _write(self, batch: Sequence[Observations]) -> None:
+        self._going_on().write(batch)
+
+    def _going_on(self) -> Sink:
+        """The sink, which takes nothing more once the service stops, however long a search is."""
+        if self._stop.is_set():
+            raise Later("the service stops")
+        return self._opened()
 
     def _opened(self) -> Sink:
         if self._sink is None:
@@ -461,30 +468,6 @@ class Delivery:
             if self._left:
                 raise _LeftBehind
             yield
-
-
-class _Halting:
-    """A sink that takes nothing more once the service stops, however long a search is."""
-
-    def __init__(self, sink: Sink, stop: threading.Event) -> None:
-        self._sink = sink
-        self._stop = stop
-        self.notices, self.server, self.read = sink.notices, sink.server, sink.read
-
-    def write(self, batch: Sequence[Observations]) -> None:
-        self._go_on()
-        self._sink.write(batch)
-
-    def withdraw(self, withdrawal: PointWithdrawal) -> None:
-        self._go_on()
-        self._sink.withdraw(withdrawal)
-
-    def close(self) -> None:
-        self._sink.close()
-
-    def _go_on(self) -> None:
-        if self._stop.is_set():
-            raise Later("the service stops")
 
 
 def wait_s(later: Later, failures: int, rng: random.Random) -> float:

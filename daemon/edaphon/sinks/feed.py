@@ -6,7 +6,6 @@ backlog, each row once, since a backlog holds only rows of changes up to the one
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -33,12 +32,12 @@ def cursor_name(sink: str) -> str:
 class Batch:
     """What waits for a sink; the withdrawals happen before the observations are written.
 
-    `upto` is the feed's own token for the place after this batch; the worker only hands it back.
+    `upto` is the place after this batch, which the worker hands back to the feed.
     """
 
     observations: Sequence[Observations]
     withdrawals: Sequence[PointWithdrawal]
-    upto: Any
+    upto: "Upto"
 
     def pieces(self, limit: int) -> list[Sequence[Observations]]:
         """The same observations in order, at most `limit` in each piece."""
@@ -58,13 +57,6 @@ def part(batch: Sequence[Observations], first: int, last: int) -> list[Observati
         if a < b:
             found.append(run if b - a == len(run) else run.take(slice(a, b)))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """A place to go on from: the last change of a batch."""
-
-    change: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +113,9 @@ class _Backlog:
     def _rows(self, series: Series, head: BlockHead, from_ns: int) -> Iterator[Observations]:
         begin = max(from_ns, self.since_ns)
         return series.rows_above(head.channel, head.day, self.cursor, self.target, begin)
+
+
+Upto = int | tuple[_Backlog, _FeedPlace]  # the last change of a batch, or where its backlog goes on
 
 
 class SeriesFeed:
@@ -201,7 +196,7 @@ class SeriesFeed:
         changes = changes[: max(first_gone, 1)]
         gone = [w for change in changes for w in change.withdrawals]
         runs = [run for change in changes for run in change.observations]
-        return Batch(runs, self._named(gone), _Live(changes[-1].number))
+        return Batch(runs, self._named(gone), changes[-1].number)
 
     def _of_blocks(self, backlog: _Backlog, limit: int) -> Batch:
         if backlog.place.block < 0:
@@ -263,10 +258,10 @@ class SeriesFeed:
         """What stands now of a channel in a closed span."""
         return self._series.read(channel, first_ns, last_ns + 1)
 
-    def delivered(self, upto: Any) -> None:
+    def delivered(self, upto: "Upto") -> None:
         """Everything up to this place is in the sink or set aside: keep the cursor."""
-        if isinstance(upto, _Live):
-            self._live = upto.change
+        if isinstance(upto, int):
+            self._live = upto
             self._live_next = False
         else:
             self._passed(*upto)

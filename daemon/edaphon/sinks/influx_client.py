@@ -8,13 +8,13 @@ So a `Wire` stands in the place of its pool: an answer is judged before the clie
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from edaphon.clock import full_instant_text
 from edaphon.model import Channel
 from edaphon.network.requests import Answer
 from edaphon.sinks.influxql import NUMBERS, PAGE
@@ -105,7 +105,7 @@ class Client:
             (_all(withdrawal.channel), bucket, self.org),
         )
         for first, last in withdrawal.spans:
-            call = partial(erase, _rfc3339(first), _rfc3339(last), *where)
+            call = partial(erase, full_instant_text(first), full_instant_text(last), *where)
             try:
                 self.carry(call, lambda answer: judge(answer, 1))
             except (Never, TooLarge) as error:
@@ -175,7 +175,7 @@ class Flux:
         either = " or ".join(f"r._field == {_quoted(field)}" for field in fields)
         return (
             f"from(bucket: {_quoted(self._bucket)})"
-            f" |> range(start: {_rfc3339(start_ns)}, stop: {_rfc3339(end_ns)})"
+            f" |> range(start: {full_instant_text(start_ns)}, stop: {full_instant_text(end_ns)})"
             f" |> filter(fn: (r) => {' and '.join(kept)} and ({either}))"
         )
 
@@ -235,8 +235,3 @@ def _text(text: str) -> str:
 def _quoted(text: str) -> str:
     """A string of Flux: what begins an expression within it is escaped too."""
     return _text(text).replace("${", "\\${")
-
-
-def _rfc3339(time_ns: int) -> str:
-    seconds, rest = divmod(time_ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

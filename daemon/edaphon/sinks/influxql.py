@@ -142,53 +142,43 @@ class Readback:
         wanted = sorted(set(days))
         found = dict.fromkeys(wanted, 0)
         for span in _spans(wanted, max(1, self._longest_ns // DAY_NS)):
-            for day, n in self._counted(channel, _start_ns(span[0]), _start_ns(span[-1]) + DAY_NS):
-                if day in found:
-                    found[day] += n
+            asked = _start_ns(span[0]), _start_ns(span[-1]) + DAY_NS
+            for answer in self._answers(self._queries.counts, channel, *asked):
+                for time_ns, n in answer:  # a day may come in several parts
+                    day = datetime.fromtimestamp(time_ns // 10**9, UTC).date()
+                    if day in found:
+                        found[day] += int(n)
         return found
 
     def rows(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[Rows]:
         """Pages of the points in [start, end), by time; memory is bounded by the page."""
-        while start_ns < end_ns:
-            stop_ns = min(end_ns, start_ns + self._longest_ns)
-            page = self._asked(self._queries.page, channel, start_ns, stop_ns)
-            if page is None:
-                continue
-            if page:
-                yield _rows(page)
-            start_ns = stop_ns if len(page) < PAGE else page[-1][0] + 1
+        return map(_rows, self._answers(self._queries.page, channel, start_ns, end_ns))
 
     def close(self) -> None:
         self._queries.close()
 
-    def _counted(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[tuple[date, int]]:
-        """(day, points) of parts of [start, end); a day may come in several parts."""
-        while start_ns < end_ns:
-            stop_ns = min(end_ns, start_ns + self._longest_ns)
-            found = self._asked(self._queries.counts, channel, start_ns, stop_ns)
-            if found is None:
-                continue
-            for time_ns, n in found:
-                yield datetime.fromtimestamp(time_ns // 10**9, UTC).date(), int(n)
-            start_ns = stop_ns
-
-    def _asked(
+    def _answers(
         self,
         ask: Callable[[Channel, int, int], list[list[Any]]],
         channel: Channel,
         start_ns: int,
         end_ns: int,
-    ) -> list[list[Any]] | None:
-        """The answer; None where less is to be asked from now on."""
-        try:
-            return ask(channel, start_ns, end_ns)
-        except AskLess:
-            self._ask_less(end_ns - start_ns)
-            return None
-        except Later as later:
-            if later.blocked and (words := self._queries.why_refused()):
-                raise Later(f"{later.why}; {words}", blocked=True) from None
-            raise
+    ) -> Iterator[list[list[Any]]]:
+        """To questions about parts of [start, end), without empty ones."""
+        while start_ns < end_ns:
+            stop_ns = min(end_ns, start_ns + self._longest_ns)
+            try:
+                found = ask(channel, start_ns, stop_ns)
+            except AskLess:
+                self._ask_less(stop_ns - start_ns)
+                continue
+            except Later as later:
+                if later.blocked and (words := self._queries.why_refused()):
+                    raise Later(f"{later.why}; {words}", blocked=True) from None
+                raise
+            if found:
+                yield found
+            start_ns = stop_ns if len(found) < PAGE else found[-1][0] + 1
 
     def _ask_less(self, span_ns: int) -> None:
         """Remembered, so that it is found out once; raises Later where less makes no sense."""

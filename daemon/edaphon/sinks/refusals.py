@@ -5,7 +5,7 @@ halved without being asked for. A point counts as refused only when it was refus
 proxy answered once to a whole batch sets nothing aside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
 from edaphon.sinks.feed import part
 from edaphon.sinks.influxql import Rows, contents
-from edaphon.sinks.sink import Never, Sink
+from edaphon.sinks.sink import Never
 
 ALL_REFUSED = 64  # points refused alone, and none taken: suspect the settings, and probe
 PROBES = 16
+Write = Callable[[Sequence[Observations]], None]  # raises Later and Never
 
 
 class RefusedPoint(NamedTuple):
@@ -45,7 +46,7 @@ class AllRefused(Exception):
 
 @dataclass
 class _Search:
-    sink: Sink
+    write: Write
     batch: Sequence[Observations]
     refused: list[RefusedPoint] = field(default_factory=list)
     taken: int = 0
@@ -55,7 +56,7 @@ class _Search:
     def ask(self, first: int, last: int) -> Never | None:
         """Write points [first, last); what the sink says against them."""
         try:
-            self.sink.write(part(self.batch, first, last))
+            self.write(part(self.batch, first, last))
         except Never as never:
             return never
         self.taken += last - first
@@ -97,12 +98,12 @@ class _Search:
         raise AllRefused(never.words if never else "", [])
 
 
-def sifted(sink: Sink, batch: Sequence[Observations], never: Never) -> list[RefusedPoint]:
+def sifted(write: Write, batch: Sequence[Observations], never: Never) -> list[RefusedPoint]:
     """The refused points of a batch that the sink has refused so; all others are in the sink then.
 
     At most 2 * log2(n) + 1 requests for each refused point. Raises Later, and AllRefused.
     """
-    search = _Search(sink, batch)
+    search = _Search(write, batch)
     search.sift(0, sum(map(len, batch)), never, 1)
     if not (search.taken or search.too_old):
         raise AllRefused(search.refused[-1].words, search.refused)

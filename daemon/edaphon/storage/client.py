@@ -140,15 +140,19 @@ def is_behind(layout: Layout) -> bool:
 @contextmanager
 def as_caller() -> Iterator[None]:
     """Whoever asks is the account that called the command, which may have become the owner."""
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    if uid == os.getuid():
+    with _same_account_after():
+        os.seteuid(os.getuid())
         yield
-        return
-    os.seteuid(os.getuid())
+
+
+@contextmanager
+def _same_account_after() -> Iterator[None]:
+    before = os.geteuid(), os.getegid(), os.getgroups()
     try:
         yield
     finally:
-        become(uid, gid, groups)
+        if os.geteuid() != before[0]:
+            become(*before)
 
 
 def become(uid: int, gid: int, groups: list[int]) -> None:
@@ -212,13 +216,9 @@ def _expect_readable() -> None:
 @contextmanager
 def as_owner(folder: Path) -> Iterator[None]:
     """What is made meanwhile belongs to the account of the folder."""
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    become_owner(folder)
-    try:
+    with _same_account_after():
+        become_owner(folder)
         yield
-    finally:
-        if os.geteuid() != uid:
-            become(uid, gid, groups)
 
 
 def mend_modes(layout: Layout) -> int:

@@ -56,7 +56,7 @@ def write_sifted(sink: Sink, batch: Sequence[Observations]) -> list[RefusedPoint
     try:
         sink.write(batch)
     except Never as never:
-        return sifted(sink, batch, never)
+        return sifted(sink.write, batch, never)
     return []
 
 
