@@ -54,18 +54,13 @@ def end_for_certain() -> None:
     """
     reading, writing = os.pipe()
     words = ["sh", "-c", _SHELL, "sh", str(os.getpid()), str(END_AFTER_S)]
+    no_secrets = {"PATH": os.environ.get("PATH", os.defpath)}  # as a configuration may keep there
     with contextlib.suppress(OSError):
-        os.posix_spawn(
-            "/bin/sh", words, _no_secrets(), file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)]
-        )
+        files = [(os.POSIX_SPAWN_DUP2, reading, 0)]
+        os.posix_spawn("/bin/sh", words, no_secrets, file_actions=files)
     os.close(reading)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-
-
-def _no_secrets() -> dict[str, str]:
-    """An environment without what a configuration may keep in it."""
-    return {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 def give_memory_back() -> None:

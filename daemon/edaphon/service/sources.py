@@ -97,11 +97,10 @@ class ServiceSources:
     @property
     def taken(self) -> int:
         """Records handed to the journal since the start, as the links counted them."""
-        asked = sum(sampler.taken for sampler in self.samplers.values())
-        streamed = sum(stream.taken for stream in self.streams.values())
-        followed = sum(follower.taken for follower in self.followers.values())
+        links: list[Sampler | StreamReader | Follower] = [*self.samplers.values()]
+        links += [*self.streams.values(), *self.followers.values()]
         received = sum(reader.state.journalled for reader in self.readers.values())
-        return asked + streamed + followed + received
+        return received + sum(link.taken for link in links)
 
     @property
     def open_gaps(self) -> list[Gap]:

@@ -18,8 +18,6 @@ from edaphon.sinks.sink import PointWithdrawal
 
 EVER = -(2**62)  # from that time on [UTC ns]
 _NO_TIMES = np.empty(0, np.int64)
-
-
 NEAR_BYTES = RECENT_BYTES // 3
 
 

@@ -122,7 +122,8 @@ def _fill(
     """The lines of rows that lack the same numbers: one template, no branch per line."""
     kept = [i for i in range(len(FIELDS)) if pattern >> i & 1]
     numbers = "".join(f"{FIELDS[i]}=%s," for i in kept)
-    template = f"{_percent(head)}{numbers}flag=%s.0{_percent(tail)}%s\n"
+    head, tail = head.replace("%", "%%"), tail.replace("%", "%%")
+    template = f"{head}{numbers}flag=%s.0{tail}%s\n"
     cells: list[Float | Int | Small] = [columns[i] for i in kept]
     cells += [observations.flag, observations.time_ns]
     return map(template.__mod__, zip(*(_texts(cell[rows]) for cell in cells), strict=True))
@@ -132,10 +133,6 @@ def _texts(column: Float | Int | Small) -> list[str]:
     """Shortest exact digits; orjson is ten times faster here than repr."""
     packed = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)
     return packed[1:-1].decode().split(",")
-
-
-def _percent(text: str) -> str:
-    return text.replace("%", "%%")
 
 
 def _head(channel: Channel) -> str:
@@ -161,31 +158,17 @@ def _safe(text: str, channel: Channel) -> str:
 
 
 RETRY_AFTER_CAP_S = 590.0  # with what spreads the retries, below 10 min
-
-
 WORDS = 300  # characters of the server's text that are kept
-
-
 REFUSED = {400, 406, 422}
-
-
 BUSY = {408, 425, 429}
-
-
 _RETENTION = (
     re.compile(r"beyond retention policy.*?dropped=(\d+)"),  # 1.x
     re.compile(r"dropped (\d+) points? outside retention policy"),  # 2.x
 )
-
-
 # InfluxDB 2 answers 500 with these words when it dropped points and stored the others.
 _PARTIAL = re.compile(r"partial write.*dropped", re.DOTALL | re.IGNORECASE)
-
-
 # InfluxDB 3 answers 400 to every write when it may not make the database.
 _NO_DATABASE = re.compile(r"exceed limit of \d+ databases", re.IGNORECASE)
-
-
 # InfluxDB 3 Core: "Query would exceed file limit of 432 parquet files", query-file-limit.
 _FILES = re.compile(r"exceed file limit", re.IGNORECASE)
 

@@ -164,11 +164,7 @@ def become(uid: int, gid: int, groups: list[int]) -> None:
 
 
 UMASK = 0o027
-
-
 FILE_MODE, CLOSED_MODE, LOCK_MODE, FOLDER_MODE = 0o640, 0o440, 0o600, 0o750
-
-
 _WRITE = 0o222  # none of these bits is set on a file that is closed for ever
 
 
