@@ -20,13 +20,15 @@ class Plot:
     """A followed file with two rows, and its points in a bucket."""
 
     def __init__(self, folder: Path, fake: FakeInflux) -> None:
-        self.fake = fake
+        self.fake, self.token = fake, folder / "token"
+        self.token.write_text("secret-of-the-bucket")
+        self.token.chmod(0o600)
         self.file = folder / "data" / "a.csv"
         self.file.parent.mkdir()
         self.write(2)
         sink = (
             f'[[sink]]\nname = "db"\nkind = "influxdb"\nversion = 2\nurl = "{fake.url}"\n'
-            'bucket = "plots"\norg = "lter"\n'
+            f'bucket = "plots"\norg = "lter"\ntoken = {{ file = "{self.token}" }}\n'
         )
         parts = [MODEL, SOURCE.replace("FOLDER", str(self.file.parent)), sink]
         self.station = Station(folder, parts, [FACTS])
@@ -75,6 +77,12 @@ def test_rows_that_wait_are_not_taken_for_delivered_ones(plot: Plot) -> None:
     found = call_json(plot.station, "verify", "--deep", codes=(1,))["sinks"]["db"]
     assert found["differs"] == ["x 2026-04-01: expected at least 2 points, the server has 1"]
     assert found["delivered"] == 1
+
+
+def test_a_token_that_cannot_be_read_proves_nothing(plot: Plot) -> None:
+    plot.token.write_text("no t\u00f6ken")
+    sink = call_json(plot.station, "verify", codes=(1,))["sinks"]["db"]
+    assert (sink["closes"], sink["differs"][0][:19]) == (None, "can't be read back:")
 
 
 def test_a_server_that_is_away_proves_nothing(plot: Plot) -> None:
