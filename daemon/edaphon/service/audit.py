@@ -259,10 +259,7 @@ class SlotLedger:
 
 @dataclass(slots=True)
 class SlotBook:
-    """The slots of one source: those with a record, the gap runs that are closed, and leaps.
-
-    What is withdrawn is taken out again: then a record of such a slot counts as one without.
-    """
+    """Slots of one source with a record, closed gaps and leaps, less what was withdrawn."""
 
     records: "array[int]" = field(default_factory=lambda: array("q"))
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # first, last, n

@@ -108,7 +108,8 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
         config_errors += draft.config_errors
         config_errors += file_errors(configs[0], draft.parts)
         config_errors += configuration_errors(configs[0])
-        doubts += _of_packages(configs[0])
+        right = "what needs it waits, all else goes on"
+        doubts += [ConfigError(configs[0].file, 1, "", came, right) for came in part_problems()]
         mistakes, doubtful, kinds = _kinds(configs[0], draft)
         doubts += doubtful
         config_errors += mistakes
@@ -159,11 +160,6 @@ def _facts(
     reported = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
     conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in reported]
     return tuple(rows), config_errors, conflicts + evidence
-
-
-def _of_packages(document: Document) -> Iterator[ConfigError]:
-    for problem in part_problems():
-        yield ConfigError(document.file, 1, "", problem, "what needs it waits, all else goes on")
 
 
 def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[ConfigError]]:
@@ -304,10 +300,7 @@ class Configured(NamedTuple):
 
 
 def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
-    """A whole configuration and its storage; ends with exit code 3 where anything in it is wrong.
-
-    `as_owner` as for `open_folder`.
-    """
+    """As `open_folder`, with a configuration: exit code 3 where anything in it is wrong."""
     found = configured(file or usual_file())
     if as_owner:
         become_owner(found.config.storage.folder)

@@ -153,11 +153,7 @@ class Disk:
 
 
 def days_left(samples: list[Sample]) -> float | None:
-    """Days until nothing is free, by the median of the rates between all pairs of samples.
-
-    One large file that comes or goes does not move the median. None for less than a day of
-    samples, and where free space does not shrink.
-    """
+    """Days until nothing is free, by the median rate: one large file does not move it."""
     if len(samples) < 2 or samples[-1][0] - samples[0][0] < LEAST_SPAN_NS:
         return None
     pairs = [(a, b) for a, b in combinations(samples, 2) if b[0] > a[0]]

@@ -49,10 +49,7 @@ def line_tools_of(service: "Service") -> LineTools:
 
 @contextmanager
 def opened_line_tools(storage: Storage) -> Iterator[Callable[..., Any]]:
-    """What answers the verbs of a line: the daemon, or tools of our own while it is off.
-
-    The calls raise DaemonRefuses; where the journal is somebody else's it ends with exit code 75.
-    """
+    """What answers the verbs of a line; exit code 75 where the journal is somebody else's."""
 
     def through(verb: str, **words: Any) -> Any:
         try:

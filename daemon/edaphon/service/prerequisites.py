@@ -403,10 +403,7 @@ def installed_packages() -> Packages:
 
 
 def packages_to_record(before: Entry | None, text: str) -> Packages:
-    """Those that are installed, and those that are not and that are still needed.
-
-    `before` is the configuration that was journalled last, `text` that of now.
-    """
+    """Those installed, and those that `before`, the last journalled one, had and `text` needs."""
     kept = {
         part: package
         for part, package in _recorded_in(before).items()

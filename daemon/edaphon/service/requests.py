@@ -108,10 +108,7 @@ class _Meant(_RequestModel):
 
 
 class _FactFile(_RequestModel):
-    """A file of facts as it was written, and which rows of it are meant.
-
-    The daemon reads the text itself; nothing that a command has parsed is taken over.
-    """
+    """A file of facts as written, and which of its rows are meant; the daemon reads it itself."""
 
     file: Annotated[str, Field(max_length=4096)]
     text: str  # the request is bounded

@@ -31,7 +31,7 @@ from edaphon.service.audit import (
     Losses,
     StoredCheck,
 )
-from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
+from edaphon.service.deriving import Deriving, Outputs, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Jobs
 from edaphon.service.look import DoubtfulChannels
@@ -91,7 +91,7 @@ class Service:
         self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.threads = self._own.make_threads()
-        self.report = self.threads.report
+        self.report, self.problem = self.threads.report, self.threads.problem
         self.is_over = False  # whether all threads have ended at the stop
         self._applying = threading.Lock()
         self.jobs = Jobs(self.report)
@@ -126,6 +126,7 @@ class Service:
         """In this order: configuration and clock are journalled before anything is derived."""
         config, journal, state, report = self.config, self.journal, self.state, self.report
         self.outputs = Outputs(config.sinks, state, report)
+        self.sinks = self.outputs.sinks
         self.sources = ServiceSources(
             config,
             journal,
@@ -287,15 +288,6 @@ class Service:
     @property
     def channels(self) -> Mapping[str, Channel]:
         return self.deriver.channels
-
-    @property
-    def sinks(self) -> Mapping[str, SinkParts]:
-        return self.outputs.sinks
-
-    @property
-    def problem(self) -> Mapping[str, str]:
-        """What is wrong, by part of the service."""
-        return self.threads.problem
 
     def received_ns(self, place: EntryId | None) -> int | None:
         """When the entry there was received [UTC ns]; None where it can't be read."""

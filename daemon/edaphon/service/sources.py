@@ -144,10 +144,7 @@ class ServiceSources:
             self._run(f"start of broker {name}", partial(self._start_broker, name, broker))
 
     def stop(self) -> None:
-        """Nothing comes in any more; what came is in the journal's hands.
-
-        A line or a link that hangs in a call is left behind after STOP_S.
-        """
+        """Nothing comes in any more; what hangs in a call is left behind after STOP_S."""
         self._stop.set()
         ends: list[Callable[[], None]] = [reader.stop for reader in self.readers.values()]
         ends += [bus.stop for bus in self.buses.values()]
@@ -292,10 +289,7 @@ class SavedPlaces:
         return accounts
 
     def save(self, sources: ServiceSources, series: Series) -> None:
-        """A place from which the journal gives the rest; the accounts may be old, never too new.
-
-        So a disk that refuses them is no error of who asked: they are saved the next time.
-        """
+        """A place from which the journal gives the rest; a disk that refuses it is asked again."""
         try:
             self._write(sources, series)
         except sqlite3.Error as error:

@@ -263,10 +263,7 @@ def _uplink_problems(service: Service, now_ns: int) -> Iterator[str]:
 
 
 def silent_words(sources: Iterable[Mapping[str, Any]], known: Container[str]) -> Iterator[str]:
-    """Sources that are silent, apart from those of which the reason is reported already.
-
-    Of a source without `interval` or `expect` it is not known how often it sends: no problem.
-    """
+    """Silent sources of no `known` reason; only of one with an interval it is known."""
     for source in sources:
         silent = source["state"] == "silent" and source["interval_ns"] is not None
         if silent and source["path"] not in known:

@@ -157,10 +157,7 @@ def configuration_payload(
     report: Callable[[str, str], None],
     packages: Mapping[str, str] | None = None,
 ) -> tuple[bytes, str]:
-    """What the journal keeps of a configuration, its codecs included, and the SHA-256 of all.
-
-    `packages` are those, edaphon apart, that give parts of it.
-    """
+    """What the journal keeps of a configuration, with codecs and `packages`, and its SHA-256."""
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     table: dict[str, Any] = {"file": Path(document.file).name, "sha256": sha256}
     table |= {"text": document.text}

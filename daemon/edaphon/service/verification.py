@@ -208,10 +208,7 @@ class _Look:
         start: EntryId,
         noted: Sequence[DeclaredLoss],
     ) -> EntryLedger:
-        """Up to `start` by the kept sums.
-
-        What was lost and acknowledged is known to be missing: the records that are there count.
-        """
+        """Up to `start` by the kept sums; what is `noted` as lost is known to be missing."""
         journal = self.journal
         sum_of = sum(n for name, n in counts.items() if name != "records")
         before = self._records_before(start) if start != START else 0

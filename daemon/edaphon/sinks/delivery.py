@@ -39,10 +39,7 @@ Key = tuple[str, int]  # channel, time [UTC ns]
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """Whether a sink takes observations; reported once when it is lost and once when it is back.
-
-    `blocked` says that it comes back only after a person has done something.
-    """
+    """Whether a sink takes observations; `blocked`: it comes back only after a person acted."""
 
     sink: str
     up: bool

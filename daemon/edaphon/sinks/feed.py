@@ -28,10 +28,7 @@ def cursor_name(sink: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What waits for a sink; the withdrawals happen before the observations are written.
-
-    `upto` is the place after this batch, which the worker hands back to the feed.
-    """
+    """What waits for a sink, withdrawals first; `upto` is the place after it, for the feed."""
 
     observations: Sequence[Observations]
     withdrawals: Sequence[PointWithdrawal]
@@ -151,10 +148,7 @@ class SeriesFeed:
         return behind is not None and behind < NEAR_BYTES
 
     def next_batch(self, limit: int) -> Batch | None:
-        """What follows the last delivered place, at most `limit` observations; None: nothing waits.
-
-        Until `delivered` is called the same place is read again; the batch may have grown.
-        """
+        """At most `limit` observations, the same ones until `delivered`; None: nothing waits."""
         if self._asked is not None and self._again is None:
             self._again = _Backlog(self._series, -1, self._series.change, self._asked)
             self._again.place = _FeedPlace(0)

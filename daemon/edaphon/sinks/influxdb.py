@@ -182,10 +182,7 @@ class InfluxSink:
 
 
 class _Size:
-    """How many points go into one request: halved when the server finds it too large (413).
-
-    It grows again, for such an answer may pass; each time that fails it waits twice as long.
-    """
+    """Points in one request: halved after a 413, doubled again ever more rarely: it may pass."""
 
     def __init__(self, largest: int) -> None:
         self.points = self._largest = largest

@@ -33,10 +33,7 @@ class RefusedPoint(NamedTuple):
 
 
 class AllRefused(Exception):
-    """Nothing of the batch was taken: rather a wrong setting than wrong points.
-
-    `refused` holds every point of a small batch and is empty where the search was given up.
-    """
+    """Nothing was taken, so a setting is wrong; `refused` is empty where the search gave up."""
 
     def __init__(self, words: str, refused: list[RefusedPoint]) -> None:
         self.words = words
@@ -195,10 +192,7 @@ class Rewrites:
 
 
 def differing(runs: Sequence[Observations], theirs: Sequence[Rows]) -> list[Observations]:
-    """Those of `runs` that the server holds otherwise, or not at all.
-
-    A number that is missing in `runs` says nothing: no write takes one away from such a server.
-    """
+    """Those of `runs` that the server holds otherwise; a number that `runs` lack says nothing."""
     held = {row[0]: row for rows in theirs for row in contents(rows)}
     found = []
     for run in runs:

@@ -38,10 +38,7 @@ class SinkError(Exception):
 
 
 class Later(SinkError):
-    """Ask again; `blocked` says that a person must act (key, database, certificate).
-
-    `slow` says that no answer came in time: less may be taken.
-    """
+    """Ask again; `blocked`: a person must act (key, database, certificate); `slow`: send less."""
 
     def __init__(
         self,

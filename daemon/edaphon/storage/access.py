@@ -90,10 +90,7 @@ class Storage:
             ) from None
 
     def series(self) -> Series:
-        """The series to read, with everything derived so far flushed into it.
-
-        Ends with exit code 75 where it could be older than the journal and can't be completed now.
-        """
+        """The series, with all that is derived; exit code 75 where it may lack entries."""
         try:
             self._settle()
         except StaleError as stale:

@@ -101,10 +101,7 @@ def _silent(path: Path, timeout_s: float) -> DaemonSilent:
 
 
 def flush(path: Path) -> bool:
-    """The daemon writes out all that is derived; whether the disk has no room for it.
-
-    Raises DaemonOff, or StaleError where what is stored may be older than the daemon knows.
-    """
+    """The daemon writes all; whether the disk has no room. Raises DaemonOff or StaleError."""
     try:
         flushed = ask(path, {"verb": "flush"}, ANSWER_S)
     except DaemonSilent as silent:
@@ -115,10 +112,7 @@ def flush(path: Path) -> bool:
 
 
 def is_behind(layout: Layout) -> bool:
-    """While no daemon answers: whether records wait to be derived.
-
-    Raises StaleError while the journal is written to.
-    """
+    """Without a daemon: whether records wait to be derived; StaleError while one writes them."""
     if not layout.journal.exists() or not layout.series.exists():
         return False
     if is_written(layout.journal):
@@ -218,10 +212,7 @@ def as_owner(folder: Path) -> Iterator[None]:
 
 
 def mend_modes(layout: Layout) -> int:
-    """Close what an earlier version left open to others; how many files and folders were changed.
-
-    Only files that edaphon makes, and of this account.
-    """
+    """Close files of ours that an earlier version left open to others; how many there were."""
     changed = 0
     for path in layout.own_paths():
         with suppress(OSError):  # it goes away just now, or belongs to somebody else
