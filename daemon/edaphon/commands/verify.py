@@ -136,8 +136,7 @@ def _lines(found: Verified) -> Iterator[str]:
         yield f"{account_text(row)}   {'ok' if known else 'OPEN'}"
     for path in found.file_lines.differs:
         yield f"{path}: the account kept while running differs from that of the journal   OPEN"
-    if found.deep is not None:
-        s = found.deep.summaries
+    for s in found.deep.values():
         yield f"summaries: expected the sums that all rows give   {_verdict(s.closes)}"
         for name in [*s.journal, *s.series]:
             yield (

@@ -124,7 +124,9 @@ class Disk:
             past = [sample for sample in self.samples if sample[0] <= now_ns]
             due = not past or now_ns - past[-1][0] >= SAMPLE_EVERY_NS
             if due:
-                past.append((now_ns, self._free_bytes()))
+                found = os.statvfs(self._folder)
+                free = found.f_bavail * found.f_frsize + self._reserve_bytes()
+                past.append((now_ns, free))
             self.samples = past[-SAMPLES:]
             return due
 
@@ -140,10 +142,6 @@ class Disk:
             days = days_left([*self.samples, (now_ns, free)])
         full = full or (not reserve and is_full(self._folder))
         return Room(free, found.f_blocks * found.f_frsize, days, reserve, full)
-
-    def _free_bytes(self) -> int:
-        found = os.statvfs(self._folder)
-        return found.f_bavail * found.f_frsize + self._reserve_bytes()
 
     def _reserve_bytes(self) -> int:
         try:

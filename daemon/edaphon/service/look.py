@@ -346,11 +346,14 @@ class Watcher:
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
             failed_ns, code = self._codes.of(deployment, own.failed)
-            interval_ns = _longer(intervals[deployment.source], knowledge.channels[id].interval_ns)
+            interval_ns = intervals[deployment.source]
+            if interval_ns:
+                longer_ns = knowledge.channels[id].interval_ns or 0
+                interval_ns = max(interval_ns, longer_ns, own.rhythm_ns)
             yield ChannelState(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
-                interval_ns=interval_ns and max(interval_ns, own.rhythm_ns),
+                interval_ns=interval_ns,
                 failed_ns=failed_ns,
                 code=code,
                 since_ns=deployment.from_ns,
@@ -389,10 +392,6 @@ class Watcher:
         """With the time at which each was seen to be down first."""
         self._down = {node: self._down.get(node, now_ns) for node in down}
         return {node: (self._down[node], why) for node, why in down.items()}
-
-
-def _longer(source_ns: int | None, channel_ns: int | None) -> int | None:
-    return max(source_ns, channel_ns or 0) if source_ns else source_ns
 
 
 def _losses(service: "Service") -> Iterator[str]:

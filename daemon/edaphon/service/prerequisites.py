@@ -19,7 +19,7 @@ from edaphon.alerts.receivers import RECEIVERS
 from edaphon.config import Configuration, FileSource, LorawanSource
 from edaphon.config.model import secret_files
 from edaphon.config.reading import named_values, read_codec
-from edaphon.config.sources import Broker, Bus
+from edaphon.config.sources import Bus
 from edaphon.facts import FactRow, evidence_files
 from edaphon.journal import Entry, Kind, read_only
 from edaphon.network.requests import is_loopback
@@ -109,7 +109,8 @@ def _all_accesses(config: Configuration, kinds: Mapping[Place, BaseModel]) -> _A
     for name, supply in config.supplies.items():
         yield WRITES, str(supply.file), ("supply", name, "file")
     for name, broker in config.brokers.items():
-        yield from _broker_accesses(("broker", name), broker)
+        yield CONNECTS, f"{broker.host}:{broker.port}", ("broker", name, "host")
+        yield from _named_accesses(("broker", name), broker)
     for number, source in enumerate(config.sources):
         if isinstance(source, FileSource):
             yield READS, str(source.file), ("source", number, "file")
@@ -129,11 +130,6 @@ def _bus_accesses(place: Place, bus: Bus) -> _Accesses:
         yield READS if bus.kind == "w1" else WRITES, bus.port, (*place, "port")
     if bus.multiplexer is not None:
         yield WRITES, str(bus.multiplexer.file), (*place, "multiplexer", "file")
-
-
-def _broker_accesses(place: Place, broker: Broker) -> _Accesses:
-    yield CONNECTS, f"{broker.host}:{broker.port}", (*place, "host")
-    yield from _named_accesses(place, broker)
 
 
 def _named_accesses(place: Place, table: BaseModel) -> _Accesses:

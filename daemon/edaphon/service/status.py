@@ -161,7 +161,8 @@ def _sentences(
 ) -> Iterator[Sentence]:
     for words in room.problems():
         # that nothing is kept is in these words too, whatever incident says more of it
-        yield "disk", () if room.full else _disk(words), f"disk: {words}"
+        fills = "days left" in words and not room.full
+        yield "disk", (What.DISK_FILLS,) if fills else (), f"disk: {words}"
     for who, why in sorted(service.problem.items()):
         yield *_subject(service, who), f"{who}: {why}"
     yield from _of_sources(service)
@@ -178,7 +179,8 @@ def _sentences(
             yield f"source {source['path']}", _SILENT, words
     for channel in channels:
         for words in failing_words([channel]):
-            whats = (What.FAILURE_CODE, What.NO_NUMBER) if _is_missing(channel) else ()
+            is_missing = channel["latest"] is not None and channel["latest"]["raw"] is None
+            whats = (What.FAILURE_CODE, What.NO_NUMBER) if is_missing else ()
             yield f"channel {channel['id']}", whats, words
 
 
@@ -195,14 +197,6 @@ def _of_storage(service: Service) -> Iterator[Sentence]:
     act = "take its file from a copy; once it is noted, `edaphon salvage --acknowledge`"
     altered = service.stored.altered.items()
     yield from _of_no_node(f"release {n}: {words}; {act}" for n, own in altered for words in own)
-
-
-def _disk(words: str) -> tuple[What, ...]:
-    return (What.DISK_FILLS,) if "days left" in words else ()
-
-
-def _is_missing(channel: Mapping[str, Any]) -> bool:
-    return channel["latest"] is not None and channel["latest"]["raw"] is None
 
 
 def _subject(service: Service, who: str) -> tuple[str, tuple[What, ...]]:

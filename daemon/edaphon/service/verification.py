@@ -111,11 +111,6 @@ class ReleaseLedger:
 
 
 @dataclass(frozen=True)
-class DeepLedgers:
-    summaries: SummaryLedger
-
-
-@dataclass(frozen=True)
 class SinkLedger:
     """current = delivered + set aside + waiting, where the sink says what it holds.
 
@@ -146,16 +141,16 @@ class Verified:
     counted_from: int
     losses: LossLedger
     releases: ReleaseLedger
-    deep: Among[DeepLedgers | None]
+    deep: Among[Mapping[str, SummaryLedger]]  # "summaries", where they were counted
     sinks: Mapping[str, SinkLedger]
 
     @property
     def open(self) -> bool:
         """Whether a ledger does not close."""
         own = (self.entries, self.observations, self.file_lines, self.losses, self.releases)
-        summaries = (self.deep.summaries,) if self.deep is not None else ()
-        parts = *own, *summaries, *self.slots.values(), *self.sinks.values()
-        return any(part.closes is False for part in parts)
+        closes = {part.closes for part in own} | {one.closes for one in self.deep.values()}
+        closes |= {slots.closes for slots in self.slots.values()}
+        return False in closes | {sink.closes for sink in self.sinks.values()}
 
     @property
     def good(self) -> bool:
@@ -187,7 +182,7 @@ class _Look:
         still_open = open_losses(journal.copies)
         noted = [loss for loss in losses_in(journal.copies) if loss not in still_open]
         altered = not_noted(storage, altered_releases(storage))
-        deep = DeepLedgers(summaries(storage.layout.folder, journal, series)) if self.deep else None
+        deep = {"summaries": summaries(storage.layout.folder, journal, series)} if self.deep else {}
         return Verified(
             entries=self._entries(state["counts"], account, start, noted),
             slots=dict(self._slots(account, end, bool(noted))),

@@ -17,7 +17,7 @@ import urllib3
 from edaphon.clock import full_instant_text
 from edaphon.model import Channel
 from edaphon.network.requests import Answer
-from edaphon.sinks.influxql import NUMBERS, PAGE
+from edaphon.sinks.influxql import NUMBERS, PAGE, quoted
 from edaphon.sinks.lines import DatabaseWire, TooLarge, judge, judge_read, tag_text
 from edaphon.sinks.sink import Later, Never, PointWithdrawal
 from edaphon.toml_input.values import instant_ns
@@ -225,13 +225,9 @@ def _all(channel: Channel) -> str:
     """The delete predicate of a channel."""
     texts = {"_measurement": channel.quantity, "channel": channel.id, "site": channel.site}
     kept = {key: tag_text(text) for key, text in texts.items() if text}
-    return " AND ".join(f"{key}={_text(text)}" for key, text in kept.items())
-
-
-def _text(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return " AND ".join(f"{key}={quoted(text)}" for key, text in kept.items())
 
 
 def _quoted(text: str) -> str:
     """A string of Flux: what begins an expression within it is escaped too."""
-    return _text(text).replace("${", "\\${")
+    return quoted(text).replace("${", "\\${")

@@ -76,21 +76,17 @@ def _series(result: dict[str, Any], secrets: Secrets) -> list[dict[str, Any]]:
 
 def rows(channel: Channel, first_ns: int, last_ns: int) -> str:
     """FROM and WHERE that choose a channel's points in a closed span of time."""
+    quantity = quoted(tag_text(channel.quantity))
+    id, site = (quoted(tag_text(text), "'") for text in (channel.id, channel.site))
     return (
-        f'FROM {_name(tag_text(channel.quantity))} WHERE "channel" = {_text(tag_text(channel.id))} '
-        f'AND "site" = {_text(tag_text(channel.site))} '
-        f"AND time >= {first_ns} AND time <= {last_ns}"
+        f'FROM {quantity} WHERE "channel" = {id} AND "site" = {site}'
+        f" AND time >= {first_ns} AND time <= {last_ns}"
     )
 
 
-def _name(identifier: str) -> str:
-    """A quoted identifier; a backslash and the quote are escaped."""
-    return '"' + identifier.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _text(literal: str) -> str:
-    """A quoted string literal."""
-    return "'" + literal.replace("\\", "\\\\").replace("'", "\\'") + "'"
+def quoted(text: str, quote: str = '"') -> str:
+    """Within quotes, which are escaped in it, as is the backslash."""
+    return quote + text.replace("\\", "\\\\").replace(quote, f"\\{quote}") + quote
 
 
 PAGE = 10_000  # rows in one answer

@@ -241,18 +241,15 @@ def _blocked(answer: Answer, words: str) -> str:
     if status == 404:
         return f"blocked: no such database, bucket or path on this server (404): {words}"
     if 300 <= status < 400:
-        return f"blocked: the server sends us on to {_host(answer)} ({status}); put it into url"
+        to = urlsplit(answer.headers.get("location", ""))
+        place = f"{to.scheme}://{to.hostname}" if to.hostname else "another path"
+        return f"blocked: the server sends us on to {place} ({status}); put it into url"
     if _NO_DATABASE.search(words):
         return f"blocked: the server may not make the database ({status}): {words}"
     return (
         f"blocked: not the answer of an InfluxDB ({status}): {words or 'nothing'}; a proxy or the "
         "log-in page of a network answers in its place, or url names another server"
     )
-
-
-def _host(answer: Answer) -> str:
-    to = urlsplit(answer.headers.get("location", ""))
-    return f"{to.scheme}://{to.hostname}" if to.hostname else "another path"
 
 
 def _too_old(words: str) -> int:

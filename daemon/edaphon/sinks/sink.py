@@ -117,11 +117,6 @@ class Held(Protocol):
     def close(self) -> None: ...
 
 
-def no_doubts(_: Any) -> Iterable[tuple[str, str, str]]:
-    """Nothing to know about settings that are right."""
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class SinkKind:
     """What `kind = "NAME"` of a [[sink]] means.
@@ -134,7 +129,7 @@ class SinkKind:
 
     settings: type[BaseModel]
     open_sink: Callable[[Any, Mapping[str, Channel]], Sink]
-    doubts: Callable[[Any], Iterable[tuple[str, str, str]]] = no_doubts
+    doubts: Callable[[Any], Iterable[tuple[str, str, str]]] = lambda _: ()
     held: Callable[[Any], Held] | None = None
     reads_all: bool = False
 
