@@ -13,14 +13,12 @@ from edaphon.clock import SystemClock, boot_id
 from edaphon.derive.plan import known_facts
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
-from edaphon.storage.access import Storage, fail
+from edaphon.storage.access import TRY_AGAIN, Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, as_owner, ask
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service
-
-TRY_AGAIN = 75
 
 
 def line_tools_of(service: "Service") -> LineTools:

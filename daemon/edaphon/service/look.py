@@ -126,12 +126,13 @@ class Uplinks:
     def look(self, state: PipelineState, now_ns: int) -> None:
         """Count what came since the last look; what came before the first one is not counted."""
         hour = now_ns // HOUR_NS
-        for path, known in list(state.uplinks.items()):
+        for path, latest in list(state.uplinks.items()):
             device = self._devices.setdefault(path, _Device())
-            uplinks, missed = list(known), state.uplinks_missed.get(path, 0)
+            uplinks, missed = list(latest), state.uplinks_missed.get(path, 0)
             if device.last is not None:
                 counts = device.hours.setdefault(hour, [0, 0])
-                counts[0] += _behind(uplinks, device.last)
+                known = uplinks.index(device.last) + 1 if device.last in uplinks else 0
+                counts[0] += len(uplinks) - known
                 counts[1] += missed - device.missed
             device.last = uplinks[-1] if uplinks else None
             device.missed = missed
@@ -153,10 +154,6 @@ class Uplinks:
         for path, (last, missed, hours) in table.items():
             known = {int(hour): list(counts) for hour, counts in hours}
             self._devices[path] = _Device(Uplink(*last) if last else None, missed, known)
-
-
-def _behind(uplinks: list[Uplink], last: Uplink) -> int:
-    return len(uplinks) - 1 - uplinks.index(last) if last in uplinks else len(uplinks)
 
 
 def only_gateway(envelope: str, entry: Entry) -> str:

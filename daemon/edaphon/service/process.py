@@ -27,7 +27,7 @@ from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ControlServer, page_socket, page_verbs_only
 from edaphon.service.sources import Overrides
 from edaphon.service.submit import evidence_of
-from edaphon.storage.access import fail
+from edaphon.storage.access import TRY_AGAIN, fail
 from edaphon.storage.client import become_owner, mend_modes
 from edaphon.storage.paths import Layout
 
@@ -44,7 +44,6 @@ kill -KILL "$1"
 """
 _TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of mallopt(3)
 _KEPT_BYTES = 131_072  # its own default, which glibc raises for good with each large block
-BUSY = 75
 
 
 def end_for_certain() -> None:
@@ -96,9 +95,9 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         service = Service(found.document, found.config, overrides)
         service.start()
     except JournalBusy as busy:
-        raise fail(str(busy), BUSY) from None
+        raise fail(str(busy), TRY_AGAIN) from None
     except (OSError, sqlite3.OperationalError) as error:
-        raise fail(_storage_refused(found.config.storage.folder, error), BUSY) from None
+        raise fail(_storage_refused(found.config.storage.folder, error), TRY_AGAIN) from None
     for config_error in found.left_out:
         service.report(f"fact at {config_error.file}:{config_error.line}", str(config_error))
     try:

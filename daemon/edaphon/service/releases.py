@@ -29,11 +29,11 @@ from edaphon.series import (
     release_problems,
     write_release,
 )
-from edaphon.storage.access import Storage, fail, settled_deriver
+from edaphon.storage.access import TRY_AGAIN, Storage, fail, settled_deriver
 from edaphon.storage.client import DaemonOff, is_behind
 from edaphon.tables import unknown_channel
 
-TRY_AGAIN, USAGE = 75, 2
+USAGE = 2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

@@ -34,13 +34,12 @@ from edaphon.model import Int
 from edaphon.people import own_account
 from edaphon.printer import overwrite
 from edaphon.series import Series
-from edaphon.storage.access import Storage, fail, settled_deriver
+from edaphon.storage.access import TRY_AGAIN, Storage, fail, settled_deriver
 from edaphon.storage.client import DaemonOff, as_owner
 from edaphon.toml_input import Document
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import Follows, unpack_piece
 
-TRY_AGAIN = 75
 POLL_S = 0.2
 
 

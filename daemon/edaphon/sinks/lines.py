@@ -24,7 +24,6 @@ from edaphon.network.requests import Answer, Unreachable, wait_s
 from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
 FIELDS = ("value", "raw", "u_random", "u_systematic")
-ALL = slice(None)
 WITHDRAWN = "withdrawn"  # stands as derivation where a server cannot delete
 
 _CONTROLS = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}  # written as two characters, as influxdb-client
@@ -117,7 +116,7 @@ def _fill(
     pattern: int,
     columns: Sequence[Float],
     observations: Observations,
-    rows: Int | slice = ALL,
+    rows: Int | slice = slice(None),
 ) -> Iterable[str]:
     """The lines of rows that lack the same numbers: one template, no branch per line."""
     kept = [i for i in range(len(FIELDS)) if pattern >> i & 1]

@@ -255,7 +255,7 @@ def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
         while deriver.turn():
             pass
         yield deriver, series
-        from edaphon.sinks.feed import cursor_name  # its servers take long to import
+        from edaphon.sinks.feed import cursor_name  # pydantic takes long to import
 
         checkpoint = trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
         sinks = configuration(journal, checkpoint).get("sink", ())
