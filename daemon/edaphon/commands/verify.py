@@ -18,12 +18,7 @@ from edaphon.printer import as_json, show_error, show_json, show_line, show_line
 from edaphon.service.audit import SlotLedger
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text
-from edaphon.service.verification import (
-    SinkLedger,
-    Verified,
-    is_accounted_for,
-    verified,
-)
+from edaphon.service.verification import SinkLedger, Verified, verified
 from edaphon.storage.access import Storage, fail, lacks_entries, open_folder, settled_deriver
 from edaphon.storage.client import DaemonOff
 
@@ -132,8 +127,8 @@ def _lines(found: Verified) -> Iterator[str]:
         f" + {o.contested['replaced']} replaced   {_verdict(o.closes)}"
     )
     for row in found.file_lines.files:
-        known = is_accounted_for(row, found.file_lines.noted)
-        yield f"{account_text(row)}   {'ok' if known else 'OPEN'}"
+        known = row.is_accounted_for(found.file_lines.noted)
+        yield f"{account_text(as_json(row))}   {_verdict(known)}"
     for path in found.file_lines.differs:
         yield f"{path}: the account kept while running differs from that of the journal   OPEN"
     for s in found.deep.values():

@@ -16,6 +16,7 @@ from edaphon.derive.state import UplinkConflicts
 from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal.salvage import open_losses
 from edaphon.model import Observations
+from edaphon.printer import as_json
 from edaphon.service.alerting import incident_rows, is_wrong
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room
@@ -71,7 +72,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "ledgers": ledgers(service),
         "failed_requests": failed_requests,
         "sources": sources,
-        "file_lines": line_rows(service.deriver.state.files),
+        "file_lines": as_json(line_rows(service.deriver.state.files)),
         "sinks": [_sink(service, name) for name in service.sinks],
         "channels": channels,
         "floods": flood_rows(service.sources.floods.all()),

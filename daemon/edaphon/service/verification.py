@@ -43,12 +43,11 @@ from edaphon.service.audit import (
     read_accounts,
     summaries,
 )
-from edaphon.service.notes import line_rows
+from edaphon.service.notes import FileLines, line_rows
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxql import Readback, same_numbers
 from edaphon.sinks.sink import Held, Later, sink_kind
 from edaphon.storage.access import Storage, reached_by
-from edaphon_drivers.files.lines import LineCounts
 
 NOT_PROMISED = (
     "InfluxDB 3 does not promise that the later of two writes of a point wins: counts prove that"
@@ -87,7 +86,7 @@ class FileLedger:
     `noted`: a person knows of lost entries; then the journal may have fewer lines than there were.
     """
 
-    files: list[dict[str, Any]]  # see notes.line_rows
+    files: list[FileLines]
     differs: list[str]
     noted: bool
     closes: bool
@@ -250,7 +249,7 @@ class _Look:
                 counted = files | {path: counted[path] for path in differs}
             files = counted
         rows = line_rows(files)
-        closes = not differs and all(is_accounted_for(row, noted) for row in rows)
+        closes = not differs and all(row.is_accounted_for(noted) for row in rows)
         return FileLedger(rows, differs, noted, closes)
 
     def _counted(self, until: EntryId) -> dict[str, SourceFiles]:
@@ -373,12 +372,6 @@ class _Look:
         knowledge = known_facts(self.journal, self.series)
         site = self.storage.config.site.id
         return {id: knowledge.channel(id, site) for id in knowledge.channels}
-
-
-def is_accounted_for(row: Mapping[str, Any], noted: bool) -> bool:
-    """Whether all lines are accounted for; lines of entries whose loss is noted may be missing."""
-    lines = sum(row[name] for name in LineCounts._fields)
-    return row["lines"] == lines and (noted or not row["missing"])
 
 
 def _date(head: BlockHead) -> date:
