@@ -4,39 +4,47 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 """
 
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edaphon.clock import FAR_NS
-from edaphon.commands.query import Folder, instant
+from edaphon.commands.options import Config, Folder, Json, Start
+from edaphon.commands.query import instant
+from edaphon.commands.status import observations_line, records_line, seconds_text
 from edaphon.config.model import SinkTable
-from edaphon.printer import as_json, show_error, show_json, show_line, show_lines, working
+from edaphon.printer import (
+    as_json,
+    show_error,
+    show_found,
+    show_json,
+    show_line,
+    show_lines,
+    working,
+)
 from edaphon.service.audit import SlotLedger
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text
 from edaphon.service.verification import SinkLedger, Verified, verified
-from edaphon.storage.access import Storage, fail, lacks_entries, open_folder, settled_deriver
+from edaphon.storage.access import Storage, lacks_entries, open_folder, settled_deriver
 from edaphon.storage.client import DaemonOff
 
 POLL_S = 0.2
 
 
 def verify(
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
     deep: Annotated[
         bool,
         typer.Option(
-            "--deep",
-            help="read every entry and row, and compare every number in InfluxDB",
+            "--deep", help="read every entry and row, and compare every number in InfluxDB"
         ),
     ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Check that no record was lost: count, read back, compare.
 
@@ -91,10 +99,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             time.sleep(POLL_S)
         return True
     except DaemonOff:
-        if not storage.layout.journal.exists():
-            raise fail(
-                f"no journal in {storage.layout.folder}; start `edaphon run` first"
-            ) from None
+        storage.expect_journal()
         if not lacks_entries(storage.layout, show_error):
             with settled_deriver(storage):
                 pass
@@ -102,13 +107,8 @@ def _settle(storage: Storage, wait_s: float) -> bool:
 
 
 def _lines(found: Verified) -> Iterator[str]:
-    e, n, o = found.entries, found.entries.counts, found.observations
-    yield (
-        f"entries: {e.journalled} records = {n['decoded']} decoded + {n['dead']} unreadable"
-        f" + {n['duplicates']} duplicates + {n['conflicts']} conflicts"
-        f" + {n['held']} waiting for the clock"
-        f"   {_verdict(e.closes)}"
-    )
+    e, o = found.entries, found.observations
+    yield f"{records_line(e.journalled, e.counts)}   {_verdict(e.closes)}"
     for words, lost in zip(found.losses.open, found.losses.lost, strict=True):
         yield f"journal: {words}   OPEN"
         yield from (f"  {line}" for line in lost)
@@ -119,13 +119,9 @@ def _lines(found: Verified) -> Iterator[str]:
     if e.damaged:
         yield f"entries: {e.damaged} damaged runs in the journal; see `edaphon status`"
     yield from (_slot_line(path, own) for path, own in found.slots.items())
-    for source, items in found.floods.items():
-        yield f"{source}: {items} items above its budget were counted in the journal, and not kept"
-    yield (
-        f"observations: {o.derived} derived = {o.current} current"
-        f" + {o.contested['conflicts']} conflicts + {o.contested['repeats']} repeats"
-        f" + {o.contested['replaced']} replaced   {_verdict(o.closes)}"
-    )
+    for source, n in found.floods.items():
+        yield f"{source}: {n} items above its budget were counted in the journal, and not kept"
+    yield f"{observations_line(as_json(o))}   {_verdict(o.closes)}"
     for row in found.file_lines.files:
         known = row.is_accounted_for(found.file_lines.noted)
         yield f"{account_text(as_json(row))}   {_verdict(known)}"
@@ -169,25 +165,22 @@ def _verdict(closes: bool | None) -> str:
 sink = typer.Typer(
     help="List refused points, offer them again, or send all values again.", no_args_is_help=True
 )
-Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
 
 
 @sink.command("list")
-def list_(
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    file: Config = None,
-) -> None:
+def list_(json: Json = False, file: Config = None) -> None:
     """List the points that a server refused, with its reason."""
     found = _ask(file, do="list")["refusals"]
-    if json:
-        show_json(found)
-        return
+    show_found(json, found, _refusals(found))
+
+
+def _refusals(found: Mapping[str, Any]) -> Iterator[str]:
     for name, rows in sorted(found.items()):
         if not rows:
-            show_line(f"{name}: no points refused")
+            yield f"{name}: no points refused"
         for row in rows:
-            span = f"{_time(row['first_ns'])} to {_time(row['last_ns'])}"
-            show_line(f"{name}: {row['n']} of {row['channel']}, {span}: {row['words']}")
+            first, last = (seconds_text(row[key]) for key in ("first_ns", "last_ns"))
+            yield f"{name}: {row['n']} of {row['channel']}, {first} to {last}: {row['words']}"
 
 
 @sink.command()
@@ -203,7 +196,7 @@ def retry(
 @sink.command()
 def resend(
     name: Annotated[str, typer.Argument(help="name of the sink")],
-    since: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    since: Start = "",
     file: Config = None,
 ) -> None:
     """Send all values again, to a database that was lost, emptied or replaced."""
@@ -212,11 +205,4 @@ def resend(
 
 
 def _ask(file: Path | None, **words: Any) -> Any:
-    try:
-        return open_storage(file).ask("sink", **words)
-    except DaemonOff as off:
-        raise fail(f"{off}; it is the service that sends", 75) from None
-
-
-def _time(time_ns: int) -> str:
-    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return open_storage(file).ask_running("sink", "; it is the service that sends", **words)

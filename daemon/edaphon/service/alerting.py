@@ -7,6 +7,7 @@ dead when no row came for three hours.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from edaphon.alerts.model import (
     Severity,
 )
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
-from edaphon.alerts.words import Location, message, plain
+from edaphon.alerts.words import Letter, Location, message, plain
 from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, Notify, SinkTable
 from edaphon.journal.journal import JournalClosed
@@ -176,11 +177,10 @@ class MessageWriter:
     def __init__(self, config: Configuration, language: str) -> None:
         self._config, self._language = config, language
 
-    def _where(self, now_ns: int) -> tuple[str, Location, int, str]:
-        """Language, place, time and link, as each text takes them."""
-        site = self._config.site
+    def _letter(self, nodes: Mapping[str, Node], now_ns: int) -> Letter:
+        site, link = self._config.site, self._config.alerts.page_url
         place = Location(site.name or site.id, site.utc_offset_s)
-        return self._language, place, now_ns, self._config.alerts.page_url
+        return Letter(nodes, self._language, place, now_ns, link)
 
     def incident(
         self,
@@ -189,20 +189,20 @@ class MessageWriter:
         now_ns: int,
         occasion: Occasion = Occasion.OPENED,
     ) -> Message:
+        letter = replace(self._letter(nodes, now_ns), sheets=self._config.sheets)
         try:
-            return message(one, occasion, nodes, *self._where(now_ns), self._config.sheets)
+            return message(letter, one, occasion)
         except Exception as error:  # a text that lacks something must not hide what is wrong
             return self._plain([one], occasion, now_ns, error)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        where = self._where(now_ns)
         if due.occasion is Occasion.VISIT_ENDED:
-            return visit_ended(book.visits[due.visit].nodes, nodes, *where)
+            return visit_ended(self._letter(nodes, now_ns), book.visits[due.visit].nodes)
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
             return self.incident(known[0], nodes, now_ns, due.occasion)
         try:
-            return summary(known, nodes, *where)
+            return summary(self._letter(nodes, now_ns), known)
         except Exception as error:  # as above
             return self._plain(known, due.occasion, now_ns, error)
 
@@ -218,11 +218,11 @@ class MessageWriter:
         ended = sum(one.resolved_ns > since_ns for one in book.incidents.values())
         sources = sum((one.last_ns or 0) > since_ns for one in now.sources)
         channels = sum((one.last_number_ns or 0) > since_ns for one in now.channels)
-        where = self._where(now.now_ns)
-        return well(book.open, ended, sources, channels, since_ns, now.nodes, *where, week)
+        letter = self._letter(now.nodes, now.now_ns)
+        return well(letter, book.open, ended, sources, channels, since_ns, week)
 
     def trial(self, now_ns: int) -> Message:
-        return trial(*self._where(now_ns))
+        return trial(self._letter({}, now_ns))
 
 
 def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[str, str]:

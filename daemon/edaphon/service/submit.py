@@ -36,7 +36,7 @@ from edaphon.printer import overwrite
 from edaphon.series import Series
 from edaphon.storage.access import TRY_AGAIN, Storage, fail, settled_deriver
 from edaphon.storage.client import DaemonOff, as_owner
-from edaphon.toml_input import Document
+from edaphon.toml_input.lines import Document
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import Follows, unpack_piece
 

@@ -27,7 +27,7 @@ from edaphon.journal.salvage import DeclaredLoss, covered, losses_in, open_losse
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId
 from edaphon.printer import Among
-from edaphon.series import BlockHead, Contested, Series
+from edaphon.series import BlockHead, Contested, Series, cursor_name
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
     START,
@@ -44,7 +44,6 @@ from edaphon.service.audit import (
     summaries,
 )
 from edaphon.service.notes import FileLines, line_rows
-from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxql import Readback, same_numbers
 from edaphon.sinks.sink import Held, Later, sink_kind
 from edaphon.storage.access import Storage, reached_by

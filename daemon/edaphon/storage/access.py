@@ -25,7 +25,7 @@ from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_error, show_error_text
-from edaphon.series import Series, SeriesReader, WrongFile
+from edaphon.series import Series, SeriesReader, WrongFile, cursor_name
 from edaphon.storage.client import (
     ANSWER_S,
     NOT_SHOWN,
@@ -67,16 +67,26 @@ class Storage:
 
     def _journalled(self) -> "Configuration | None":
         from edaphon.config.reading import accepted_config
-        from edaphon.toml_input import read_document
+        from edaphon.toml_input.lines import read_document
 
+        table = self._last_configuration()
+        return accepted_config(read_document(table["file"], table["text"])) if table else None
+
+    def journalled_text(self) -> str:
+        """The text of the configuration that the service started with last, "" for none."""
+        return str(self._last_configuration().get("text", ""))
+
+    def _last_configuration(self) -> dict[str, Any]:
         if not self.layout.journal.exists():
-            return None
+            return {}
         journal = read_only(self.layout.journal)
         entry = configuration_entry(journal, trusted(journal, self._checkpoint()))
-        if entry is None:
-            return None
-        table = orjson.loads(entry.payload)
-        return accepted_config(read_document(table["file"], table["text"]))
+        return dict(orjson.loads(entry.payload)) if entry is not None else {}
+
+    def expect_journal(self) -> None:
+        """Ends with words where nothing was ever recorded."""
+        if not self.layout.journal.exists():
+            raise fail(f"no journal in {self.layout.folder}; start `edaphon run` first")
 
     def ask(self, verb: str, timeout_s: float = ANSWER_S, **words: Any) -> Any:
         """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""
@@ -88,6 +98,13 @@ class Storage:
             raise fail(
                 f"{silent} (what is stored may be old: it is not shown)", TRY_AGAIN
             ) from None
+
+    def ask_running(self, verb: str, why: str = "", code: int = TRY_AGAIN, /, **words: Any) -> Any:
+        """The daemon's answer; ends with exit code `code` and `why` on stderr where it is off."""
+        try:
+            return self.ask(verb, **words)
+        except DaemonOff as off:
+            raise fail(f"{off}{why}", code) from None
 
     def series(self) -> Series:
         """The series, with all that is derived; exit code 75 where it may lack entries."""
@@ -255,8 +272,6 @@ def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
         while deriver.turn():
             pass
         yield deriver, series
-        from edaphon.sinks.feed import cursor_name  # pydantic takes long to import
-
         checkpoint = trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
         sinks = configuration(journal, checkpoint).get("sink", ())
         names = [cursor_name(sink["name"]) for sink in sinks]

@@ -11,9 +11,9 @@ from tests.daemon.sinks.samples import Notes
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
-from edaphon.series import Series, WrongFile
+from edaphon.series import Series, WrongFile, cursor_name
 from edaphon.series import rows as change_module
-from edaphon.sinks.feed import SeriesFeed, cursor_name
+from edaphon.sinks.feed import SeriesFeed
 
 TEXTS = {"d1": "{}", "d2": "{}"}
 CHANNELS = {c: Channel(c, "soil_temperature", "degC", "site") for c in "ab"}
