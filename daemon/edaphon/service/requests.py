@@ -28,7 +28,7 @@ from edaphon.service.notes import file_rows
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ACCOUNT
 from edaphon.service.status import columns_of, status_table
-from edaphon.service.submit import Evidence
+from edaphon.service.submit import EvidenceFile
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.faults import Fault
@@ -313,7 +313,7 @@ class Requests:
             data = base64.b64decode(request["data"], validate=True)
         except ValueError as error:
             raise DaemonRefuses(f"expected the file {name} in base64: {error}") from None
-        evidence = Evidence(name, request["sha256"], data)
+        evidence = EvidenceFile(name, request["sha256"], data)
         try:
             self._service.keep_evidence(evidence, request["who"], request["account"])
         except ValueError as refusal:

@@ -37,7 +37,12 @@ from edaphon.service.jobs import Jobs
 from edaphon.service.look import DoubtfulChannels
 from edaphon.service.prerequisites import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
-from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
+from edaphon.service.submit import (
+    EvidenceFile,
+    configuration_payload,
+    entry_of_evidence,
+    fact_entries,
+)
 from edaphon.storage.access import Storage, open_series, reached_by
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.lines import ConfigError, Document
@@ -316,7 +321,7 @@ class Service:
             self._wait_derived(place)
         return len(new)
 
-    def keep_evidence(self, evidence: Evidence, who: str, account: str = "") -> None:
+    def keep_evidence(self, evidence: EvidenceFile, who: str, account: str = "") -> None:
         """Journal a file that facts rest on. Raises ValueError for bytes of another hash."""
         self.keep([entry_of_evidence(evidence, who, self.keeper, account)])
 

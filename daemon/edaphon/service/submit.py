@@ -43,7 +43,7 @@ from edaphon_drivers.readings import Follows, unpack_piece
 POLL_S = 0.2
 
 
-class Evidence(NamedTuple):
+class EvidenceFile(NamedTuple):
     """A file that a fact rests on, as it was when the fact was entered."""
 
     name: str
@@ -67,7 +67,7 @@ def keep(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
 
 
 def _keep_alone(
-    storage: Storage, rows: Sequence[FactRow], evidence: Iterable[Evidence], who: str
+    storage: Storage, rows: Sequence[FactRow], evidence: Iterable[EvidenceFile], who: str
 ) -> int:
     clock = SystemClock()
     keeper, account = Timekeeper(clock, boot_id()), own_account()
@@ -88,15 +88,17 @@ def _keep_alone(
     return len(new)
 
 
-def evidence_of(rows: Iterable[FactRow]) -> list[Evidence]:
+def evidence_of(rows: Iterable[FactRow]) -> list[EvidenceFile]:
     """The files that rows name, each once; OSError for one that is not the file of its hash now."""
     return [
-        Evidence(one.path.name, one.sha256, one.read_known())
+        EvidenceFile(one.path.name, one.sha256, one.read_known())
         for one in dict.fromkeys(evidence_files(rows))
     ]
 
 
-def entry_of_evidence(evidence: Evidence, who: str, keeper: Timekeeper, account: str = "") -> Entry:
+def entry_of_evidence(
+    evidence: EvidenceFile, who: str, keeper: Timekeeper, account: str = ""
+) -> Entry:
     """Raises ValueError for bytes that are not those of the hash."""
     name, sha256, data = evidence
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -107,12 +109,12 @@ def entry_of_evidence(evidence: Evidence, who: str, keeper: Timekeeper, account:
     return keeper.entry(Kind.NOTE, "", orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
 
 
-def kept_evidence(journal: JournalReader, sha256: str) -> Evidence | None:
+def kept_evidence(journal: JournalReader, sha256: str) -> EvidenceFile | None:
     """The file of that hash as the journal has it."""
     for _, entry in journal.scan(kinds={Kind.NOTE}, on_damage=lambda _: None):
         table = orjson.loads(entry.payload)
         if table.get("sha256") == sha256 and "evidence" in table:
-            return Evidence(table["evidence"], sha256, base64.b64decode(table["data"]))
+            return EvidenceFile(table["evidence"], sha256, base64.b64decode(table["data"]))
     return None
 
 
