@@ -245,7 +245,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _refuse(layout: Layout, say: Say) -> None:
-    from edaphon.storage.offline import expect_complete
+    from edaphon.storage.access import expect_complete
 
     expect_complete(layout, say)
 

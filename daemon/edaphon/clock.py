@@ -81,9 +81,13 @@ def _hint(value: object) -> str:
 
 def instant_text(ns: int) -> str:
     """RFC 3339 in UTC with as many decimals as are needed; the inverse of `written_ns`."""
-    seconds, rest = divmod(ns, 10**9)
-    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    return whole + (f".{rest:09d}".rstrip("0") if rest else "") + "Z"
+    return f"{full_instant_text(ns)[:-1].rstrip('0').rstrip('.')}Z"
+
+
+def full_instant_text(ns: int) -> str:
+    """The same with all nine decimals."""
+    whole = (_EPOCH + timedelta(seconds=ns // SECOND_NS)).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{ns % SECOND_NS:09d}Z"
 
 
 def typed_ns(text: str) -> int:

@@ -12,8 +12,9 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import orjson
 
@@ -194,6 +195,27 @@ def _as_utf8(table: Any) -> Any:
     if isinstance(table, Mapping):
         return {_as_utf8(key): _as_utf8(value) for key, value in table.items()}
     return list(map(_as_utf8, table)) if isinstance(table, list | tuple) else table
+
+
+_AMONG = "among"
+_Part = TypeVar("_Part")
+Among = Annotated[_Part, _AMONG]
+
+
+def as_json(value: object) -> Any:
+    """What JSON has of frozen types: keys in the order of the fields; `from_` becomes "from".
+
+    The fields of a part that is `Among` lie among those of its owner; None has none.
+    """
+    if is_dataclass(value):
+        table: dict[str, Any] = {}
+        for one in fields(value):
+            own = as_json(vars(value)[one.name])
+            table |= (own or {}) if _AMONG in get_args(one.type) else {one.name.rstrip("_"): own}
+        return table
+    if isinstance(value, Mapping):
+        return {key: as_json(own) for key, own in value.items()}
+    return [as_json(own) for own in value] if isinstance(value, list | tuple) else value
 
 
 def answer_to(question: str) -> str:

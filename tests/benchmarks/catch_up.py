@@ -10,6 +10,7 @@ import numpy as np
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.peers import get
 from tests.benchmarks.processes import line_from, python
+from tests.daemon.sinks.samples import Notes
 from tests.programs import Influx1
 
 from edaphon.clock import DAY_NS, SystemClock
@@ -83,7 +84,7 @@ def _brought(folder: Path, url: str, channels: dict[str, Channel]) -> tuple[floa
     """(wall, CPU) seconds until the whole backlog is in that server."""
     settings = settings_of(url)
     with _series(folder / "series") as series, StateFile(folder / "state") as state:
-        feed = SeriesFeed("bench", series, channels)
+        feed = SeriesFeed("bench", series, channels, Notes())
         delivery = Delivery(
             "bench", lambda: open_sink(settings, channels), feed, state, SystemClock()
         )

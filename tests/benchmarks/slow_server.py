@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tests.benchmarks.catch_up import backlog, channel_of, one_day, settings_of
 from tests.benchmarks.figures import Figure
+from tests.daemon.sinks.samples import Notes
 
 from edaphon.clock import SystemClock
 from edaphon.journal import StateFile
@@ -35,7 +36,7 @@ def figures(folder: Path) -> list[Figure]:
         channels = {f"c{i:02d}": channel_of(i) for i in range(CHANNELS)}
         backlog(series, list(channels), BACKLOG)
         with closing(Series(folder / "series")) as again, StateFile(folder / "state") as state:
-            feed = SeriesFeed("bench", again, channels)
+            feed = SeriesFeed("bench", again, channels, Notes())
             sink = Delivery(
                 "bench", lambda: open_sink(settings_of(url), channels), feed, state, SystemClock()
             )

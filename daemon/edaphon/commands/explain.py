@@ -7,8 +7,7 @@ import typer
 from edaphon.commands.options import Config, Folder, Json
 from edaphon.explain import CannotExplain, NoObservation, lines_of
 from edaphon.explain import explain as explained
-from edaphon.explain.explanation import as_json
-from edaphon.printer import show_found, show_json
+from edaphon.printer import as_json, show_found, show_json
 from edaphon.storage.access import fail, moment_ns, open_folder
 
 

@@ -175,9 +175,8 @@ def _site(release: str, file: Path | None, folder: Path | None) -> Site:
 
 def settle(layout: Layout, _: Callable[[str], None]) -> None:
     """While no daemon answers: derive what a kill left underived."""
-    from edaphon.storage.access import Storage
+    from edaphon.storage.access import Storage, derive_the_rest
     from edaphon.storage.client import set_umask
-    from edaphon.storage.offline import derive_the_rest
 
     set_umask()
     derive_the_rest(Storage(None, layout))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -19,11 +20,10 @@ from edaphon.printer import show_error, show_json, show_line, show_rows, working
 from edaphon.series import Series
 from edaphon.service.audit import JOURNAL_SUMMARY
 from edaphon.service.check import open_storage
-from edaphon.service.submit import Before, differing_since, follow, reading
-from edaphon.storage.access import Storage, fail
+from edaphon.service.submit import Before, differing_since, follow
+from edaphon.storage.access import Storage, fail, renew_if_damaged, settled_deriver
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, facts_entered
-from edaphon.storage.offline import renew_if_damaged, settled_deriver
 from edaphon_calibration.errors import suggestion
 
 Ranges = dict[str, list[Range]]
@@ -96,7 +96,7 @@ def _recalibrated(storage: Storage, channels: list[str], since_ns: int) -> list[
     """By the daemon below live values, which goes on with it if this ends; here if it is off."""
     try:
         storage.ask("flush")
-        with reading(storage) as series:
+        with closing(Series(storage.layout.series, read_only=True)) as series:
             before = Before(series.change, derived_by(series).position.number)
             ranges = _whole(series, channels, since_ns)
         answer = storage.ask("recalibrate", begin=True, channels=channels, since_ns=since_ns)
@@ -104,7 +104,7 @@ def _recalibrated(storage: Storage, channels: list[str], since_ns: int) -> list[
         storage.ask("flush")
     except DaemonOff:
         return _alone(storage, channels, since_ns)
-    with reading(storage) as series:
+    with closing(Series(storage.layout.series, read_only=True)) as series:
         return _done(series, ranges, before, int(answer["differing"]))
 
 

@@ -35,9 +35,8 @@ from edaphon.service.audit import (
     not_noted,
 )
 from edaphon.service.check import open_storage
-from edaphon.storage.access import Storage, fail
+from edaphon.storage.access import Storage, fail, reached_by, settled_deriver
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.offline import reached_by, settled_deriver
 
 
 def salvage(

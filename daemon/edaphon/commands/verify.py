@@ -15,13 +15,21 @@ from edaphon.commands.options import Config, Folder, Json, Start
 from edaphon.commands.query import instant
 from edaphon.commands.status import observations_line, records_line, seconds_text
 from edaphon.config.model import SinkTable
-from edaphon.printer import show_error, show_found, show_json, show_line, show_lines, working
+from edaphon.printer import (
+    as_json,
+    show_error,
+    show_found,
+    show_json,
+    show_line,
+    show_lines,
+    working,
+)
+from edaphon.service.audit import SlotLedger
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text
-from edaphon.service.verification import is_accounted_for, parts_of, verified
-from edaphon.storage.access import Storage, open_folder
+from edaphon.service.verification import SinkLedger, Verified, verified
+from edaphon.storage.access import Storage, lacks_entries, open_folder, settled_deriver
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.offline import lacks_entries, settled_deriver
 
 POLL_S = 0.2
 
@@ -38,7 +46,9 @@ def verify(
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
     json: Json = False,
 ) -> None:
-    """Check that no record was lost: count, read back, compare. Exit 1 if any is missing.
+    """Check that no record was lost: count, read back, compare.
+
+    Exit 1 if one is missing, or if a server can't be read back now.
 
     Without --deep it reads the newest 200,000 entries of the journal, and takes stored counts for
     older ones. The service finds damage in those in its daily check.
@@ -48,16 +58,19 @@ def verify(
     running = _settle(storage, wait)
     with working("verifying") as show:
         found = verified(storage, sinks, deep, running, show)
-    good = all(part["closes"] for part in parts_of(found))
     if json:
-        show_json({"good": good, **found})
+        show_json({"good": found.good, **as_json(found)})
     else:
         show_lines(_lines(found))
-        if good:
-            show_line("all records accounted for")
-        else:
+        if found.open:
             show_error("RECORDS MISSING: see the lines that end with OPEN")
-    if not good:
+        elif not found.good:
+            show_error("NOT ALL SINKS COULD BE READ BACK: see the lines that end with UNKNOWN")
+        else:
+            unread = [name for name, one in found.sinks.items() if one.closes is None]
+            more = f"; not read back: {', '.join(unread)}" if unread else ""
+            show_line(f"all records accounted for{more}")
+    if not found.good:
         raise typer.Exit(1)
 
 
@@ -93,70 +106,60 @@ def _settle(storage: Storage, wait_s: float) -> bool:
         return False
 
 
-def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    e, o = found["entries"], found["observations"]
-    yield f"{records_line(e['journalled'], e)}   {_verdict(e)}"
-    for words, lost in zip(found["losses"]["open"], found["losses"]["lost"], strict=True):
+def _lines(found: Verified) -> Iterator[str]:
+    e, o = found.entries, found.observations
+    yield f"{records_line(e.journalled, e.counts)}   {_verdict(e.closes)}"
+    for words, lost in zip(found.losses.open, found.losses.lost, strict=True):
         yield f"journal: {words}   OPEN"
         yield from (f"  {line}" for line in lost)
-    for name, problems in found["releases"]["altered"].items():
+    for name, problems in found.releases.altered.items():
         yield from (f"release {name}: {words}   OPEN" for words in problems)
-    if e["lost"]:
-        yield f"entries: {e['lost']} records that were derived are no longer in the journal"
-    if e["damaged"]:
-        yield f"entries: {e['damaged']} damaged runs in the journal; see `edaphon status`"
-    for path, s in found["slots"].items():
-        of = "slots on no grid" if s["expected"] is None else f"{s['expected']} slots"
-        leapt = f"; the clock leapt over {s['leapt']} more" if s["leapt"] else ""
-        leapt += "; 1 is being measured" if s["in_flight"] else ""
-        leapt += f"; {s['unknown']} were in lost entries" if s["unknown"] else ""
-        yield (
-            f"{path}: {of} = {s['records']} records + {s['in_gaps']} missed{leapt}   {_verdict(s)}"
-        )
-    for source, n in found["floods"].items():
+    if e.lost:
+        yield f"entries: {e.lost} records that were derived are no longer in the journal"
+    if e.damaged:
+        yield f"entries: {e.damaged} damaged runs in the journal; see `edaphon status`"
+    yield from (_slot_line(path, own) for path, own in found.slots.items())
+    for source, n in found.floods.items():
         yield f"{source}: {n} items above its budget were counted in the journal, and not kept"
-    yield f"{observations_line(o)}   {_verdict(o)}"
-    yield from _file_lines(found["file_lines"])
-    if "summaries" in found:
-        s = found["summaries"]
-        yield f"summaries: expected the sums that all rows give   {_verdict(s)}"
-        for name in [*s["journal"], *s["series"]]:
+    yield f"{observations_line(as_json(o))}   {_verdict(o.closes)}"
+    for row in found.file_lines.files:
+        known = row.is_accounted_for(found.file_lines.noted)
+        yield f"{account_text(as_json(row))}   {_verdict(known)}"
+    for path in found.file_lines.differs:
+        yield f"{path}: the account kept while running differs from that of the journal   OPEN"
+    for s in found.deep.values():
+        yield f"summaries: expected the sums that all rows give   {_verdict(s.closes)}"
+        for name in [*s.journal, *s.series]:
             yield (
                 f"summaries: {name} has other rows than its summary; stop the service, run"
                 " `edaphon rebuild`, which sums again, and start it"
             )
-    for name, s in found["sinks"].items():
-        if s["read_back"] is None and s["closes"]:
-            yield (
-                f"sink {name}: {s['current']} current, {s['set_aside']} refused,"
-                f" {s['waiting']} waiting; {'; '.join(s['notes'])}"
-            )
-            continue
-        yield (
-            f"sink {name}: {s['current']} current = {_there(s)} + {s['set_aside']}"
-            f" refused + {s['waiting']} waiting   {_verdict(s)}"
-        )
-        yield from (f"  {words}" for words in s["differs"][:20])
-        if s["read_back"] is not None and s["differs"]:
-            yield f"  `edaphon sink resend {name}` sends all again, new values first"
-        yield from (f"  note: {words}" for words in s["notes"])
+    for name, sink in found.sinks.items():
+        yield from _sink_lines(name, sink)
 
 
-def _there(sink: Mapping[str, Any]) -> str:
-    """What the sink says that it holds."""
-    n = sink["delivered"]
-    return "? that can't be read back" if n is None else f"{n} read back"
+def _slot_line(path: str, s: SlotLedger) -> str:
+    of = "slots on no grid" if s.expected is None else f"{s.expected} slots"
+    leapt = f"; the clock leapt over {s.leapt} more" if s.leapt else ""
+    leapt += "; 1 is being measured" if s.in_flight else ""
+    leapt += f"; {s.unknown} were in lost entries" if s.unknown else ""
+    return f"{path}: {of} = {s.records} records + {s.in_gaps} missed{leapt}   {_verdict(s.closes)}"
 
 
-def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
-    for row in files["files"]:
-        yield f"{account_text(row)}   {'ok' if is_accounted_for(row, files['noted']) else 'OPEN'}"
-    for path in files["differs"]:
-        yield f"{path}: the account kept while running differs from that of the journal   OPEN"
+def _sink_lines(name: str, s: SinkLedger) -> Iterator[str]:
+    there = "not read back" if s.delivered is None else f"{s.delivered} read back"
+    yield (
+        f"sink {name}: {s.current} current = {there} + {s.set_aside} refused"
+        f" + {s.waiting} waiting   {_verdict(s.closes)}"
+    )
+    yield from (f"  {words}" for words in s.differs[:20])
+    if s.closes is False:
+        yield f"  `edaphon sink resend {name}` sends all again, new values first"
+    yield from (f"  note: {words}" for words in s.notes)
 
 
-def _verdict(part: Mapping[str, Any]) -> str:
-    return "ok" if part["closes"] else "OPEN"
+def _verdict(closes: bool | None) -> str:
+    return {True: "ok", False: "OPEN", None: "UNKNOWN"}[closes]
 
 
 sink = typer.Typer(

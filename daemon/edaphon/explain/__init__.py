@@ -9,7 +9,7 @@ from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.salvage import holds, losses_in, undeclared
 from edaphon.model import EntryId
 from edaphon.series import Series
-from edaphon.storage.offline import reached_by
+from edaphon.storage.access import reached_by
 from edaphon.storage.paths import Layout
 from edaphon_calibration.errors import suggestion
 

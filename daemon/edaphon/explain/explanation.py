@@ -1,29 +1,11 @@
-"""The explanation of one observation, as frozen types: `as_json` gives the JSON of it.
-
-In the JSON the fields of a part that is `Among` lie among those of its owner; None has none.
-"""
+"""The explanation of one observation, as frozen types: `printer.as_json` gives the JSON of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, TypeVar, get_args
+from dataclasses import dataclass
 
-_AMONG = "among"
-_Part = TypeVar("_Part")
-Among = Annotated[_Part, _AMONG]
+from edaphon.printer import Among
+
 Domain = tuple[float | None, float | None]
-
-
-def as_json(value: object) -> Any:
-    """Keys in the order of the fields; `from_` becomes "from"."""
-    if is_dataclass(value):
-        table: dict[str, Any] = {}
-        for one in fields(value):
-            own = as_json(vars(value)[one.name])
-            table |= (own or {}) if _AMONG in get_args(one.type) else {one.name.rstrip("_"): own}
-        return table
-    if isinstance(value, Mapping):
-        return {key: as_json(own) for key, own in value.items()}
-    return [as_json(own) for own in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)

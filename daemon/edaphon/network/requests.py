@@ -89,10 +89,7 @@ def _addresses(host: str, port: int, deadline: Deadline) -> list[Any]:
 
 @contextmanager
 def ended_at(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
-    """End the connection under whoever reads or writes it once that time is over.
-
-    What was read until then may look whole, so TimeoutError is raised whatever happened.
-    """
+    """End the connection when time is over; TimeoutError then, as what was read may look whole."""
     twin = socket.socket(fileno=os.dup(sock.fileno()))  # TLS may take `sock` itself over
 
     def end() -> None:

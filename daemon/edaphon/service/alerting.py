@@ -12,7 +12,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.book import Book, KeptBook
-from edaphon.alerts.due import Due, ReceiverRules, is_weekly_due, last_weekly, waiting
+from edaphon.alerts.due import (
+    Due,
+    ReceiverRules,
+    is_weekly_due,
+    last_weekly,
+    summary,
+    trial,
+    visit_ended,
+    waiting,
+    well,
+)
 from edaphon.alerts.heartbeat import Beat, Mouth, Pulse, Url
 from edaphon.alerts.look import Situation, Week, unheard
 from edaphon.alerts.model import (
@@ -26,7 +36,7 @@ from edaphon.alerts.model import (
     Severity,
 )
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
-from edaphon.alerts.words import plain
+from edaphon.alerts.words import Letter, Location, message, plain
 from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, Notify, SinkTable
 from edaphon.journal.journal import JournalClosed
@@ -39,7 +49,6 @@ from edaphon.storage.client import DaemonRefuses
 from edaphon.toml_input.values import http_place, revealed
 
 if TYPE_CHECKING:
-    from edaphon.alerts.words import Letter
     from edaphon.service.service import Service
 
 MEASUREMENT = "edaphon_health"
@@ -98,7 +107,7 @@ def _post(service: "Service", watcher: Watcher, kept: KeptBook, notify: Notify) 
     config, now_ns = service.config, service.keeper.now_ns
     writer, alerts = MessageWriter(config, notify.language), config.alerts
 
-    def well(time_ns: int) -> Message | None:
+    def weekly(time_ns: int) -> Message | None:
         """The weekly report to whoever is sent what is being lost."""
         if not alerts.weekly or Severity.LOST not in notify.classes:
             return None
@@ -115,7 +124,7 @@ def _post(service: "Service", watcher: Watcher, kept: KeptBook, notify: Notify) 
         rules_of(config, notify),
         partial(receiver_of, config, notify),
         lambda due, book: writer.due(due, book, watcher.nodes, now_ns()),
-        well,
+        weekly,
     )
 
 
@@ -163,14 +172,12 @@ def receiver_of(config: Configuration, notify: Notify) -> Receiver:
 
 
 class MessageWriter:
-    """Writes what is due in one language; what it needs is imported with the first message."""
+    """Writes what is due in one language."""
 
     def __init__(self, config: Configuration, language: str) -> None:
         self._config, self._language = config, language
 
-    def _letter(self, nodes: Mapping[str, Node], now_ns: int) -> "Letter":
-        from edaphon.alerts.words import Letter, Location
-
+    def _letter(self, nodes: Mapping[str, Node], now_ns: int) -> Letter:
         site, link = self._config.site, self._config.alerts.page_url
         place = Location(site.name or site.id, site.utc_offset_s)
         return Letter(nodes, self._language, place, now_ns, link)
@@ -182,8 +189,6 @@ class MessageWriter:
         now_ns: int,
         occasion: Occasion = Occasion.OPENED,
     ) -> Message:
-        from edaphon.alerts.words import message
-
         letter = replace(self._letter(nodes, now_ns), sheets=self._config.sheets)
         try:
             return message(letter, one, occasion)
@@ -191,8 +196,6 @@ class MessageWriter:
             return self._plain([one], occasion, now_ns, error)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        from edaphon.alerts.due import summary, visit_ended
-
         if due.occasion is Occasion.VISIT_ENDED:
             return visit_ended(self._letter(nodes, now_ns), book.visits[due.visit].nodes)
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
@@ -206,13 +209,12 @@ class MessageWriter:
     def _plain(
         self, incidents: list[Incident], occasion: Occasion, now_ns: int, error: Exception
     ) -> Message:
-        _log.warning("texts of a message failed: %s: %s", type(error).__name__, error)
-        return plain(incidents, occasion, now_ns, f"{type(error).__name__}: {error}")
+        words = f"{type(error).__name__}: {error}"
+        _log.warning("texts of a message failed: %s", words)
+        return plain(incidents, occasion, now_ns, words)
 
     def well(self, book: Book, now: Situation, week: Week, since_ns: int) -> Message:
         """The weekly report: what gave data since then, what came and went."""
-        from edaphon.alerts.due import well
-
         ended = sum(one.resolved_ns > since_ns for one in book.incidents.values())
         sources = sum((one.last_ns or 0) > since_ns for one in now.sources)
         channels = sum((one.last_number_ns or 0) > since_ns for one in now.channels)
@@ -220,8 +222,6 @@ class MessageWriter:
         return well(letter, book.open, ended, sources, channels, since_ns, week)
 
     def trial(self, now_ns: int) -> Message:
-        from edaphon.alerts.due import trial
-
         return trial(self._letter({}, now_ns))
 
 
@@ -283,9 +283,9 @@ def answer(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
         case "ack":
             return _acknowledged(service, request)
         case "test":
-            return {"sent": _tested(service, str(request["receiver"]))}
+            return {"sent": _tested(service, request["receiver"])}
         case "unheard":
-            return {"unheard": _unheard(service, str(request["plot"]))}
+            return {"unheard": _unheard(service, request["plot"])}
     return _listed(service)
 
 
@@ -309,17 +309,11 @@ def _receiver(name: str, one: Sender, book: Book, now_ns: int) -> dict[str, Any]
 
 
 def _acknowledged(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
-    number, now_ns = int(request["number"]), service.keeper.now_ns()
-    until_ns = now_ns + int(request["for_ns"])
+    number, now_ns = request["number"], service.keeper.now_ns()
+    until_ns = now_ns + request["for_ns"]
+    words = request["who"], request["why"], request["account"]
     try:
-        service.alerts.acknowledge(
-            number,
-            now_ns,
-            until_ns,
-            str(request["who"]),
-            str(request["why"]),
-            str(request.get("account", "")),
-        )
+        service.alerts.acknowledge(number, now_ns, until_ns, *words)
     except UnknownIncident:
         numbers = ", ".join(str(one.number) for one in service.alerts.book.open) or "none"
         raise DaemonRefuses(

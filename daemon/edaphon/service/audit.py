@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -39,24 +40,29 @@ REST = 9  # times as long as a read took: at most a tenth of one core and of the
 ENTRIES = 2000  # of one read
 Altered = dict[str, list[str]]  # what is wrong with a release, by its name
 START, FIRST_NS = EntryId(0, 0), -(2**63)
-PAGE = 4000
 NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
 _PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
 SETTLED_NS = 600_000_000_000  # behind a place in the journal no slot is older than this
 
 
-def summaries(folder: Path, journal: JournalReader, series: Series) -> dict[str, Any]:
-    """Files of the journal and channels whose kept sums are not what is counted.
+@dataclass(frozen=True)
+class SummaryLedger:
+    """Files of the journal and channels whose kept sums are not what is counted."""
 
-    A summary that was never kept, or does not belong to this journal, is made at the next start.
-    """
+    journal: list[str]
+    series: list[str]
+    closes: bool
+
+
+def summaries(folder: Path, journal: JournalReader, series: Series) -> SummaryLedger:
+    """One that was never kept, or is not of this journal, is made at the next start."""
     with StateFile(folder) as state:
         kept = Summary.of_json(state.get(JOURNAL_SUMMARY), journal)
     files = differing(kept, journal, FACT_LOG_KINDS) if kept is not None else []
     known, counted = series.totals()
     channels = [c for c in sorted({*known, *counted}) if known.get(c) != counted.get(c)]
     names = [file_path(journal.folder, file).name for file in files]
-    return {"journal": names, "series": channels, "closes": not names and not channels}
+    return SummaryLedger(names, channels, not names and not channels)
 
 
 class Losses:
@@ -233,12 +239,26 @@ def lost_text(lost: LostPart | None) -> Iterator[str]:
     yield "values that were already derived stay; they can't be derived again"
 
 
+@dataclass(frozen=True)
+class SlotLedger:
+    """slots = records + gaps, no slot twice; on a grid, no slot missing either.
+
+    `expected` is None on no grid. `unknown` are slots of entries whose loss a person has noted.
+    """
+
+    records: int
+    in_gaps: int
+    leapt: int
+    expected: int | None
+    in_flight: int  # a measurement that still goes on
+    twice: int
+    unknown: int
+    closes: bool
+
+
 @dataclass(slots=True)
 class SlotBook:
-    """The slots of one source: those with a record, the gap runs that are closed, and leaps.
-
-    What is withdrawn is taken out again: then a record of such a slot counts as one without.
-    """
+    """Slots of one source with a record, closed gaps and leaps, less what was withdrawn."""
 
     records: "array[int]" = field(default_factory=lambda: array("q"))
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # first, last, n
@@ -261,10 +281,8 @@ class SlotBook:
         interval_ns: int | None,
         running: bool = False,
         lost: bool = False,
-    ) -> dict[str, Any]:
-        """slots = records + gaps, no slot twice; on a grid, no slot missing either.
-
-        Where the service runs, one measurement may still be going on, with later slots missed.
+    ) -> SlotLedger:
+        """Where the service runs, one measurement may still be going on, with later slots missed.
         `lost`: a person has noted that entries were lost; what they held of slots is not known.
         """
         runs = list(self.gaps)
@@ -284,16 +302,16 @@ class SlotBook:
             expected -= 1
         else:
             flying = False
-        return {
-            "records": len(slots),
-            "in_gaps": n,
-            "leapt": leapt,
-            "expected": expected,
-            "in_flight": int(flying),
-            "twice": twice + overlaps,
-            "unknown": 0 if expected is None or not lost else expected - counted,
-            "closes": lost or (not twice and not overlaps and expected in {None, counted}),
-        }
+        return SlotLedger(
+            records=len(slots),
+            in_gaps=n,
+            leapt=leapt,
+            expected=expected,
+            in_flight=int(flying),
+            twice=twice + overlaps,
+            unknown=0 if expected is None or not lost else expected - counted,
+            closes=lost or (not twice and not overlaps and expected in {None, counted}),
+        )
 
 
 @dataclass(slots=True)
@@ -351,24 +369,15 @@ def read_accounts(
     journal: JournalReader, derived: EntryId, up_to: EntryId, start: EntryId = START
 ) -> EntryAccount:
     """The records that are derived, and the slots of all entries, behind `start` up to a place."""
-    account, place = EntryAccount(), start
+    account = EntryAccount()
     if start != START:
         first = journal.scan(start=start, on_damage=lambda _: None)
         begun = next((entry.received_ns for _, entry in first), FIRST_NS)
         account.since_ns = begun + SETTLED_NS
-    while place < up_to:
-        try:
-            items = journal.after(place, PAGE)
-        except DamagedRow as damage:
-            account.damaged.append(damage)
-            place = damage.last
-            continue
-        if not items:
+    for place, entry in journal.scan(start=start, on_damage=account.damaged.append):
+        if place > up_to:
             break
-        for sequence, entry in items:
-            if sequence <= up_to:
-                account.take(entry, sequence <= derived)
-        place = items[-1][0]
+        account.take(entry, place <= derived)
     return account
 
 
@@ -392,13 +401,10 @@ def _in_flight(
 
 
 def _overlaps(slots: list[int], runs: list[tuple[int, int, int]]) -> int:
-    found, at = 0, 0
+    """How many slots lie in a run, both in order; in two of them it counts once."""
+    found = at = 0
     for first, last, _ in runs:
-        while at < len(slots) and slots[at] < first:
-            at += 1
-        end = at
-        while end < len(slots) and slots[end] <= last:
-            end += 1
-        found += end - at
-        at = end
+        at = bisect_left(slots, first, at)
+        end = bisect_right(slots, last, at)
+        found, at = found + end - at, end
     return found

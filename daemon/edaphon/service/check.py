@@ -63,8 +63,6 @@ from edaphon.toml_input.models import configuration_errors, validated
 from edaphon.toml_input.values import is_text, read_text
 from edaphon_drivers.sheets import Output, Sheets
 
-USUAL = USUAL_FILES
-
 
 @dataclass(frozen=True, slots=True)
 class Examined:
@@ -97,7 +95,9 @@ def needs_of(found: Examined, knowledge: Knowledge) -> Needs:
     document, draft, errors = found.document, found.draft, found.config_errors
     if document is None or draft is None:
         return Needs(errors)
-    doubts = [*_of_packages(document), *_of_kinds(document, draft, found.kinds)]
+    right = "what needs it waits, all else goes on"
+    doubts = [ConfigError(document.file, 1, "", came, right) for came in part_problems()]
+    doubts += _of_kinds(document, draft, found.kinds)
     if found.config is None:
         return Needs(errors, tuple(sorted(doubts)))
     doubts += unencrypted(document, found.config)
@@ -135,7 +135,7 @@ class Against(NamedTuple):
 
 def usual_file() -> Path:
     """edaphon.toml here if there is one, else where an installed service has it."""
-    return next((path for path in USUAL if os.path.exists(path)), USUAL[-1])
+    return next((path for path in USUAL_FILES if os.path.exists(path)), USUAL_FILES[-1])
 
 
 def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
@@ -212,11 +212,6 @@ def _facts(
     return tuple(rows), config_errors, conflicts + evidence
 
 
-def _of_packages(document: Document) -> Iterator[ConfigError]:
-    for problem in part_problems():
-        yield ConfigError(document.file, 1, "", problem, "what needs it waits, all else goes on")
-
-
 def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[ConfigError]]:
     """Each file, or those of a folder, as it is written; complaints about what can't be read."""
     return _read(_plain_files(files))
@@ -245,7 +240,7 @@ def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], li
 def _readable(path: Path, error: OSError) -> str:
     """What would be right in place of a file that can't be read."""
     if isinstance(error, FileNotFoundError) and path.name == CONFIG_NAME:
-        here = "" if path == USUAL[-1] else f" {path}"
+        here = "" if path == USUAL_FILES[-1] else f" {path}"
         return f"a configuration; write one with: edaphon init{here}"
     if isinstance(error, FileNotFoundError):
         return "the path of a file that is there"
@@ -354,17 +349,14 @@ def _remarks(
 class Configured(NamedTuple):
     """A configuration without a mistake in itself, its text, and the facts written with it."""
 
-    config: "Configuration"
-    document: "Document"
-    rows: "tuple[FactRow, ...]"
-    left_out: "tuple[ConfigError, ...]" = ()  # fact files and rows that are in none of them
+    config: Configuration
+    document: Document
+    rows: tuple[FactRow, ...]
+    left_out: tuple[ConfigError, ...] = ()  # fact files and rows that are in none of them
 
 
 def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
-    """A whole configuration and its storage; ends with exit code 3 where anything in it is wrong.
-
-    `as_owner` as for `open_folder`.
-    """
+    """As `open_folder`, with a configuration: exit code 3 where anything in it is wrong."""
     found = configured(file or usual_file())
     if as_owner:
         become_owner(found.config.storage.folder)
@@ -386,7 +378,6 @@ def open_accepted(file: Path | None) -> Storage:
 
 def configured(path: Path) -> Configured:
     """A configuration with its facts; ends with exit code 3 where there is none."""
-
     set_umask()
     found = examine([path])
     if found.config is None and found.document is not None:

@@ -35,7 +35,7 @@ from edaphon.service.notes import refusal_text
 from edaphon.sinks.delivery import Delivery, DeliveryState
 from edaphon.sinks.feed import EVER, SeriesFeed
 from edaphon.sinks.sink import Sink, sink_kind
-from edaphon.storage.offline import new_series, open_series
+from edaphon.storage.access import new_series, open_series
 from edaphon.storage.paths import Layout
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink

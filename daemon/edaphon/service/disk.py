@@ -72,7 +72,7 @@ class Disk:
         self._folder = folder
         self._reserve = folder / "reserve"
         self._lock = threading.Lock()
-        self._samples: list[Sample] = []
+        self.samples: list[Sample] = []  # as `restore` takes them over in another life
 
     def prepare(self) -> None:
         """At a start: make the reserve, or give it up where nothing else is left."""
@@ -111,26 +111,23 @@ class Disk:
         """Take over the samples of an earlier life."""
         if isinstance(samples, list):
             pairs = [s for s in samples if isinstance(s, list) and len(s) == 2]
-            self._samples = [(int(at), int(free)) for at, free in pairs]
+            self.samples = [(int(at), int(free)) for at, free in pairs]
 
     def watch(self, stop: threading.Event) -> None:
         """Make the reserve again where it was given up and there is room, until `stop`."""
         while not stop.wait(LOOK_EVERY_S):
             self.make_reserve()
 
-    @property
-    def samples(self) -> list[Sample]:
-        """As `restore` takes them over in another life."""
-        return self._samples
-
     def sample(self, now_ns: int) -> bool:
         """Take a sample; False where none is due."""
         with self._lock:
-            past = [sample for sample in self._samples if sample[0] <= now_ns]
+            past = [sample for sample in self.samples if sample[0] <= now_ns]
             due = not past or now_ns - past[-1][0] >= SAMPLE_EVERY_NS
             if due:
-                past.append((now_ns, self._free_bytes()))
-            self._samples = past[-SAMPLES:]
+                found = os.statvfs(self._folder)
+                free = found.f_bavail * found.f_frsize + self._reserve_bytes()
+                past.append((now_ns, free))
+            self.samples = past[-SAMPLES:]
             return due
 
     def room(self, now_ns: int, full: bool = False) -> Room:
@@ -142,13 +139,9 @@ class Disk:
         reserve = self._reserve_bytes()
         free = found.f_bavail * found.f_frsize + reserve
         with self._lock:
-            days = days_left([*self._samples, (now_ns, free)])
+            days = days_left([*self.samples, (now_ns, free)])
         full = full or (not reserve and is_full(self._folder))
         return Room(free, found.f_blocks * found.f_frsize, days, reserve, full)
-
-    def _free_bytes(self) -> int:
-        found = os.statvfs(self._folder)
-        return found.f_bavail * found.f_frsize + self._reserve_bytes()
 
     def _reserve_bytes(self) -> int:
         try:
@@ -158,11 +151,7 @@ class Disk:
 
 
 def days_left(samples: list[Sample]) -> float | None:
-    """Days until nothing is free, by the median of the rates between all pairs of samples.
-
-    One large file that comes or goes does not move the median. None for less than a day of
-    samples, and where free space does not shrink.
-    """
+    """Days until nothing is free, by the median rate: one large file does not move it."""
     if len(samples) < 2 or samples[-1][0] - samples[0][0] < LEAST_SPAN_NS:
         return None
     pairs = [(a, b) for a, b in combinations(samples, 2) if b[0] > a[0]]

@@ -14,14 +14,12 @@ from edaphon.clock import SystemClock, boot_id
 from edaphon.derive.plan import known_facts
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
-from edaphon.storage.access import Storage, fail
+from edaphon.storage.access import TRY_AGAIN, Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, as_owner, ask
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service
-
-TRY_AGAIN = 75
 
 
 def line_tools_of(service: "Service") -> LineTools:
@@ -50,10 +48,7 @@ def line_tools_of(service: "Service") -> LineTools:
 
 @contextmanager
 def opened_line_tools(storage: Storage) -> Iterator[Callable[..., Any]]:
-    """What answers the verbs of a line: the daemon, or tools of our own while it is off.
-
-    The calls raise DaemonRefuses; where the journal is somebody else's it ends with exit code 75.
-    """
+    """What answers the verbs of a line; exit code 75 where the journal is somebody else's."""
 
     def through(verb: str, **words: Any) -> Any:
         try:

@@ -147,12 +147,13 @@ class Uplinks:
     def look(self, state: PipelineState, now_ns: int) -> None:
         """Count what came since the last look; what came before the first one is not counted."""
         hour = now_ns // HOUR_NS
-        for path, known in list(state.uplinks.items()):
+        for path, latest in list(state.uplinks.items()):
             device = self._devices.setdefault(path, _Device())
-            uplinks, missed = list(known), state.uplinks_missed.get(path, 0)
+            uplinks, missed = list(latest), state.uplinks_missed.get(path, 0)
             if device.last is not None:
                 counts = device.hours.setdefault(hour, [0, 0])
-                counts[0] += _behind(uplinks, device.last)
+                known = uplinks.index(device.last) + 1 if device.last in uplinks else 0
+                counts[0] += len(uplinks) - known
                 counts[1] += missed - device.missed
             device.last = uplinks[-1] if uplinks else None
             device.missed = missed
@@ -174,10 +175,6 @@ class Uplinks:
         for path, (last, missed, hours) in table.items():
             known = {int(hour): list(counts) for hour, counts in hours}
             self._devices[path] = _Device(Uplink(*last) if last else None, missed, known)
-
-
-def _behind(uplinks: list[Uplink], last: Uplink) -> int:
-    return len(uplinks) - 1 - uplinks.index(last) if last in uplinks else len(uplinks)
 
 
 AHEAD_NS, BEHIND_NS = 60 * 10**9, 1800 * 10**9  # of the time of receipt, of the usual lag
@@ -435,11 +432,14 @@ class Watcher:
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
             failed_ns, code = self._codes.of(deployment, own.failed)
-            interval_ns = _longer(intervals[deployment.source], knowledge.channels[id].interval_ns)
+            interval_ns = intervals[deployment.source]
+            if interval_ns:
+                longer_ns = knowledge.channels[id].interval_ns or 0
+                interval_ns = max(interval_ns, longer_ns, own.rhythm_ns)
             yield ChannelState(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
-                interval_ns=interval_ns and max(interval_ns, own.rhythm_ns),
+                interval_ns=interval_ns,
                 failed_ns=failed_ns,
                 code=code,
                 since_ns=deployment.from_ns,
@@ -478,10 +478,6 @@ class Watcher:
         """With the time at which each was seen to be down first."""
         self._down = {node: self._down.get(node, now_ns) for node in down}
         return {node: (self._down[node], why) for node, why in down.items()}
-
-
-def _longer(source_ns: int | None, channel_ns: int | None) -> int | None:
-    return max(source_ns, channel_ns or 0) if source_ns else source_ns
 
 
 def _losses(service: "Service") -> Iterator[str]:

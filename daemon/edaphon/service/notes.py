@@ -1,12 +1,14 @@
 """What people should know, in sentences: lines of followed files, floods, refused points."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.budget import Flood
 from edaphon.clock import DAY_NS, instant_text
 from edaphon.derive.files import KeptRefusal, SourceFiles
+from edaphon.printer import Among
 
 if TYPE_CHECKING:
     from edaphon.acquire.broker import BrokerReader
@@ -20,25 +22,42 @@ MOST_WAITING = 50  # of a source, in `edaphon status`
 DEAD_FEW, DEAD_SHARE, DEAD_MANY = 100, 0.01, 10_000
 
 
-def line_rows(files: Mapping[str, SourceFiles]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class FileLines:
+    """What became of the lines of one file, with the latest that were refused."""
+
+    source: str
+    file: str
+    copy: int
+    lines: int
+    counts: Among[Mapping[str, int]]
+    missing: int
+    latest_refused: list[dict[str, Any]]
+
+    def is_accounted_for(self, noted: bool) -> bool:
+        """Lines of entries whose loss is noted may be missing."""
+        return self.lines == sum(self.counts.values()) and (noted or not self.missing)
+
+
+def line_rows(files: Mapping[str, SourceFiles]) -> list[FileLines]:
     """One for each file, that which grew last behind the others of its source."""
     return [
-        {
-            "source": path,
-            "file": name,
-            "copy": account.copy,
-            "lines": account.lines,
-            **account.counts._asdict(),
-            "missing": account.missing,
-            "latest_refused": [refusal._asdict() for refusal in account.refused],
-        }
+        FileLines(
+            path,
+            name,
+            account.copy,
+            account.lines,
+            account.counts._asdict(),
+            account.missing,
+            [refusal._asdict() for refusal in account.refused],
+        )
         for path, source in sorted(files.items())
         for name, account in source.accounts()
     ]
 
 
 def account_text(row: Row) -> str:
-    """The account of one file, with its last refused line."""
+    """The account of one file as JSON has it, with its last refused line."""
     text = (
         f"{row['source']} {row['file']}: {row['lines']} lines = {row['rows']} rows"
         f" + {row['headers']} headers + {row['blank']} blank + {row['refused']} refused"
@@ -54,18 +73,15 @@ def refusal_text(refusal: Row) -> str:
     return f"line {refusal['line']}: {refusal['reason']}: {text!r}"
 
 
-def refusal_problems(rows: Iterable[Row], now_ns: int) -> Iterator[str]:
+def refusal_problems(files: Iterable[FileLines], now_ns: int) -> Iterator[str]:
     """Files with a line that was refused lately."""
-    for row in rows:
-        latest = [
-            refusal
-            for refusal in row["latest_refused"]
-            if now_ns - refusal["received_ns"] < REFUSED_IS_A_PROBLEM_NS
-        ]
+    for one in files:
+        known = one.latest_refused
+        latest = [r for r in known if now_ns - r["received_ns"] < REFUSED_IS_A_PROBLEM_NS]
         if latest:
-            n = row["refused"]
+            n = one.counts["refused"]
             lines = "1 line" if n == 1 else f"{n} lines"
-            yield f"{row['source']} {row['file']}: {lines} refused; {refusal_text(latest[-1])}"
+            yield f"{one.source} {one.file}: {lines} refused; {refusal_text(latest[-1])}"
 
 
 def file_notes(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterator[dict[str, str]]:
@@ -160,15 +176,14 @@ def flood_problems(
             yield name, f"{flood_text(row)}; {do}"
 
 
-def set_aside_words(set_aside: Mapping[str, int]) -> Iterator[str]:
-    """What a person should know of points that sinks refuse."""
-    for name, n in set_aside.items():
-        if n:
-            points = "point is" if n == 1 else "points are"
-            yield (
-                f"sink {name}: {n} {points} set aside, because the server refuses them; see its"
-                f" words with `edaphon sink list`, then `edaphon sink retry {name}`"
-            )
+def set_aside_words(name: str, n: int) -> Iterator[str]:
+    """What a person should know of points that a sink refuses."""
+    if n:
+        points = "point is" if n == 1 else "points are"
+        yield (
+            f"sink {name}: {n} {points} set aside, because the server refuses them; see its"
+            f" words with `edaphon sink list`, then `edaphon sink retry {name}`"
+        )
 
 
 def dead_letter_words(dead: int, of: int) -> Iterator[str]:

@@ -19,13 +19,13 @@ from edaphon.alerts.receivers import RECEIVERS
 from edaphon.config import Configuration, FileSource, LorawanSource
 from edaphon.config.model import secret_files
 from edaphon.config.reading import named_values, read_codec
-from edaphon.config.sources import Broker, Bus
+from edaphon.config.sources import Bus
 from edaphon.facts import FactRow, evidence_files
 from edaphon.journal import Entry, Kind, read_only
 from edaphon.network.requests import is_loopback
 from edaphon.people import account_name
 from edaphon.sinks.sink import SINKS
-from edaphon.storage.paths import Layout
+from edaphon.storage.paths import SERVICE_FOLDER, Layout
 from edaphon.toml_input.lines import ConfigError, Document, Place
 from edaphon.toml_input.values import Secret, secret_host
 from edaphon_calibration import checks, curves
@@ -35,7 +35,6 @@ from edaphon_drivers.sheets import Sheet, model_names, sheet_package, sheet_prob
 
 READS, WRITES, CONNECTS, LISTENS = "reads", "writes", "connects to", "listens on"
 _Accesses = Iterator[tuple[str, str, Place]]  # what is done, with what, where it is written
-SERVICE_FOLDER = Path("/etc/edaphon")
 _SERVICE_PROGRAM = Path("/usr/local/lib/edaphon")
 _WRITE, _READ = os.W_OK, os.R_OK
 ALL_CODECS_S = 10.0  # for all codecs of a configuration; those left are loaded by the service
@@ -86,16 +85,16 @@ def unencrypted(document: Document, config: Configuration) -> list[ConfigError]:
         if broker.password is not None and not broker.tls and not is_loopback(broker.host):
             came = f"the password goes unencrypted to {broker.host}"
             right = "tls = true and the port of the broker for it, such as 8883"
-            found.append(_doubt(document, ("broker", name, "host"), came, right))
+            found.append(_error_at(document, ("broker", name, "host"), came, right))
     url = config.alerts.heartbeat_url
     host = secret_host(url) if isinstance(url, Secret) else ""
     if host and not is_loopback(host):
         came = f"the secret address goes unencrypted to {host}"
-        found.append(_doubt(document, ("alerts", "heartbeat_url"), came, "an address of https"))
+        found.append(_error_at(document, ("alerts", "heartbeat_url"), came, "an address of https"))
     return found
 
 
-def _doubt(document: Document, place: Place, came: str, right: str) -> ConfigError:
+def _error_at(document: Document, place: Place, came: str, right: str) -> ConfigError:
     key = ".".join(str(part) for part in place if isinstance(part, str))
     return ConfigError(document.file, document.line(place), key, came, right)
 
@@ -110,7 +109,8 @@ def _all_accesses(config: Configuration, kinds: Mapping[Place, BaseModel]) -> _A
     for name, supply in config.supplies.items():
         yield WRITES, str(supply.file), ("supply", name, "file")
     for name, broker in config.brokers.items():
-        yield from _broker_accesses(("broker", name), broker)
+        yield CONNECTS, f"{broker.host}:{broker.port}", ("broker", name, "host")
+        yield from _named_accesses(("broker", name), broker)
     for number, source in enumerate(config.sources):
         if isinstance(source, FileSource):
             yield READS, str(source.file), ("source", number, "file")
@@ -130,11 +130,6 @@ def _bus_accesses(place: Place, bus: Bus) -> _Accesses:
         yield READS if bus.kind == "w1" else WRITES, bus.port, (*place, "port")
     if bus.multiplexer is not None:
         yield WRITES, str(bus.multiplexer.file), (*place, "multiplexer", "file")
-
-
-def _broker_accesses(place: Place, broker: Broker) -> _Accesses:
-    yield CONNECTS, f"{broker.host}:{broker.port}", (*place, "host")
-    yield from _named_accesses(place, broker)
 
 
 def _named_accesses(place: Place, table: BaseModel) -> _Accesses:
@@ -222,22 +217,20 @@ def _first_closed(path: Path) -> Path:
 
 
 def _port(name: str, bus: Bus) -> Iterator[str]:
-    if "://" in bus.port:
-        return
-    path = Path(bus.port)
-    if not os.path.exists(path):
+    if "://" not in bus.port:
+        path = Path(bus.port)
         listing = "/dev/serial/by-id" if bus.kind not in {"i2c", "w1"} else path.parent
-        yield (
-            f"bus {name}: {path} is not there; plug it in, or take a path from:  ls -l {listing}"
-        )
-    elif not os.access(path, _READ if bus.kind == "w1" else _READ | _WRITE):
-        yield f"bus {name}: {path} is not for this account. {_allowed(path)}"
+        missing = f"plug it in, or take a path from:  ls -l {listing}"
+        mode = _READ if bus.kind == "w1" else _READ | _WRITE
+        yield from _file(f"bus {name}", path, missing, mode)
 
 
-def _file(name: str, path: Path) -> Iterator[str]:
+def _file(
+    name: str, path: Path, missing: str = "see that its driver or program runs", mode: int = _WRITE
+) -> Iterator[str]:
     if not os.path.exists(path):
-        yield f"{name}: {path} is not there; see that its driver or program runs"
-    elif not os.access(path, _WRITE):
+        yield f"{name}: {path} is not there; {missing}"
+    elif not os.access(path, mode):
         yield f"{name}: {path} is not for this account. {_allowed(path)}"
 
 
@@ -312,27 +305,20 @@ def codec_errors(
     """About codecs that can't be loaded, and about those for which there was no time."""
     wrong: list[ConfigError] = []
     untried: list[ConfigError] = []
-    end_s, tried = time.monotonic() + all_s, set()
-    for number, source in _sources_with_codec(config):
-        if source.codec_file in tried:
+    end_s, tried = time.monotonic() + all_s, set[Path | None]({None})
+    for number, source in enumerate(config.sources):
+        if not isinstance(source, LorawanSource) or source.codec_file in tried:
             continue
         tried.add(source.codec_file)
-        line = document.line(("source", number, "codec_file"))
+        place, named = ("source", number, "codec_file"), f'"{source.codec_file}"'
         if time.monotonic() > end_s:
-            came = f'"{source.codec_file}" was not tried, since others took {all_s:g} s'
+            came = f"{named} was not tried, since others took {all_s:g} s"
             right = "fewer codecs at once, or wait for its first uplink"
-            untried.append(ConfigError(document.file, line, "source.codec_file", came, right))
+            untried.append(_error_at(document, place, came, right))
         elif (why := _codec_problem(source)) is not None:
-            came = f'"{source.codec_file}" can\'t be used: {why}'
-            right = "the file as its maker publishes it"
-            wrong.append(ConfigError(document.file, line, "source.codec_file", came, right))
+            came = f"{named} can't be used: {why}"
+            wrong.append(_error_at(document, place, came, "the file as its maker publishes it"))
     return wrong, untried
-
-
-def _sources_with_codec(config: Configuration) -> Iterator[tuple[int, LorawanSource]]:
-    for number, source in enumerate(config.sources):
-        if isinstance(source, LorawanSource) and source.codec_file is not None:
-            yield number, source
 
 
 def _codec_problem(source: LorawanSource) -> str | None:
@@ -413,10 +399,7 @@ def installed_packages() -> Packages:
 
 
 def packages_to_record(before: Entry | None, text: str) -> Packages:
-    """Those that are installed, and those that are not and that are still needed.
-
-    `before` is the configuration that was journalled last, `text` that of now.
-    """
+    """Those installed, and those that `before`, the last journalled one, had and `text` needs."""
     kept = {
         part: package
         for part, package in _recorded_in(before).items()

@@ -27,7 +27,7 @@ from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ControlServer, page_socket, page_verbs_only
 from edaphon.service.sources import Overrides
 from edaphon.service.submit import evidence_of
-from edaphon.storage.access import fail
+from edaphon.storage.access import TRY_AGAIN, fail
 from edaphon.storage.client import become_owner, mend_modes
 from edaphon.storage.paths import Layout
 
@@ -44,7 +44,6 @@ kill -KILL "$1"
 """
 _TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of mallopt(3)
 _KEPT_BYTES = 131_072  # its own default, which glibc raises for good with each large block
-BUSY = 75
 
 
 def end_for_certain() -> None:
@@ -54,18 +53,13 @@ def end_for_certain() -> None:
     """
     reading, writing = os.pipe()
     words = ["sh", "-c", _SHELL, "sh", str(os.getpid()), str(END_AFTER_S)]
+    no_secrets = {"PATH": os.environ.get("PATH", os.defpath)}  # as a configuration may keep there
     with contextlib.suppress(OSError):
-        os.posix_spawn(
-            "/bin/sh", words, _no_secrets(), file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)]
-        )
+        files = [(os.POSIX_SPAWN_DUP2, reading, 0)]
+        os.posix_spawn("/bin/sh", words, no_secrets, file_actions=files)
     os.close(reading)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-
-
-def _no_secrets() -> dict[str, str]:
-    """An environment without what a configuration may keep in it."""
-    return {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 def give_memory_back() -> None:
@@ -101,9 +95,9 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         service = Service(found.document, found.config, overrides)
         service.start()
     except JournalBusy as busy:
-        raise fail(str(busy), BUSY) from None
+        raise fail(str(busy), TRY_AGAIN) from None
     except (OSError, sqlite3.OperationalError) as error:
-        raise fail(_storage_refused(found.config.storage.folder, error), BUSY) from None
+        raise fail(_storage_refused(found.config.storage.folder, error), TRY_AGAIN) from None
     for config_error in found.left_out:
         service.report(f"fact at {config_error.file}:{config_error.line}", str(config_error))
     try:

@@ -29,12 +29,11 @@ from edaphon.series import (
     release_problems,
     write_release,
 )
-from edaphon.storage.access import Storage, fail
+from edaphon.storage.access import TRY_AGAIN, Storage, fail, settled_deriver
 from edaphon.storage.client import DaemonOff, is_behind
-from edaphon.storage.offline import settled_deriver
 from edaphon.tables import unknown_channel
 
-TRY_AGAIN, USAGE = 75, 2
+USAGE = 2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -67,7 +66,8 @@ def make_release(storage: Storage, wanted: Wanted) -> Release:
         finally:
             series.close()
         part.chmod(0o440)
-        _sync(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
         # First the note: a name that a file has is known to the journal, whenever power fails.
         _note(storage, made, part)
         part.rename(path)
@@ -81,8 +81,11 @@ def _part(folder: Path) -> Iterator[Path]:
     make_folder(folder)
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if not _locked(lock):
-            raise fail("another release is being made; ask again in a moment", TRY_AGAIN)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            words = "another release is being made; ask again in a moment"
+            raise fail(words, TRY_AGAIN) from None
         part = folder / "in-the-making"
         _remove(part)  # of one that was killed
         try:
@@ -96,14 +99,6 @@ def _part(folder: Path) -> Iterator[Path]:
 def _remove(part: Path) -> None:
     for suffix in ("", "-journal"):
         Path(f"{part}{suffix}").unlink(missing_ok=True)
-
-
-def _locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _settled(storage: Storage) -> Series:
@@ -168,14 +163,6 @@ def _channels(
         if id not in by_id:
             raise unknown_channel(id, by_id)
     return tuple(by_id[id] for id in sorted(set(ids) or by_id))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _note(storage: Storage, made: Release, part: Path) -> None:

@@ -28,7 +28,7 @@ from edaphon.service.notes import file_rows
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ACCOUNT
 from edaphon.service.status import columns_of, status_table
-from edaphon.service.submit import Evidence
+from edaphon.service.submit import EvidenceFile
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.faults import Fault
@@ -108,10 +108,7 @@ class _Meant(_RequestModel):
 
 
 class _FactFile(_RequestModel):
-    """A file of facts as it was written, and which rows of it are meant.
-
-    The daemon reads the text itself; nothing that a command has parsed is taken over.
-    """
+    """A file of facts as written, and which of its rows are meant; the daemon reads it itself."""
 
     file: Annotated[str, Field(max_length=4096)]
     text: str  # the request is bounded
@@ -165,12 +162,7 @@ _VERBS: dict[str, dict[str, tuple[Any, Any]]] = {  # by verb its words: (type, d
         "bus": (Name, ...),
         "data": (Annotated[str, Field(max_length=4096, pattern=r"^(?:[0-9a-fA-F]{2})*$")], ...),
     },
-    "readdress": {
-        "bus": (Name, ...),
-        "old": (Name, ...),
-        "new": (Name, ...),
-        "who": (Words, ...),
-    },
+    "readdress": {"bus": (Name, ...), "old": (Name, ...), "new": (Name, ...), "who": (Words, ...)},
 }
 
 
@@ -285,7 +277,7 @@ class Requests:
         `again`: the values of a damaged series are not all derived again yet.
         """
         full = False
-        if self._service.deriving_all:
+        if self._service.deriving.deriving_all:
             return {"change": self._service.series.change, "full": full, "again": True}
         try:
             self._service.flush()
@@ -298,7 +290,7 @@ class Requests:
     def _rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive all again, or show how far that is."""
         deriver = self._service.deriver
-        if request.get("begin"):
+        if request["begin"]:
             deriver.differing = 0
             deriver.derive_all_again()
         blocks = len(self._service.series.heads())
@@ -307,7 +299,7 @@ class Requests:
     def _recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive channels again from the readings that are kept, or show how far it is."""
         deriver = self._service.deriver
-        if request.get("begin"):
+        if request["begin"]:
             ranges = ranges_from(self._service.channels, request["channels"], request["since_ns"])
             deriver.differing = 0
             deriver.recalibrate(ranges)
@@ -316,14 +308,14 @@ class Requests:
 
     def _evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep a file that facts rest on."""
-        name, sha256 = str(request["name"]), str(request["sha256"])
+        name = request["name"]
         try:
             data = base64.b64decode(request["data"], validate=True)
         except ValueError as error:
             raise DaemonRefuses(f"expected the file {name} in base64: {error}") from None
-        evidence = Evidence(name, sha256, data)
+        evidence = EvidenceFile(name, request["sha256"], data)
         try:
-            self._service.keep_evidence(evidence, str(request["who"]), request["account"])
+            self._service.keep_evidence(evidence, request["who"], request["account"])
         except ValueError as refusal:
             raise DaemonRefuses(str(refusal)) from None
         return {"kept": name}
@@ -335,7 +327,7 @@ class Requests:
         follower = self._follower(request)
         source = next(s for s in self._service.config.sources if s.path == follower.path)
         paths, secrets = list(map(Path, request["files"])), secret_files(self._service.config)
-        sheet = None if request.get("force") else self._service.config.sheet(source)
+        sheet = None if request["force"] else self._service.config.sheet(source)
         for path in paths:
             if why_not := why_not_taken(path, sheet, secrets):
                 raise DaemonRefuses(why_not)
@@ -355,7 +347,7 @@ class Requests:
         return {"files": [progress._asdict() for progress in found]}
 
     def _follower(self, request: Mapping[str, Any]) -> "Follower":
-        followers, name = self._service.sources.followers, str(request["source"])
+        followers, name = self._service.sources.followers, request["source"]
         if name not in followers:
             known = ", ".join(sorted(followers)) or "none"
             raise DaemonRefuses(
@@ -366,8 +358,7 @@ class Requests:
 
     def _acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A person has noted all losses."""
-        who, account = str(request["who"]), request["account"]
-        return {"acknowledged": self._service.acknowledge(who, account)}
+        return {"acknowledged": self._service.acknowledge(request["who"], request["account"])}
 
     def _release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
@@ -381,7 +372,7 @@ class Requests:
 
     def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement between the scheduled ones, kept with the purpose of a test."""
-        service, path = self._service, str(request["source"])
+        service, path = self._service, request["source"]
         bus = path.partition("/")[0]
         if why_not := not_asked(service.config, path):
             raise DaemonRefuses(why_not)
@@ -413,7 +404,7 @@ class Requests:
 
     def _sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Offer refused points again, or send all again, or list what is refused and why."""
-        sinks, name = self._service.sinks, str(request.get("name", ""))
+        sinks, name = self._service.sinks, request["name"]
         known = ", ".join(sorted(sinks)) or "none"
         if name and name not in sinks:
             raise DaemonRefuses(f"expected the name of a sink ({known}), got {name!r}")
@@ -438,7 +429,7 @@ class Requests:
         rows, config_errors = rows_of(request["documents"])
         if config_errors:
             raise DaemonRefuses("\n".join(map(str, config_errors)))
-        applied = self._service.apply(rows, str(request["who"]), request["account"])
+        applied = self._service.apply(rows, request["who"], request["account"])
         for file in {document["file"] for document in request["documents"]}:
             self._service.clear_file(file)
         return {"applied": applied}

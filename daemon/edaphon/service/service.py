@@ -14,20 +14,13 @@ from edaphon.acquire.clock_sync import ClockWatch
 from edaphon.acquire.slots import Timekeeper
 from edaphon.clock import boot_id
 from edaphon.config import Configuration
-from edaphon.databases import (
-    StorageFault,
-    explained,
-    make_folder,
-)
+from edaphon.databases import StorageFault, explained, make_folder
 from edaphon.derive.deriver import Deriver
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.fact_log import FACT_LOG_KINDS
 from edaphon.journal.guard import guarded
-from edaphon.journal.salvage import (
-    acknowledgement,
-    open_losses,
-)
+from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series, cursor_name
 from edaphon.service.alerting import notifier_of
@@ -39,15 +32,19 @@ from edaphon.service.audit import (
     Losses,
     StoredCheck,
 )
-from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
+from edaphon.service.deriving import Deriving, Outputs, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Jobs
 from edaphon.service.look import DoubtfulChannels
 from edaphon.service.prerequisites import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
-from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
-from edaphon.storage.access import Storage
-from edaphon.storage.offline import open_series, reached_by
+from edaphon.service.submit import (
+    EvidenceFile,
+    configuration_payload,
+    entry_of_evidence,
+    fact_entries,
+)
+from edaphon.storage.access import Storage, open_series, reached_by
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.lines import ConfigError, Document
 
@@ -63,13 +60,6 @@ HUNG = (
     " derives it"
 )
 APPLY_WITHIN_S = 10.0
-WATCH_CLOCK_S = 10.0
-COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
-FAILED_WAIT_S = 1.0, 60.0  # before a part that failed begins again, and at most
-RECOVERED_S = 3 * FAILED_WAIT_S[1]
-_ACCOUNTS = "slot accounts"
-SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
-WATCH_SAVED_S = 10.0
 _log = logging.getLogger("edaphon")
 
 
@@ -106,6 +96,7 @@ class Service:
         self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.threads = self._own.make_threads()
+        self.report, self.problem = self.threads.report, self.threads.problem
         self.is_over = False  # whether all threads have ended at the stop
         self._applying = threading.Lock()
         self.jobs = Jobs(self.report)
@@ -140,6 +131,7 @@ class Service:
         """In this order: configuration and clock are journalled before anything is derived."""
         config, journal, state, report = self.config, self.journal, self.state, self.report
         self.outputs = Outputs(config.sinks, state, report)
+        self.sinks = self.outputs.sinks
         self.sources = ServiceSources(
             config,
             journal,
@@ -299,26 +291,8 @@ class Service:
         return self.deriving.deriver
 
     @property
-    def deriving_all(self) -> bool:
-        """Whether values that a damaged series had are not all derived again yet."""
-        return self.deriving.deriving_all
-
-    @property
     def channels(self) -> Mapping[str, Channel]:
         return self.deriver.channels
-
-    @property
-    def sinks(self) -> Mapping[str, SinkParts]:
-        return self.outputs.sinks
-
-    @property
-    def problem(self) -> Mapping[str, str]:
-        """What is wrong, by part of the service."""
-        return self.threads.problem
-
-    def report(self, who: str, what: str | None) -> None:
-        """Once when something is lost, once when it is back."""
-        self.threads.report(who, what)
 
     def received_ns(self, place: EntryId | None) -> int | None:
         """When the entry there was received [UTC ns]; None where it can't be read."""
@@ -348,7 +322,7 @@ class Service:
             self._wait_derived(place)
         return len(new)
 
-    def keep_evidence(self, evidence: Evidence, who: str, account: str = "") -> None:
+    def keep_evidence(self, evidence: EvidenceFile, who: str, account: str = "") -> None:
         """Journal a file that facts rest on. Raises ValueError for bytes of another hash."""
         self.keep([entry_of_evidence(evidence, who, self.keeper, account)])
 

@@ -153,10 +153,7 @@ def _part(connection: socket.socket, within_s: float) -> bytes | None:
 
 
 class ControlServer:
-    """Answers until `stop`; only the owner and the group of the socket's folder may ask.
-
-    Where the disk refuses the socket, it is tried again until there is one.
-    """
+    """Answers until `stop`; a socket that the disk refuses is tried again until there is one."""
 
     def __init__(self, path: Path, answer: Answer) -> None:
         self._path, self._answer = path, answer

@@ -96,11 +96,10 @@ class ServiceSources:
     @property
     def taken(self) -> int:
         """Records handed to the journal since the start, as the links counted them."""
-        asked = sum(sampler.taken for sampler in self.samplers.values())
-        streamed = sum(stream.taken for stream in self.streams.values())
-        followed = sum(follower.taken for follower in self.followers.values())
+        links: list[Sampler | StreamReader | Follower] = [*self.samplers.values()]
+        links += [*self.streams.values(), *self.followers.values()]
         received = sum(reader.state.journalled for reader in self.readers.values())
-        return asked + streamed + followed + received
+        return received + sum(link.taken for link in links)
 
     @property
     def open_gaps(self) -> list[Gap]:
@@ -144,10 +143,7 @@ class ServiceSources:
             self._run(f"start of broker {name}", partial(self._start_broker, name, broker))
 
     def stop(self) -> None:
-        """Nothing comes in any more; what came is in the journal's hands.
-
-        A line or a link that hangs in a call is left behind after STOP_S.
-        """
+        """Nothing comes in any more; what hangs in a call is left behind after STOP_S."""
         self._stop.set()
         ends: list[Callable[[], None]] = [reader.stop for reader in self.readers.values()]
         ends += [bus.stop for bus in self.buses.values()]
@@ -161,11 +157,7 @@ class ServiceSources:
         self.floods.close()
 
     def _start_bus(
-        self,
-        name: str,
-        table: Bus,
-        accounts: Mapping[str, SlotAccount],
-        alive_until_ns: int,
+        self, name: str, table: Bus, accounts: Mapping[str, SlotAccount], alive_until_ns: int
     ) -> None:
         bus = self._own.make_bus(name, link_opener(table), SystemClock())
         branches = branch_switch(table)
@@ -296,10 +288,7 @@ class SavedPlaces:
         return accounts
 
     def save(self, sources: ServiceSources, series: Series) -> None:
-        """A place from which the journal gives the rest; the accounts may be old, never too new.
-
-        So a disk that refuses them is no error of who asked: they are saved the next time.
-        """
+        """A place from which the journal gives the rest; a disk that refuses it is asked again."""
         try:
             self._write(sources, series)
         except sqlite3.Error as error:

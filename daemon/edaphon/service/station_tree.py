@@ -8,7 +8,7 @@ sink -> server -> logger
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from edaphon.alerts.look import (
@@ -61,6 +61,7 @@ AT_A_PLOT = frozenset(
 )
 KINDS = "removal", "pause", "visit"
 USUAL_INTERVAL_NS = 600 * 10**9
+_Speaks = TypeVar("_Speaks", SourceState, ChannelState)
 FULL_V = 12.6  # of a lead battery, where nobody has measured it
 
 
@@ -369,17 +370,11 @@ def slowed(situation: Situation, knowledge: Knowledge) -> Situation:
         found = max((longer.get(up, 0) for up in above(situation, node)), default=0)
         return max(usual_ns, found) if usual_ns is not None else None
 
-    return replace(
-        situation,
-        sources=tuple(
-            replace(one, interval_ns=interval(one.node, one.interval_ns))
-            for one in situation.sources
-        ),
-        channels=tuple(
-            replace(one, interval_ns=interval(one.node, one.interval_ns))
-            for one in situation.channels
-        ),
-    )
+    def expected(one: _Speaks) -> _Speaks:
+        return replace(one, interval_ns=interval(one.node, one.interval_ns))
+
+    sources, channels = map(expected, situation.sources), map(expected, situation.channels)
+    return replace(situation, sources=tuple(sources), channels=tuple(channels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,44 +428,29 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
     nodes = tree(config, knowledge, now_ns)
     deployments = deployed(config, knowledge, now_ns)
     intervals = {s.path: interval_of(s) or USUAL_INTERVAL_NS for s in config.sources}
-    supplies = [
-        node.name
-        for node in nodes.values()
-        if node.kind is NodeKind.SUPPLY and node.name in deployments
+    sources = [
+        SourceState(
+            node_id(NodeKind.SOURCE, s.path),
+            now_ns,
+            0,
+            intervals[s.path],
+            numbered=isinstance(s, LorawanSource),
+        )
+        for s in config.sources
     ]
-    return Situation(
-        now_ns=now_ns,
-        mono_ns=now_ns,
-        nodes=nodes,
-        sources=tuple(
-            SourceState(
-                node_id(NodeKind.SOURCE, source.path),
-                now_ns,
-                0,
-                intervals[source.path],
-                numbered=isinstance(source, LorawanSource),
-            )
-            for source in config.sources
-        ),
-        channels=tuple(
-            ChannelState(node_id(NodeKind.CHANNEL, id), now_ns, intervals[one.source])
-            for id, one in deployments.items()
-        ),
-        supplies=tuple(
-            SupplyState(
-                node_id(NodeKind.SUPPLY, id),
-                now_ns,
-                FULL_V,
-                least_v(
-                    knowledge.channels[id],
-                    FULL_V,
-                    sheets_least_v(node_id(NodeKind.SUPPLY, id), nodes, config.sheets),
-                ),
-            )
-            for id in supplies
-        ),
-        sinks=tuple(
-            SinkState(node_id(NodeKind.SINK, sink.name), True, False, "", now_ns, 0, None, 0)
-            for sink in config.sinks
-        ),
-    )
+    channels = [
+        ChannelState(node_id(NodeKind.CHANNEL, id), now_ns, intervals[one.source])
+        for id, one in deployments.items()
+    ]
+    supplies = []
+    for node in nodes.values():
+        if node.kind is NodeKind.SUPPLY and node.name in deployments:
+            sheets_v = sheets_least_v(node.id, nodes, config.sheets)
+            least = least_v(knowledge.channels[node.name], FULL_V, sheets_v)
+            supplies.append(SupplyState(node.id, now_ns, FULL_V, least))
+    sinks = [
+        SinkState(node_id(NodeKind.SINK, sink.name), True, False, "", now_ns, 0, None, 0)
+        for sink in config.sinks
+    ]
+    spoke = tuple(sources), tuple(channels), tuple(supplies), tuple(sinks)
+    return Situation(now_ns, now_ns, nodes, *spoke)

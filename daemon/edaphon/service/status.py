@@ -7,8 +7,6 @@ say the same: once an open incident has that condition, the incident's words rep
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from edaphon import __version__
 from edaphon.alerts.model import What
 from edaphon.config import ScheduledSource
@@ -17,7 +15,8 @@ from edaphon.derive.plan import lost_facts_text, missing_text
 from edaphon.derive.state import UplinkConflicts
 from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal.salvage import open_losses
-from edaphon.model import Float, Observations
+from edaphon.model import Observations
+from edaphon.printer import as_json
 from edaphon.service.alerting import incident_rows, is_wrong
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room
@@ -41,7 +40,9 @@ from edaphon_calibration.checks import Flag
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
 _NO_DATA = frozenset({What.SILENT, What.NO_NUMBER})
+_SILENT = What.SILENT, What.PORT_LOST
 _SINK = What.SINK_AWAY, What.SINK_BLOCKED
+COLUMNS = ["time_ns", "start_ns", "raw", "value", "u_random", "u_systematic", "flag", "sequence"]
 NOT_KEPT = "records wait in memory: the journal can't be written"
 
 
@@ -71,7 +72,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "ledgers": ledgers(service),
         "failed_requests": failed_requests,
         "sources": sources,
-        "file_lines": line_rows(service.deriver.state.files),
+        "file_lines": as_json(line_rows(service.deriver.state.files)),
         "sinks": [_sink(service, name) for name in service.sinks],
         "channels": channels,
         "floods": flood_rows(service.sources.floods.all()),
@@ -94,7 +95,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
 def _source(service: Service, source: Any, planned: Planned) -> dict[str, Any]:
     found = source_times(service, source)
     state, detail = kept_state(source_state(found), service.journal.is_failing)
-    account = None
+    account, known = None, service.deriver.state
     if isinstance(source, ScheduledSource):
         account = service.sources.samplers[source.bus].accounts[source.path]
     return {
@@ -105,9 +106,9 @@ def _source(service: Service, source: Any, planned: Planned) -> dict[str, Any]:
         "state": "silent" if account and account.gap else state,
         "detail": account.gap.cause if account and account.gap else detail,
         "planned": planned.kind(f"source {source.path}"),
-        "notes": service.deriver.state.notes.get(source.path, {}),
-        "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
-        "conflicting_uplinks": _conflicting(service, source.path).n,
+        "notes": known.notes.get(source.path, {}),
+        "missed_uplinks": known.uplinks_missed.get(source.path, 0),
+        "conflicting_uplinks": known.uplink_conflicts.get(source.path, UplinkConflicts()).n,
     }
 
 
@@ -161,29 +162,31 @@ def _sentences(
 ) -> Iterator[Sentence]:
     for words in room.problems():
         # that nothing is kept is in these words too, whatever incident says more of it
-        yield "disk", () if room.full else _disk(words), f"disk: {words}"
+        fills = "days left" in words and not room.full
+        yield "disk", (What.DISK_FILLS,) if fills else (), f"disk: {words}"
     for who, why in sorted(service.problem.items()):
         yield *_subject(service, who), f"{who}: {why}"
     yield from _of_sources(service)
     yield from _of_outlets(service)
     for loss in open_losses(service.journal.copies):  # one incident of all; each has its own words
         yield "journal", (), f"journal: {loss.words}"
-    for words in lost_facts_text(service.deriver.lost_facts):
-        yield "", (), words
-    for words in missing_text(service.deriver.plan.missing, service.packages):
-        yield "", (), words
-    for words in lacking_outlets(service.packages):
-        yield "", (), words
-    for words in aside_words(aside_rows(service.guard, service.journal)):
-        yield "", (), words
+    yield from _of_no_node(lost_facts_text(service.deriver.lost_facts))
+    yield from _of_no_node(missing_text(service.deriver.plan.missing, service.packages))
+    yield from _of_no_node(lacking_outlets(service.packages))
+    yield from _of_no_node(aside_words(aside_rows(service.guard, service.journal)))
     yield from _of_storage(service)
     for source in sources:
         for words in silent_words([source], service.problem):
-            yield f"source {source['path']}", (What.SILENT, What.PORT_LOST), words
+            yield f"source {source['path']}", _SILENT, words
     for channel in channels:
         for words in failing_words([channel]):
-            whats = (What.FAILURE_CODE, What.NO_NUMBER) if _is_missing(channel) else ()
+            is_missing = channel["latest"] is not None and channel["latest"]["raw"] is None
+            whats = (What.FAILURE_CODE, What.NO_NUMBER) if is_missing else ()
             yield f"channel {channel['id']}", whats, words
+
+
+def _of_no_node(sentences: Iterable[str]) -> Iterator[Sentence]:
+    return (("", (), words) for words in sentences)
 
 
 def _of_storage(service: Service) -> Iterator[Sentence]:
@@ -193,17 +196,8 @@ def _of_storage(service: Service) -> Iterator[Sentence]:
     if service.state.moved and "file state.sqlite" not in service.problem:
         yield "", (), f"file state.sqlite: {service.state.moved}"
     act = "take its file from a copy; once it is noted, `edaphon salvage --acknowledge`"
-    for name, altered in service.stored.altered.items():
-        for words in altered:
-            yield "", (), f"release {name}: {words}; {act}"
-
-
-def _disk(words: str) -> tuple[What, ...]:
-    return (What.DISK_FILLS,) if "days left" in words else ()
-
-
-def _is_missing(channel: Mapping[str, Any]) -> bool:
-    return channel["latest"] is not None and channel["latest"]["raw"] is None
+    altered = service.stored.altered.items()
+    yield from _of_no_node(f"release {n}: {words}; {act}" for n, own in altered for words in own)
 
 
 def _subject(service: Service, who: str) -> tuple[str, tuple[What, ...]]:
@@ -216,12 +210,12 @@ def _subject(service: Service, who: str) -> tuple[str, tuple[What, ...]]:
     paths = {source.path for source in config.sources}
     if who in paths:
         bus = f"bus {who.partition('/')[0]}"
-        return (bus, (What.PORT_LOST,)) if who in service.sources.streams else _silent(who)
+        return (
+            (bus, (What.PORT_LOST,))
+            if who in service.sources.streams
+            else (f"source {who}", _SILENT)
+        )
     return "", ()
-
-
-def _silent(path: str) -> tuple[str, tuple[What, ...]]:
-    return f"source {path}", (What.SILENT, What.PORT_LOST)
 
 
 def _of_sources(service: Service) -> Iterator[Sentence]:
@@ -232,12 +226,10 @@ def _of_sources(service: Service) -> Iterator[Sentence]:
     for words in explanations(found):
         path = words.partition(" ")[0]
         yield f"source {path}", (What.WRONG_SENSOR,), words
-    for words in refusal_problems(line_rows(state.files), now):
-        yield "", (), words
-    for words in loss_problems(service.sources.followers, now, service.config.site.utc_offset_s):
-        yield "", (), words
-    for words in _uplink_problems(service, now):
-        yield "", (), words
+    offset_s = service.config.site.utc_offset_s
+    yield from _of_no_node(refusal_problems(line_rows(state.files), now))
+    yield from _of_no_node(loss_problems(service.sources.followers, now, offset_s))
+    yield from _of_no_node(_uplink_problems(service, now))
     floods, brokers = service.sources.floods.all(), service.config.brokers
     for name, words in flood_problems(floods, brokers, now):
         yield ("broker " if name in brokers else "source ") + name, (What.FLOOD,), words
@@ -245,13 +237,11 @@ def _of_sources(service: Service) -> Iterator[Sentence]:
 
 def _of_outlets(service: Service) -> Iterator[Sentence]:
     for name in service.sinks:
-        for words in set_aside_words({name: service.state.count_set_aside(name)}):
+        for words in set_aside_words(name, service.state.count_set_aside(name)):
             yield f"sink {name}", (What.SET_ASIDE,), words
     counts = service.deriver.state.counts
-    for words in dead_letter_words(counts.dead, counts.records):
-        yield "", (), words
-    for words in broker_words(service.sources.readers):
-        yield "", (), words
+    yield from _of_no_node(dead_letter_words(counts.dead, counts.records))
+    yield from _of_no_node(broker_words(service.sources.readers))
 
 
 def _uplink_problems(service: Service, now_ns: int) -> Iterator[str]:
@@ -268,10 +258,7 @@ def _uplink_problems(service: Service, now_ns: int) -> Iterator[str]:
 
 
 def silent_words(sources: Iterable[Mapping[str, Any]], known: Container[str]) -> Iterator[str]:
-    """Sources that are silent, apart from those of which the reason is reported already.
-
-    Of a source without `interval` or `expect` it is not known how often it sends: no problem.
-    """
+    """Silent sources of no `known` reason; only of one with an interval it is known."""
     for source in sources:
         silent = source["state"] == "silent" and source["interval_ns"] is not None
         if silent and source["path"] not in known:
@@ -287,10 +274,6 @@ def failing_words(channels: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         if latest is not None and latest["flag"] in what:
             words = f"channel {channel['id']}: the newest value {what[latest['flag']]}"
             yield f"{words}; see `edaphon explain {channel['id']}`"
-
-
-def _conflicting(service: Service, path: str) -> UplinkConflicts:
-    return service.deriver.state.uplink_conflicts.get(path, UplinkConflicts())
 
 
 def ledgers(service: Service) -> dict[str, Any]:
@@ -326,26 +309,13 @@ def _latest(run: Observations | None) -> dict[str, Any] | None:
 
 def columns_of(runs: list[Observations]) -> dict[str, Any]:
     """Observations as lists for JSON; a missing number is null."""
-
-    def joined(name: str) -> list[Any]:
-        columns = [getattr(run, name) for run in runs]
-        return np.concatenate(columns).tolist() if columns else []
-
-    def numbers(name: str) -> list[float | None]:
-        columns: list[Float] = [getattr(run, name) for run in runs]
-        return [None if x != x else x for column in columns for x in column.tolist()]
-
-    return {
-        "time_ns": joined("time_ns"),
-        "start_ns": joined("start_ns"),
-        "raw": numbers("raw"),
-        "value": numbers("value"),
-        "u_random": numbers("u_random"),
-        "u_systematic": numbers("u_systematic"),
-        "flag": joined("flag"),
-        "sequence": joined("sequence"),
-        "derivation": [run.derivation for run in runs for _ in range(len(run))],
-    }
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for run in runs:
+        for name, column in columns.items():
+            own = getattr(run, name)
+            numbers: list[Any] = own.tolist()
+            column += [None if x != x else x for x in numbers] if own.dtype.kind == "f" else numbers
+    return columns | {"derivation": [run.derivation for run in runs for _ in range(len(run))]}
 
 
 def kept_state(state: str, is_failing: bool) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,18 +34,16 @@ from edaphon.model import Int
 from edaphon.people import own_account
 from edaphon.printer import overwrite
 from edaphon.series import Series
-from edaphon.storage.access import Storage, fail
+from edaphon.storage.access import TRY_AGAIN, Storage, fail, settled_deriver
 from edaphon.storage.client import DaemonOff, as_owner
-from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.lines import Document
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import Follows, unpack_piece
 
-TRY_AGAIN = 75
 POLL_S = 0.2
 
 
-class Evidence(NamedTuple):
+class EvidenceFile(NamedTuple):
     """A file that a fact rests on, as it was when the fact was entered."""
 
     name: str
@@ -69,7 +67,7 @@ def keep(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
 
 
 def _keep_alone(
-    storage: Storage, rows: Sequence[FactRow], evidence: Iterable[Evidence], who: str
+    storage: Storage, rows: Sequence[FactRow], evidence: Iterable[EvidenceFile], who: str
 ) -> int:
     clock = SystemClock()
     keeper, account = Timekeeper(clock, boot_id()), own_account()
@@ -90,15 +88,17 @@ def _keep_alone(
     return len(new)
 
 
-def evidence_of(rows: Iterable[FactRow]) -> list[Evidence]:
+def evidence_of(rows: Iterable[FactRow]) -> list[EvidenceFile]:
     """The files that rows name, each once; OSError for one that is not the file of its hash now."""
     return [
-        Evidence(one.path.name, one.sha256, one.read_known())
+        EvidenceFile(one.path.name, one.sha256, one.read_known())
         for one in dict.fromkeys(evidence_files(rows))
     ]
 
 
-def entry_of_evidence(evidence: Evidence, who: str, keeper: Timekeeper, account: str = "") -> Entry:
+def entry_of_evidence(
+    evidence: EvidenceFile, who: str, keeper: Timekeeper, account: str = ""
+) -> Entry:
     """Raises ValueError for bytes that are not those of the hash."""
     name, sha256, data = evidence
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -109,12 +109,12 @@ def entry_of_evidence(evidence: Evidence, who: str, keeper: Timekeeper, account:
     return keeper.entry(Kind.NOTE, "", orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
 
 
-def kept_evidence(journal: JournalReader, sha256: str) -> Evidence | None:
+def kept_evidence(journal: JournalReader, sha256: str) -> EvidenceFile | None:
     """The file of that hash as the journal has it."""
     for _, entry in journal.scan(kinds={Kind.NOTE}, on_damage=lambda _: None):
         table = orjson.loads(entry.payload)
         if table.get("sha256") == sha256 and "evidence" in table:
-            return Evidence(table["evidence"], sha256, base64.b64decode(table["data"]))
+            return EvidenceFile(table["evidence"], sha256, base64.b64decode(table["data"]))
     return None
 
 
@@ -140,9 +140,7 @@ def fact_entries(
     ]
     return [
         keeper.entry(
-            fact_kind(row),
-            "",
-            to_payload(row.fact, row.text, row.sha256, row.file, who, account),
+            fact_kind(row), "", to_payload(row.fact, row.text, row.sha256, row.file, who, account)
         )
         for row in (*pins, *new)
     ]
@@ -160,10 +158,7 @@ def configuration_payload(
     report: Callable[[str, str], None],
     packages: Mapping[str, str] | None = None,
 ) -> tuple[bytes, str]:
-    """What the journal keeps of a configuration, its codecs included, and the SHA-256 of all.
-
-    `packages` are those, edaphon apart, that give parts of it.
-    """
+    """What the journal keeps of a configuration, with codecs and `packages`, and its SHA-256."""
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     table: dict[str, Any] = {"file": Path(document.file).name, "sha256": sha256}
     table |= {"text": document.text}
@@ -270,7 +265,7 @@ def before_now(storage: Storage) -> Before:
         storage.ask("flush")
     if not storage.layout.series.exists():
         return Before(0, 0)
-    with reading(storage) as series:
+    with closing(Series(storage.layout.series, read_only=True)) as series:
         return Before(series.change, derived_by(series).position.number)
 
 
@@ -285,7 +280,7 @@ def wait_derived(storage: Storage, before: Before) -> int:
             pass
     finally:
         _report(())
-    with reading(storage) as series:
+    with closing(Series(storage.layout.series, read_only=True)) as series:
         return sum(differing_since(series, before).values())
 
 
@@ -299,15 +294,6 @@ def differing_since(series: Series, before: Before) -> dict[str, int]:
     for gone in series.withdrawn_above(before.change):
         times.setdefault(gone.channel, []).append(gone.times_ns)
     return {channel: len(np.unique(np.concatenate(own))) for channel, own in times.items() if own}
-
-
-@contextmanager
-def reading(storage: Storage) -> Iterator[Series]:
-    series = Series(storage.layout.series, read_only=True)
-    try:
-        yield series
-    finally:
-        series.close()
 
 
 def follow(storage: Storage, answer: dict[str, Any]) -> dict[str, Any]:

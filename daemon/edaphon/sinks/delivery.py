@@ -1,38 +1,27 @@
 """The worker that brings every observation to one sink, through any state of its server.
 
-The feeding side implements Feed; Delivery asks it for a batch, brings the batch to the sink,
-keeps what the server refuses as set aside, and only then calls `delivered`. So a batch may be
-brought twice and is never skipped. Between two batches it offers points that were set aside again.
+Delivery asks its feed for a batch, brings the batch to the sink, keeps what the server refuses as
+set aside, and only then calls `delivered`. So a batch may be brought twice and is never skipped.
+Between two batches it offers points that were set aside again.
 """
 
 import random
+import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.clock import Clock
-from edaphon.journal import SetAside
+from edaphon.clock import SECOND_NS, Clock
+from edaphon.journal import SetAside, StateFile
 from edaphon.model import Channel, Int, Observations
-from edaphon.sinks.refusals import (
-    AllRefused,
-    AsidePoints,
-    Key,
-    Offers,
-    Piece,
-    RefusedPoint,
-    Rewrites,
-    differing,
-    pieces,
-    unexpected,
-    write_sifted,
-)
+from edaphon.sinks.feed import SeriesFeed
+from edaphon.sinks.refusals import AllRefused, RefusedPoint, Rewrites, differing, sifted, unexpected
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, Sink
-
-__all__ = ["Batch", "DeliveryCounts", "Delivery", "Feed", "DeliveryState", "wait_s"]
 
 IDLE_S = 1.0
 STOP_S = 8.0
@@ -40,49 +29,17 @@ BACK_OFF_S = (1.0, 300.0)
 BLOCKED_S = (30.0, 60.0)  # a person may mend it at any minute
 QUICK_S, LONG_S = 5.0, 15.0  # a batch that takes longer makes the next one smaller
 SMALLEST = 50  # observations
+AGAIN_S = (20.0, 600.0)  # after a point was set aside
+DAY_S = 86_400.0
+REQUESTS = 500  # in one round that nobody asked for: each point still refused costs about two
+_CHANGING = re.compile(r"\d+|'[^']*'|\"[^\"]*\"")
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What waits for a sink; the withdrawals happen before the observations are written.
-
-    `upto` is the feed's own token for the place after this batch; the worker only hands it back.
-    """
-
-    observations: Sequence[Observations]
-    withdrawals: Sequence[PointWithdrawal]
-    upto: Any
-
-
-class Feed(Protocol):
-    """Where a sink's batches come from; called by the worker's thread alone."""
-
-    def next_batch(self, limit: int) -> Batch | None:
-        """What follows the last delivered place, at most `limit` observations; None: nothing waits.
-
-        Until `delivered` is called the same place is read again; the batch may have grown.
-        """
-        ...
-
-    def delivered(self, upto: Any) -> None:
-        """Everything up to this place is in the sink or set aside: keep the cursor."""
-        ...
-
-    def current(self, keys: Sequence[Key]) -> list[Observations]:
-        """What stands now at these channels and times; those where nothing does are left out."""
-        ...
-
-    def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:
-        """What stands now of a channel in a closed span."""
-        ...
+Key = tuple[str, int]  # channel, time [UTC ns]
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """Whether a sink takes observations; reported once when it is lost and once when it is back.
-
-    `blocked` says that it comes back only after a person has done something.
-    """
+    """Whether a sink takes observations; `blocked`: it comes back only after a person acted."""
 
     sink: str
     up: bool
@@ -103,6 +60,105 @@ class DeliveryCounts:
     last_error: str = ""
 
 
+class Piece(NamedTuple):
+    """Points of one request; `tries` counts how often they were offered since set aside."""
+
+    keys: list[Key]
+    tries: int
+
+
+class Offers:
+    """One sink's offers; called by its worker's thread, but for `all_now`."""
+
+    def __init__(self, sink: str, points: StateFile, clock: Clock, limit: int) -> None:
+        self._sink, self._points, self._clock, self._limit = sink, points, clock, limit
+        self._note = f"sink {sink} offered"
+        self._pieces: deque[Piece] = deque()
+        self._fresh: deque[tuple[int, Piece]] = deque()  # due [mono ns]
+        self._requests = 0  # left in this round
+        self._asked = False
+        self._given_up = 0
+        self._server = ""
+        self._kinds: set[str] = set()
+        self._due_ns = 0
+
+    def begin(self) -> None:
+        """The start of the service: what was offered in an earlier life does not count."""
+        self._server = str(self._points.get(self._note) or "")
+        self._kinds = {_kind(point.words) for point in self._points.set_aside(self._sink)}
+        self._due_ns = self._clock.mono_ns() + int(AGAIN_S[0] * SECOND_NS)
+
+    def all_now(self) -> None:
+        """Offer every point at once, however many requests that takes; from any thread."""
+        self._asked = True
+
+    def soon(self) -> None:
+        self._due_ns = min(self._due_ns, self._clock.mono_ns() + int(AGAIN_S[0] * SECOND_NS))
+
+    def server(self, version: str) -> None:
+        """The version of the server that has just answered."""
+        if version and version != self._server:
+            if self._server:
+                self.soon()
+            self._server = version
+            self._points.put(self._note, version)
+
+    def set_aside(self, keys: list[Key], words: Iterable[str], tries: int = 0) -> None:
+        """Points that were refused just now."""
+        kinds = {_kind(each) for each in words}
+        if self._kinds and not kinds <= self._kinds:
+            self.soon()
+        self._kinds |= kinds
+        if keys and tries < len(AGAIN_S):
+            due_ns = self._clock.mono_ns() + int(AGAIN_S[tries] * SECOND_NS)
+            self._fresh.append((due_ns, Piece(keys, tries + 1)))
+
+    def next(self) -> Piece | None:
+        """What to offer in one request now; None: nothing is due."""
+        now_ns = self._clock.mono_ns()
+        if self._asked or now_ns >= self._due_ns:
+            self._begin(now_ns)
+        while self._fresh and self._fresh[0][0] <= now_ns:
+            self._pieces.append(self._fresh.popleft()[1])
+            self._requests = max(self._requests, REQUESTS)
+        if not self._pieces or self._requests <= 0:
+            self._pieces.clear()
+            return None
+        self._requests -= 1
+        return self._pieces.popleft()
+
+    def halve(self, piece: Piece) -> None:
+        """It was refused as a whole: offer its halves next."""
+        middle = len(piece.keys) // 2
+        halves = piece.keys[:middle], piece.keys[middle:]
+        self._pieces.extendleft(Piece(half, piece.tries) for half in reversed(halves) if half)
+
+    def give_up(self) -> None:
+        """No answer to it, or one that means later: what remains is offered another time."""
+        self._pieces.clear()
+        self._given_up += 1
+        wait_s = min(AGAIN_S[0] * 2.0 ** min(self._given_up, 20), DAY_S)
+        self._due_ns = min(self._due_ns, self._clock.mono_ns() + int(wait_s * SECOND_NS))
+
+    def taken(self) -> None:
+        self._given_up = 0
+
+    def _begin(self, now_ns: int) -> None:
+        """Those that were offered least, first: a round that ends early went on elsewhere."""
+        self._requests = 1 << 31 if self._asked else REQUESTS
+        self._asked = False
+        self._due_ns = now_ns + int(DAY_S * SECOND_NS)
+        points = sorted(self._points.set_aside(self._sink), key=lambda point: point.tries)
+        keys = [(point.channel, point.time_ns) for point in points]
+        cut = (keys[first : first + self._limit] for first in range(0, len(keys), self._limit))
+        self._pieces = deque(Piece(part, len(AGAIN_S)) for part in cut)
+
+
+def _kind(words: str) -> str:
+    """A server's words without what differs from point to point."""
+    return _CHANGING.sub("", words)[:80]
+
+
 class _LeftBehind(Exception):
     """The service has gone on without this worker: touch nothing any more."""
 
@@ -117,8 +173,8 @@ class Delivery:
         self,
         name: str,
         open_sink: Callable[[], Sink],
-        feed: Feed,
-        aside_points: AsidePoints,
+        feed: SeriesFeed,
+        aside_points: StateFile,
         clock: Clock,
         on_state: Callable[[DeliveryState], None] = lambda _: None,
         limit: int = 5000,
@@ -212,7 +268,7 @@ class Delivery:
         began_ns = self._clock.mono_ns()
         for withdrawal in batch.withdrawals:
             self._withdraw(withdrawal)
-        for piece in pieces(batch.observations, self._limit):
+        for piece in batch.pieces(self._limit):
             self._bring(piece)
         with self._mine():
             self._feed.delivered(batch.upto)
@@ -240,7 +296,7 @@ class Delivery:
         if not runs:
             return True
         try:
-            _Halting(self._opened(), self._stop).write(runs)
+            self._write(runs)
         except Never as never:
             self._refused_again(piece, runs, never)
         except Later:  # of these points, perhaps; the next batch shows if it is of all
@@ -267,6 +323,8 @@ class Delivery:
 
     def _prove(self) -> bool:
         """Read back what was written twice, and send again what does not stand."""
+        if not self._rewrites.spans:
+            return False
         now_s = self._clock.mono_ns() / 1e9
         span = self._rewrites.due(now_s)
         if span is None or (read := self._opened().read) is None:
@@ -277,11 +335,10 @@ class Delivery:
                 runs = self._feed.between(span.channel, span.first_ns, span.last_ns)
             again = differing(runs, theirs)
             gone = np.array(unexpected(runs, theirs), np.int64)
-            halting = _Halting(self._opened(), self._stop)
             if again:
-                halting.write(again)
+                self._write(again)
             if len(gone) and (channel := self._withdrawn_from.get(span.channel)):
-                halting.withdraw(PointWithdrawal(channel, gone, ()))
+                self._going_on().withdraw(PointWithdrawal(channel, gone, ()))
         except (Later, Never):  # another time: this holds nothing back
             self._rewrites.later(span, now_s)
             return False
@@ -293,7 +350,7 @@ class Delivery:
             self._rewrites.wrote(channel, times_ns, self._clock.mono_ns() / 1e9)
 
     def _withdraw(self, withdrawal: PointWithdrawal) -> None:
-        _Halting(self._opened(), self._stop).withdraw(withdrawal)
+        self._going_on().withdraw(withdrawal)
         channel, times_ns, _ = withdrawal
         self._withdrawn_from[channel.id] = channel
         self._note_written(channel.id, times_ns)
@@ -301,12 +358,13 @@ class Delivery:
         self.counts.withdrawn += len(times_ns)
 
     def _bring(self, piece: Sequence[Observations]) -> None:
-        refused = self._sifted(piece)
+        refused = self._written(piece)
         for run in piece:
             self._note_written(run.channel, run.time_ns)
         kept = {(point.channel, point.time_ns) for point in refused}
-        with self._mine():
-            self._aside_points.add_set_aside(SetAside(self.name, *point) for point in refused)
+        if refused:
+            with self._mine():
+                self._aside_points.add_set_aside(SetAside(self.name, *point) for point in refused)
         if self._aside:
             written = {(run.channel, t) for run in piece for t in run.time_ns.tolist()}
             self._clear(written - kept)
@@ -316,17 +374,26 @@ class Delivery:
         self.counts.set_aside += len(refused)
         self.counts.delivered += sum(map(len, piece)) - len(refused)
 
-    def _sifted(self, piece: Sequence[Observations]) -> list[RefusedPoint]:
+    def _written(self, piece: Sequence[Observations]) -> list[RefusedPoint]:
+        """Write them; the points that the sink refused for good."""
+        refused: list[RefusedPoint] = []
         try:
-            refused = write_sifted(_Halting(self._opened(), self._stop), piece)
-        except AllRefused as error:
-            self._all_refused += 1
-            if self._all_refused == 1 and error.refused:
-                return error.refused
-            why = f"blocked: settings: the server refuses every point: {error.words}"
-            raise Later(why, blocked=True) from None
+            self._write(piece)
+        except Never as never:
+            try:
+                refused = sifted(self._write, piece, never)
+            except AllRefused as error:
+                return self._all_of(error)
         self._all_refused = 0
         return refused
+
+    def _all_of(self, error: AllRefused) -> list[RefusedPoint]:
+        """Once they may be wrong points; the second time in a row it is a wrong setting."""
+        self._all_refused += 1
+        if self._all_refused == 1 and error.refused:
+            return error.refused
+        why = f"blocked: settings: the server refuses every point: {error.words}"
+        raise Later(why, blocked=True) from None
 
     def _clear(self, keys: set[Key]) -> None:
         """An accepted rewrite, or a withdrawal, settles a point that was set aside."""
@@ -338,6 +405,15 @@ class Delivery:
             for channel, times_ns in by_channel.items():
                 self._aside_points.clear_set_aside(self.name, channel, times_ns)
         self._aside -= settled
+
+    def _write(self, batch: Sequence[Observations]) -> None:
+        self._going_on().write(batch)
+
+    def _going_on(self) -> Sink:
+        """The sink, which takes nothing more once the service stops, however long a search is."""
+        if self._stop.is_set():
+            raise Later("the service stops")
+        return self._opened()
 
     def _opened(self) -> Sink:
         if self._sink is None:
@@ -386,30 +462,6 @@ class Delivery:
             if self._left:
                 raise _LeftBehind
             yield
-
-
-class _Halting:
-    """A sink that takes nothing more once the service stops, however long a search is."""
-
-    def __init__(self, sink: Sink, stop: threading.Event) -> None:
-        self._sink = sink
-        self._stop = stop
-        self.notices, self.server, self.read = sink.notices, sink.server, sink.read
-
-    def write(self, batch: Sequence[Observations]) -> None:
-        self._go_on()
-        self._sink.write(batch)
-
-    def withdraw(self, withdrawal: PointWithdrawal) -> None:
-        self._go_on()
-        self._sink.withdraw(withdrawal)
-
-    def close(self) -> None:
-        self._sink.close()
-
-    def _go_on(self) -> None:
-        if self._stop.is_set():
-            raise Later("the service stops")
 
 
 def wait_s(later: Later, failures: int, rng: random.Random) -> float:

@@ -6,52 +6,47 @@ backlog, each row once, since a backlog holds only rows of changes up to the one
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
 from edaphon.clock import DAY_NS
+from edaphon.journal import StateFile
 from edaphon.model import Channel, Int, Observations
 from edaphon.series import BlockHead, Change, Series, Withdrawal, cursor_name
 from edaphon.series.series import RECENT_BYTES
-from edaphon.sinks.delivery import Batch
-from edaphon.sinks.influxql import spans
 from edaphon.sinks.sink import PointWithdrawal
-
-__all__ = ["Notes", "SeriesFeed"]
 
 EVER = -(2**62)  # from that time on [UTC ns]
 _NO_TIMES = np.empty(0, np.int64)
-
-
 NEAR_BYTES = RECENT_BYTES // 3
 
 
-class Notes(Protocol):
-    """Small facts that outlive the service (journal.StateFile)."""
-
-    def get(self, key: str, default: Any = None) -> Any: ...
-
-    def put(self, key: str, value: Any) -> None: ...
-
-    def remove(self, key: str) -> None: ...
-
-
-class _Memory(dict[str, Any]):
-    """Notes of a feed that has no file."""
-
-    def put(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def remove(self, key: str) -> None:
-        self.pop(key, None)
-
-
 @dataclass(frozen=True, slots=True)
-class _Live:
-    """A place to go on from: the last change of a batch."""
+class Batch:
+    """What waits for a sink, withdrawals first; `upto` is the place after it, for the feed."""
 
-    change: int
+    observations: Sequence[Observations]
+    withdrawals: Sequence[PointWithdrawal]
+    upto: "Upto"
+
+    def pieces(self, limit: int) -> list[Sequence[Observations]]:
+        """The same observations in order, at most `limit` in each piece."""
+        n = sum(map(len, self.observations))
+        if n <= limit:
+            return [self.observations] if n else []
+        return [part(self.observations, a, min(a + limit, n)) for a in range(0, n, limit)]
+
+
+def part(batch: Sequence[Observations], first: int, last: int) -> list[Observations]:
+    """Points [first, last) of all runs counted through."""
+    found: list[Observations] = []
+    start = 0
+    for run in batch:
+        a, b = max(first - start, 0), min(last - start, len(run))
+        start += len(run)
+        if a < b:
+            found.append(run if b - a == len(run) else run.take(slice(a, b)))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +105,20 @@ class _Backlog:
         return series.rows_above(head.channel, head.day, self.cursor, self.target, begin)
 
 
+Upto = int | tuple[_Backlog, _FeedPlace]  # the last change of a batch, or where its backlog goes on
+
+
 class SeriesFeed:
-    """The Feed of one sink; `cursor` is the last change that the sink holds."""
+    """Where one sink's batches come from, for its worker; `cursor` is the last change it holds."""
 
     def __init__(
-        self,
-        sink: str,
-        series: Series,
-        channels: Mapping[str, Channel],
-        notes: Notes | None = None,
+        self, sink: str, series: Series, channels: Mapping[str, Channel], notes: StateFile
     ) -> None:
-        """`notes`: where it is kept that all is sent again; without, it ends with this feed."""
+        """`notes`: where it is kept that all is sent again."""
         self.sink = sink
         self._series = series
         self._channels = channels
-        self._notes = notes or _Memory()
+        self._notes = notes
         self._note = f"sink {sink} again"
         self._backlogs: list[_Backlog] = []  # at most two; the last one is of the newest changes
         self._again: _Backlog | None = None  # what is sent once more
@@ -149,6 +143,7 @@ class SeriesFeed:
         return behind is not None and behind < NEAR_BYTES
 
     def next_batch(self, limit: int) -> Batch | None:
+        """At most `limit` observations, the same ones until `delivered`; None: nothing waits."""
         if self._asked is not None and self._again is None:
             self._again = _Backlog(self._series, -1, self._series.change, self._asked)
             self._again.place = _FeedPlace(0)
@@ -188,7 +183,7 @@ class SeriesFeed:
         changes = changes[: max(first_gone, 1)]
         gone = [w for change in changes for w in change.withdrawals]
         runs = [run for change in changes for run in change.observations]
-        return Batch(runs, self._named(gone), _Live(changes[-1].number))
+        return Batch(runs, self._named(gone), changes[-1].number)
 
     def _of_blocks(self, backlog: _Backlog, limit: int) -> Batch:
         if backlog.place.block < 0:
@@ -233,6 +228,7 @@ class SeriesFeed:
         return not self._series.read(channel, last_ns + 1, (last_day + 1) * DAY_NS)
 
     def current(self, keys: Sequence[tuple[str, int]]) -> list[Observations]:
+        """What stands now at these channels and times; those where nothing does are left out."""
         by_channel: dict[str, list[int]] = {}
         for channel, time_ns in keys:
             by_channel.setdefault(channel, []).append(time_ns)
@@ -246,11 +242,13 @@ class SeriesFeed:
         return found
 
     def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:
+        """What stands now of a channel in a closed span."""
         return self._series.read(channel, first_ns, last_ns + 1)
 
-    def delivered(self, upto: Any) -> None:
-        if isinstance(upto, _Live):
-            self._live = upto.change
+    def delivered(self, upto: "Upto") -> None:
+        """Everything up to this place is in the sink or set aside: keep the cursor."""
+        if isinstance(upto, int):
+            self._live = upto
             self._live_next = False
         else:
             self._passed(*upto)
@@ -272,3 +270,14 @@ class SeriesFeed:
         backlog = self._again
         again = backlog.left if backlog is not None else int(self._asked is not None)
         return self._series.change - self.cursor + again
+
+
+def spans(times_ns: Int, kept_ns: Int) -> list[tuple[int, int]]:
+    """The fewest closed spans that hold all these times and none of those `kept_ns`."""
+    wanted = np.unique(times_ns)
+    if not len(wanted):
+        return []
+    below = np.searchsorted(np.setdiff1d(kept_ns, wanted), wanted)
+    starts = np.flatnonzero(np.diff(below, prepend=-1))
+    ends = np.append(starts[1:], len(wanted)) - 1
+    return list(zip(wanted[starts].tolist(), wanted[ends].tolist(), strict=True))

@@ -8,16 +8,16 @@ So a `Wire` stands in the place of its pool: an answer is judged before the clie
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from edaphon.clock import full_instant_text
 from edaphon.model import Channel
 from edaphon.network.requests import Answer
-from edaphon.sinks.influxql import NUMBERS, PAGE
+from edaphon.sinks.influxql import NUMBERS, PAGE, quoted
 from edaphon.sinks.lines import DatabaseWire, TooLarge, judge, judge_read, tag_text
 from edaphon.sinks.sink import Later, Never, PointWithdrawal
 from edaphon.toml_input.values import instant_ns
@@ -85,56 +85,35 @@ class Client:
             raise Later(_CHANGED, blocked=True)
         return own.answer, made
 
-    def close(self) -> None:
-        self._connection.wire.close()
-
-
-class ClientPost:
-    """POST /api/v2/write of InfluxDB 2 and 3."""
-
-    def __init__(self, client: Client, bucket: str) -> None:
+    def poster(self, bucket: str) -> Callable[[bytes], Answer]:
+        """POST /api/v2/write of InfluxDB 2 and 3, of gzipped lines."""
         from influxdb_client.service.write_service import WriteService
 
-        self._client, self._bucket = client, bucket
         made: Any = WriteService
-        self._service = made(client.library.api_client)
-
-    def post(self, lines: bytes) -> Answer:
-        org, bucket = self._client.org, self._bucket
+        service = made(self.library.api_client)
         words: dict[str, Any] = {"precision": "ns", "content_encoding": "gzip"}
-        return self._client.carry(
-            lambda: self._service.post_write(org, bucket, lines, **words), lambda _: None
-        )[0]
+        write = partial(service.post_write, self.org, bucket, **words)
+        return lambda lines: self.carry(partial(write, lines), lambda _: None)[0]
 
-    def close(self) -> None:
-        self._client.close()
+    def delete(self, bucket: str, withdrawal: PointWithdrawal) -> bytes:
+        """InfluxDB 2: POST /api/v2/delete; both ends of its range are deleted.
 
-
-class ByDelete:
-    """InfluxDB 2: POST /api/v2/delete; both ends of its range are deleted.
-
-    Reference: influxdb v2, storage/engine.go, DeleteBucketRangePredicate: [min, max].
-    """
-
-    notice = ""
-
-    def __init__(self, client: Client, bucket: str) -> None:
-        self._client, self._bucket = client, bucket
-        self._api = client.library.delete_api()
-
-    def erase(self, withdrawal: PointWithdrawal) -> bytes:
-        predicate = _all(withdrawal.channel)
+        Reference: influxdb v2, storage/engine.go, DeleteBucketRangePredicate: [min, max].
+        """
+        erase, where = (
+            self.library.delete_api().delete,
+            (_all(withdrawal.channel), bucket, self.org),
+        )
         for first, last in withdrawal.spans:
-            where = predicate, self._bucket, self._client.org
-            delete = partial(self._api.delete, _rfc3339(first), _rfc3339(last), *where)
+            call = partial(erase, full_instant_text(first), full_instant_text(last), *where)
             try:
-                self._client.carry(delete, lambda answer: judge(answer, 1))
+                self.carry(call, lambda answer: judge(answer, 1))
             except (Never, TooLarge) as error:
                 raise Later(f"the server refuses to delete: {error}", blocked=True) from None
         return b""
 
     def close(self) -> None:
-        self._client.close()
+        self._connection.wire.close()
 
 
 class Flux:
@@ -196,7 +175,7 @@ class Flux:
         either = " or ".join(f"r._field == {_quoted(field)}" for field in fields)
         return (
             f"from(bucket: {_quoted(self._bucket)})"
-            f" |> range(start: {_rfc3339(start_ns)}, stop: {_rfc3339(end_ns)})"
+            f" |> range(start: {full_instant_text(start_ns)}, stop: {full_instant_text(end_ns)})"
             f" |> filter(fn: (r) => {' and '.join(kept)} and ({either}))"
         )
 
@@ -246,18 +225,9 @@ def _all(channel: Channel) -> str:
     """The delete predicate of a channel."""
     texts = {"_measurement": channel.quantity, "channel": channel.id, "site": channel.site}
     kept = {key: tag_text(text) for key, text in texts.items() if text}
-    return " AND ".join(f"{key}={_text(text)}" for key, text in kept.items())
-
-
-def _text(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return " AND ".join(f"{key}={quoted(text)}" for key, text in kept.items())
 
 
 def _quoted(text: str) -> str:
     """A string of Flux: what begins an expression within it is escaped too."""
-    return _text(text).replace("${", "\\${")
-
-
-def _rfc3339(time_ns: int) -> str:
-    seconds, rest = divmod(time_ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return quoted(text).replace("${", "\\${")

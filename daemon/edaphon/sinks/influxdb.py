@@ -1,22 +1,36 @@
 """InfluxDB 1, 2 and 3, and servers that speak their line protocol (VictoriaMetrics)."""
 
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.model import Channel, Observations
 from edaphon.network.requests import Answer, Limits, basic, is_loopback
-from edaphon.sinks.influxql import DAYS, ByFlag, ByInfluxql, Erase, Influxql, Queries, Readback
-from edaphon.sinks.lines import DatabaseWire, LineWriter, TooLarge, judge, server_of
+from edaphon.sinks.influxql import (
+    CANNOT_DELETE,
+    DAYS,
+    Erase,
+    Influxql,
+    Queries,
+    Readback,
+    Rows,
+    delete,
+)
+from edaphon.sinks.lines import (
+    DatabaseWire,
+    LineWriter,
+    TooLarge,
+    judge,
+    server_of,
+    withdrawn_lines,
+)
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read, SinkKind
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
-
-if TYPE_CHECKING:
-    from edaphon.sinks.influxql import Rows
-
 
 QUERY_S, QUERY_BYTES = 120.0, 8_000_000  # of one answer when points are read back
 GZIP_LEVEL = 1  # half the bytes of none for a tenth of the time of level 9
@@ -102,26 +116,7 @@ def doubts(settings: InfluxSettings) -> Iterator[tuple[str, str, str]]:
         yield "url", f"the token goes unencrypted to {host}", "an address of https"
 
 
-class PointPost(Protocol):
-    """Posts gzipped lines; Later when no answer comes."""
-
-    def post(self, lines: bytes) -> Answer: ...
-
-    def close(self) -> None: ...
-
-
-class WritePost:
-    """POST /write of InfluxDB 1, by urllib3 alone: the client library would add 15 MB."""
-
-    def __init__(self, wire: DatabaseWire, database: str) -> None:
-        self._wire = wire
-        self._query = {"db": database, "precision": "ns"}
-
-    def post(self, lines: bytes) -> Answer:
-        return self._wire.post("/write", self._query, lines, {"Content-Encoding": "gzip"})
-
-    def close(self) -> None:
-        self._wire.close()
+Post = Callable[[bytes], Answer]  # of gzipped lines; Later when no answer comes
 
 
 class InfluxSink:
@@ -129,14 +124,15 @@ class InfluxSink:
 
     def __init__(
         self,
-        post: PointPost,
+        wire: DatabaseWire,
+        post: Post,
         erase: Erase,
         writer: LineWriter,
         points_per_request: int,
+        notices: Sequence[str] = (),
         read: Read | None = None,
     ) -> None:
-        self._post = post
-        self._erase = erase
+        self._wire, self._post, self._erase, self.notices = wire, post, erase, notices
         self._writer = writer
         self._size = _Size(points_per_request)
         self.server = ""
@@ -146,10 +142,6 @@ class InfluxSink:
     def points_per_request(self) -> int:
         return self._size.points
 
-    @property
-    def notices(self) -> Sequence[str]:
-        return [self._erase.notice] if self._erase.notice else []
-
     def write(self, batch: Sequence[Observations]) -> None:
         self.write_lines(self._writer.batch(batch))
 
@@ -158,12 +150,11 @@ class InfluxSink:
         self._send(lines.splitlines(keepends=True))
 
     def withdraw(self, withdrawal: PointWithdrawal) -> None:
-        if lines := self._erase.erase(withdrawal):
+        if lines := self._erase(withdrawal):
             self._send(lines.splitlines(keepends=True))
 
     def close(self) -> None:
-        self._post.close()
-        self._erase.close()
+        self._wire.close()
 
     def _send(self, lines: list[bytes]) -> None:
         start = 0
@@ -185,16 +176,13 @@ class InfluxSink:
 
     def _ask(self, lines: list[bytes]) -> None:
         body = gzip.compress(b"".join(lines), GZIP_LEVEL, mtime=0)
-        answer = self._post.post(body)
+        answer = self._post(body)
         judge(answer, len(lines))
         self.server = server_of(answer)
 
 
 class _Size:
-    """How many points go into one request: halved when the server finds it too large (413).
-
-    It grows again, for such an answer may pass; each time that fails it waits twice as long.
-    """
+    """Points in one request: halved after a 413, doubled again ever more rarely: it may pass."""
 
     def __init__(self, largest: int) -> None:
         self.points = self._largest = largest
@@ -220,38 +208,39 @@ class _Size:
 
 
 def open_sink(settings: InfluxSettings, channels: Mapping[str, Channel]) -> InfluxSink:
-    """Opens no connection yet; imports the client library for versions 2 and 3."""
+    """Opens no connection yet; imports the client library for versions 2 and 3 alone."""
     secret = settings.secret()
     writer = LineWriter(channels)
     wire = _wire(settings, secret)
-    post: PointPost
     erase: Erase
     if settings.version == 1:
-        post = WritePost(wire, settings.database)
-        erase = ByInfluxql(Influxql(wire, settings.database))
-    else:
-        from edaphon.sinks.influx_client import ByDelete, Client, ClientPost  # version 1 needs none
+        query = {"db": settings.database, "precision": "ns"}
+        post: Post = partial(wire.post, "/write", query, headers={"Content-Encoding": "gzip"})
+        erase = partial(delete, Influxql(wire, settings.database))
+        return InfluxSink(wire, post, erase, writer, settings.points_per_request)
+    from edaphon.sinks.influx_client import Client
 
-        client = Client(wire, secret, settings.org)
-        post = ClientPost(client, settings.target)
-        erase = ByDelete(client, settings.bucket) if settings.version == 2 else ByFlag(writer)
-    read = _reading(settings, channels) if settings.version == 3 else None
-    return InfluxSink(post, erase, writer, settings.points_per_request, read)
+    client = Client(wire, secret, settings.org)
+    post = client.poster(settings.target)
+    if settings.version == 2:
+        erase = partial(client.delete, settings.bucket)
+        return InfluxSink(wire, post, erase, writer, settings.points_per_request)
+    erase = partial(withdrawn_lines, writer)
+    reading = partial(_read, settings, channels)
+    points = settings.points_per_request
+    return InfluxSink(wire, post, erase, writer, points, [CANNOT_DELETE], reading)
 
 
-def _reading(settings: InfluxSettings, channels: Mapping[str, Channel]) -> Read:
+def _read(
+    settings: InfluxSettings,
+    channels: Mapping[str, Channel],
+    channel: str,
+    first_ns: int,
+    last_ns: int,
+) -> list[Rows]:
     """InfluxDB 3 does not promise that the later of two writes stands: read what does."""
-
-    def read(channel: str, first_ns: int, last_ns: int) -> "list[Rows]":
-        from edaphon.sinks.influxdb import open_readback
-
-        back = open_readback(settings)
-        try:
-            return list(back.rows(channels[channel], first_ns, last_ns + 1))
-        finally:
-            back.close()
-
-    return read
+    with closing(open_readback(settings)) as back:
+        return list(back.rows(channels[channel], first_ns, last_ns + 1))
 
 
 def open_queries(settings: InfluxSettings) -> Queries:

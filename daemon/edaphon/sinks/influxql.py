@@ -1,7 +1,9 @@
-"""What each answer of an InfluxDB means, and what is read back and deleted by InfluxQL (1, 3)."""
+"""What an InfluxDB holds, read back in bounded questions; InfluxQL (1, 3) asks and deletes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
+from itertools import repeat
+from math import isfinite
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
@@ -12,15 +14,7 @@ from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Float, Int, Observations
 from edaphon.network.requests import Answer, Secrets
 from edaphon.series import BlockHead, Series
-from edaphon.sinks.lines import (
-    WITHDRAWN,
-    AskLess,
-    DatabaseWire,
-    LineWriter,
-    judge_read,
-    tag_text,
-    withdrawn_lines,
-)
+from edaphon.sinks.lines import WITHDRAWN, AskLess, DatabaseWire, judge_read, tag_text
 from edaphon.sinks.sink import Later, PointWithdrawal
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -82,21 +76,17 @@ def _series(result: dict[str, Any], secrets: Secrets) -> list[dict[str, Any]]:
 
 def rows(channel: Channel, first_ns: int, last_ns: int) -> str:
     """FROM and WHERE that choose a channel's points in a closed span of time."""
+    quantity = quoted(tag_text(channel.quantity))
+    id, site = (quoted(tag_text(text), "'") for text in (channel.id, channel.site))
     return (
-        f'FROM {_name(tag_text(channel.quantity))} WHERE "channel" = {_text(tag_text(channel.id))} '
-        f'AND "site" = {_text(tag_text(channel.site))} '
-        f"AND time >= {first_ns} AND time <= {last_ns}"
+        f'FROM {quantity} WHERE "channel" = {id} AND "site" = {site}'
+        f" AND time >= {first_ns} AND time <= {last_ns}"
     )
 
 
-def _name(identifier: str) -> str:
-    """A quoted identifier; a backslash and the quote are escaped."""
-    return '"' + identifier.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _text(literal: str) -> str:
-    """A quoted string literal."""
-    return "'" + literal.replace("\\", "\\\\").replace("'", "\\'") + "'"
+def quoted(text: str, quote: str = '"') -> str:
+    """Within quotes, which are escaped in it, as is the backslash."""
+    return quote + text.replace("\\", "\\\\").replace(quote, f"\\{quote}") + quote
 
 
 PAGE = 10_000  # rows in one answer
@@ -148,53 +138,43 @@ class Readback:
         wanted = sorted(set(days))
         found = dict.fromkeys(wanted, 0)
         for span in _spans(wanted, max(1, self._longest_ns // DAY_NS)):
-            for day, n in self._counted(channel, _start_ns(span[0]), _start_ns(span[-1]) + DAY_NS):
-                if day in found:
-                    found[day] += n
+            asked = _start_ns(span[0]), _start_ns(span[-1]) + DAY_NS
+            for answer in self._answers(self._queries.counts, channel, *asked):
+                for time_ns, n in answer:  # a day may come in several parts
+                    day = datetime.fromtimestamp(time_ns // 10**9, UTC).date()
+                    if day in found:
+                        found[day] += int(n)
         return found
 
     def rows(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[Rows]:
         """Pages of the points in [start, end), by time; memory is bounded by the page."""
-        while start_ns < end_ns:
-            stop_ns = min(end_ns, start_ns + self._longest_ns)
-            page = self._asked(self._queries.page, channel, start_ns, stop_ns)
-            if page is None:
-                continue
-            if page:
-                yield _rows(page)
-            start_ns = stop_ns if len(page) < PAGE else page[-1][0] + 1
+        return map(_rows, self._answers(self._queries.page, channel, start_ns, end_ns))
 
     def close(self) -> None:
         self._queries.close()
 
-    def _counted(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[tuple[date, int]]:
-        """(day, points) of parts of [start, end); a day may come in several parts."""
-        while start_ns < end_ns:
-            stop_ns = min(end_ns, start_ns + self._longest_ns)
-            found = self._asked(self._queries.counts, channel, start_ns, stop_ns)
-            if found is None:
-                continue
-            for time_ns, n in found:
-                yield datetime.fromtimestamp(time_ns // 10**9, UTC).date(), int(n)
-            start_ns = stop_ns
-
-    def _asked(
+    def _answers(
         self,
         ask: Callable[[Channel, int, int], list[list[Any]]],
         channel: Channel,
         start_ns: int,
         end_ns: int,
-    ) -> list[list[Any]] | None:
-        """The answer; None where less is to be asked from now on."""
-        try:
-            return ask(channel, start_ns, end_ns)
-        except AskLess:
-            self._ask_less(end_ns - start_ns)
-            return None
-        except Later as later:
-            if later.blocked and (words := self._queries.why_refused()):
-                raise Later(f"{later.why}; {words}", blocked=True) from None
-            raise
+    ) -> Iterator[list[list[Any]]]:
+        """To questions about parts of [start, end), without empty ones."""
+        while start_ns < end_ns:
+            stop_ns = min(end_ns, start_ns + self._longest_ns)
+            try:
+                found = ask(channel, start_ns, stop_ns)
+            except AskLess:
+                self._ask_less(stop_ns - start_ns)
+                continue
+            except Later as later:
+                if later.blocked and (words := self._queries.why_refused()):
+                    raise Later(f"{later.why}; {words}", blocked=True) from None
+                raise
+            if found:
+                yield found
+            start_ns = stop_ns if len(found) < PAGE else found[-1][0] + 1
 
     def _ask_less(self, span_ns: int) -> None:
         """Remembered, so that it is found out once; raises Later where less makes no sense."""
@@ -228,67 +208,24 @@ def _rows(page: list[list[Any]]) -> Rows:
     return Rows(time_ns, value, raw, u_random, u_systematic, flag, derivation)
 
 
-class Erase(Protocol):
-    """Takes observations back; what it returns must be written to the server as lines."""
+# Takes observations back; what it returns must be written to the server as lines.
+Erase = Callable[[PointWithdrawal], bytes]
 
-    notice: str
+CANNOT_DELETE = (
+    "InfluxDB 3 cannot delete: observations that were withdrawn stay there with flag 9 and "
+    "derivation 'withdrawn', next to their old numbers; queries must leave flag 9 out"
+)
 
-    def erase(self, withdrawal: PointWithdrawal) -> bytes: ...
 
-    def close(self) -> None: ...
-
-
-class ByInfluxql:
+def delete(influxql: Influxql, withdrawal: PointWithdrawal) -> bytes:
     """InfluxDB 1: one DELETE for each span; times joined by OR match nothing there.
 
     A DELETE syncs every shard (1.6.7: about 1 ms each, so 50 ms for a year of weekly shards); one
     in each request keeps what is done when the next one takes too long.
     """
-
-    notice = ""
-
-    def __init__(self, influxql: Influxql) -> None:
-        self._influxql = influxql
-
-    def erase(self, withdrawal: PointWithdrawal) -> bytes:
-        for first, last in withdrawal.spans:
-            self._influxql.ask(f"DELETE {rows(withdrawal.channel, first, last)}")
-        return b""
-
-    def close(self) -> None:
-        self._influxql.close()
-
-
-class ByFlag:
-    """InfluxDB 3 has no delete: flag 9 and the derivation "withdrawn" overwrite the point."""
-
-    notice = (
-        "InfluxDB 3 cannot delete: observations that were withdrawn stay there with flag 9 and "
-        "derivation 'withdrawn', next to their old numbers; queries must leave flag 9 out"
-    )
-
-    def __init__(self, writer: LineWriter) -> None:
-        self._writer = writer
-
-    def erase(self, withdrawal: PointWithdrawal) -> bytes:
-        return withdrawn_lines(self._writer, withdrawal.channel, withdrawal.times_ns)
-
-    def close(self) -> None:
-        pass
-
-
-def spans(times_ns: Int, kept_ns: Int) -> list[tuple[int, int]]:
-    """The fewest closed spans that hold all these times and none of those `kept_ns`."""
-    wanted = np.unique(times_ns)
-    if not len(wanted):
-        return []
-    below = np.searchsorted(np.setdiff1d(kept_ns, wanted), wanted)
-    starts = np.flatnonzero(np.diff(below, prepend=-1))
-    ends = np.append(starts[1:], len(wanted)) - 1
-    return list(zip(wanted[starts].tolist(), wanted[ends].tolist(), strict=True))
-
-
-ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
+    for first, last in withdrawal.spans:
+        influxql.ask(f"DELETE {rows(withdrawal.channel, first, last)}")
+    return b""
 
 
 def same_numbers(
@@ -299,26 +236,15 @@ def same_numbers(
     aside: set[tuple[str, int]],
 ) -> bool:
     start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
-    own = [row for row in _own_numbers(series.read(channel.id, start, end))]
-    own = [row for row in own if (channel.id, row[0]) not in aside]
-    theirs = [row for page in readback.rows(channel, start, end) for row in _their_numbers(page)]
-    return own == theirs
+    runs = series.read(channel.id, start, end)
+    own = sorted(row for run in runs for row in contents(run) if (channel.id, row[0]) not in aside)
+    return own == [row for page in readback.rows(channel, start, end) for row in contents(page)]
 
 
-def _own_numbers(runs: list[Observations]) -> Iterator[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    for run in runs:
-        columns = (run.value, run.raw, run.u_random, run.u_systematic)
-        numbers = [
-            np.where(np.isfinite(column), column, -0.125e-300).tolist() for column in columns
-        ]
-        names = [run.derivation] * len(run)
-        rows.extend(zip(run.time_ns.tolist(), *numbers, run.flag.tolist(), names, strict=True))
-    return iter(sorted(rows))
-
-
-def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
-    columns = (page.value, page.raw, page.u_random, page.u_systematic)
-    numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
-    flags = page.flag.astype(int).tolist()
-    return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)
+def contents(points: Rows | Observations) -> Iterator[tuple[Any, ...]]:
+    """Time, NUMBERS and derivation of each point; a number that is missing is None."""
+    one = points.derivation
+    derivations = one if isinstance(one, tuple) else repeat(one, len(points.time_ns))
+    columns: list[Float] = [getattr(points, name) for name in NUMBERS]
+    numbers = ([x if isfinite(x) else None for x in column.tolist()] for column in columns)
+    return zip(points.time_ns.tolist(), *numbers, derivations, strict=True)

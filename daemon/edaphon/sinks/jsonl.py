@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from pydantic import Field
 
-from edaphon.clock import DAY_NS
+from edaphon.clock import DAY_NS, full_instant_text
 from edaphon.databases import make_folder, sync_folder
 from edaphon.model import Channel, EntryId, Int, Observations, Small
 from edaphon.sinks.sink import Later, PointWithdrawal, SinkKind
@@ -50,9 +50,9 @@ class JsonlSink:
     server = ""
     read = None
 
-    def __init__(self, folder: Path, channels: Mapping[str, Channel]) -> None:
-        self._folder = folder
-        self._channels = channels
+    def __init__(self, settings: JsonlSettings, channels: Mapping[str, Channel]) -> None:
+        """Touches no file yet."""
+        self._folder, self._channels = settings.folder, channels
 
     def write(self, batch: Sequence[Observations]) -> None:
         for run in batch:
@@ -90,11 +90,10 @@ class JsonlSink:
         lines = []
         for row in zip(*(column[rows].tolist() for column in columns), *numbers, strict=True):
             time_ns, start_ns, flag, sequence, *found = row
-            line: dict[str, Any] = {**names, "time": _iso(time_ns), "time_ns": time_ns}
-            line |= {"start_ns": start_ns, **dict(zip(NUMBERS, found, strict=True))}
-            line |= {"flag": flag, "sequence": str(EntryId.of(sequence))}
-            line["derivation"] = run.derivation
-            lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            times = {"time": full_instant_text(time_ns), "time_ns": time_ns, "start_ns": start_ns}
+            words = names | times | dict(zip(NUMBERS, found, strict=True))
+            place = str(EntryId.of(sequence))
+            lines.append(_line(**words, flag=flag, sequence=place, derivation=run.derivation))
         return b"".join(lines)
 
 
@@ -137,17 +136,15 @@ class HeldLines:
                 raise Later(f"{self._folder} holds a line that is none of this sink") from None
 
 
-def open_sink(settings: JsonlSettings, channels: Mapping[str, Channel]) -> JsonlSink:
-    """Touches no file yet."""
-    return JsonlSink(settings.folder, channels)
-
-
 def _withdrawn(channel: str, times_ns: Int) -> bytes:
-    lines = (
-        {"channel": channel, "time": _iso(time_ns), "time_ns": time_ns, "withdrawn": True}
-        for time_ns in times_ns.tolist()
+    return b"".join(
+        _line(channel=channel, time=full_instant_text(t), time_ns=t, withdrawn=True)
+        for t in times_ns.tolist()
     )
-    return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+
+
+def _line(**words: Any) -> bytes:
+    return orjson.dumps(words, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _days(times_ns: Int) -> Iterator[tuple[int, Int]]:
@@ -160,11 +157,6 @@ def _days(times_ns: Int) -> Iterator[tuple[int, Int]]:
 def _parts(rows: Int) -> Iterator[Int]:
     for first in range(0, len(rows), ROWS):
         yield rows[first : first + ROWS]
-
-
-def _iso(time_ns: int) -> str:
-    seconds, rest = divmod(time_ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 def _drop_torn_line(file: Any) -> None:
@@ -192,4 +184,4 @@ def _clear_words(folder: Path, done: str = "written") -> Iterator[None]:
         raise Later(why, blocked=isinstance(error, PermissionError)) from None
 
 
-KIND = SinkKind(JsonlSettings, open_sink, held=HeldLines, reads_all=True)
+KIND = SinkKind(JsonlSettings, JsonlSink, held=HeldLines, reads_all=True)

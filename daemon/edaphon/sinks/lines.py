@@ -1,4 +1,4 @@
-"""Observations as line protocol; these bytes are a frozen format, pinned by a golden file.
+"""Line protocol, a frozen format pinned by a golden file; what a server answers to it.
 
     quantity,channel=…,depth_cm=…,plot=…,site=… value=…,raw=…,u_random=…,u_systematic=…,flag=…,
     derivation="…" time                                                     (one line each)
@@ -21,12 +21,9 @@ import orjson
 from edaphon.model import Channel, Float, Int, Observations, Small
 from edaphon.network import requests
 from edaphon.network.requests import Answer, Unreachable, wait_s
-from edaphon.sinks.sink import Later, Never
-
-__all__ = ["LineWriter", "escaped_tag", "tag_text", "withdrawn_lines"]
+from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
 FIELDS = ("value", "raw", "u_random", "u_systematic")
-ALL = slice(None)
 WITHDRAWN = "withdrawn"  # stands as derivation where a server cannot delete
 
 _CONTROLS = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}  # written as two characters, as influxdb-client
@@ -82,8 +79,9 @@ class LineWriter:
         return head
 
 
-def withdrawn_lines(writer: LineWriter, channel: Channel, times_ns: Int) -> bytes:
+def withdrawn_lines(writer: LineWriter, withdrawal: PointWithdrawal) -> bytes:
     """Lines that lay flag 9 over observations, for a server that cannot delete."""
+    channel, times_ns, _ = withdrawal
     n = len(times_ns)
     none = np.full(n, np.nan)
     nine = np.full(n, 9, np.int8)
@@ -118,12 +116,13 @@ def _fill(
     pattern: int,
     columns: Sequence[Float],
     observations: Observations,
-    rows: Int | slice = ALL,
+    rows: Int | slice = slice(None),
 ) -> Iterable[str]:
     """The lines of rows that lack the same numbers: one template, no branch per line."""
     kept = [i for i in range(len(FIELDS)) if pattern >> i & 1]
     numbers = "".join(f"{FIELDS[i]}=%s," for i in kept)
-    template = f"{_percent(head)}{numbers}flag=%s.0{_percent(tail)}%s\n"
+    head, tail = head.replace("%", "%%"), tail.replace("%", "%%")
+    template = f"{head}{numbers}flag=%s.0{tail}%s\n"
     cells: list[Float | Int | Small] = [columns[i] for i in kept]
     cells += [observations.flag, observations.time_ns]
     return map(template.__mod__, zip(*(_texts(cell[rows]) for cell in cells), strict=True))
@@ -133,10 +132,6 @@ def _texts(column: Float | Int | Small) -> list[str]:
     """Shortest exact digits; orjson is ten times faster here than repr."""
     packed = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)
     return packed[1:-1].decode().split(",")
-
-
-def _percent(text: str) -> str:
-    return text.replace("%", "%%")
 
 
 def _head(channel: Channel) -> str:
@@ -162,31 +157,17 @@ def _safe(text: str, channel: Channel) -> str:
 
 
 RETRY_AFTER_CAP_S = 590.0  # with what spreads the retries, below 10 min
-
-
 WORDS = 300  # characters of the server's text that are kept
-
-
 REFUSED = {400, 406, 422}
-
-
 BUSY = {408, 425, 429}
-
-
 _RETENTION = (
     re.compile(r"beyond retention policy.*?dropped=(\d+)"),  # 1.x
     re.compile(r"dropped (\d+) points? outside retention policy"),  # 2.x
 )
-
-
 # InfluxDB 2 answers 500 with these words when it dropped points and stored the others.
 _PARTIAL = re.compile(r"partial write.*dropped", re.DOTALL | re.IGNORECASE)
-
-
 # InfluxDB 3 answers 400 to every write when it may not make the database.
 _NO_DATABASE = re.compile(r"exceed limit of \d+ databases", re.IGNORECASE)
-
-
 # InfluxDB 3 Core: "Query would exceed file limit of 432 parquet files", query-file-limit.
 _FILES = re.compile(r"exceed file limit", re.IGNORECASE)
 
@@ -201,9 +182,10 @@ class AskLess(Later):
 
 def judge(answer: Answer, points: int) -> None:
     """Return when an InfluxDB stored `points`; else raise Later, Never or TooLarge."""
-    status, words = answer.status, answer.words(WORDS)
+    status = answer.status
     if status == 204 or (status == 200 and server_of(answer) and not answer.body):
         return
+    words = answer.words(WORDS)
     if status == 413:
         raise TooLarge(words)
     refused = status in REFUSED and not _is_page(answer) and not _NO_DATABASE.search(words)
@@ -258,18 +240,15 @@ def _blocked(answer: Answer, words: str) -> str:
     if status == 404:
         return f"blocked: no such database, bucket or path on this server (404): {words}"
     if 300 <= status < 400:
-        return f"blocked: the server sends us on to {_host(answer)} ({status}); put it into url"
+        to = urlsplit(answer.headers.get("location", ""))
+        place = f"{to.scheme}://{to.hostname}" if to.hostname else "another path"
+        return f"blocked: the server sends us on to {place} ({status}); put it into url"
     if _NO_DATABASE.search(words):
         return f"blocked: the server may not make the database ({status}): {words}"
     return (
         f"blocked: not the answer of an InfluxDB ({status}): {words or 'nothing'}; a proxy or the "
         "log-in page of a network answers in its place, or url names another server"
     )
-
-
-def _host(answer: Answer) -> str:
-    to = urlsplit(answer.headers.get("location", ""))
-    return f"{to.scheme}://{to.hostname}" if to.hostname else "another path"
 
 
 def _too_old(words: str) -> int:

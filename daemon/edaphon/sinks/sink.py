@@ -38,10 +38,7 @@ class SinkError(Exception):
 
 
 class Later(SinkError):
-    """Ask again; `blocked` says that a person must act (key, database, certificate).
-
-    `slow` says that no answer came in time: less may be taken.
-    """
+    """Ask again; `blocked`: a person must act (key, database, certificate); `slow`: send less."""
 
     def __init__(
         self,
@@ -120,11 +117,6 @@ class Held(Protocol):
     def close(self) -> None: ...
 
 
-def no_doubts(_: Any) -> Iterable[tuple[str, str, str]]:
-    """Nothing to know about settings that are right."""
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class SinkKind:
     """What `kind = "NAME"` of a [[sink]] means.
@@ -137,7 +129,7 @@ class SinkKind:
 
     settings: type[BaseModel]
     open_sink: Callable[[Any, Mapping[str, Channel]], Sink]
-    doubts: Callable[[Any], Iterable[tuple[str, str, str]]] = no_doubts
+    doubts: Callable[[Any], Iterable[tuple[str, str, str]]] = lambda _: ()
     held: Callable[[Any], Held] | None = None
     reads_all: bool = False
 

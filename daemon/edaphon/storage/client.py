@@ -101,10 +101,7 @@ def _silent(path: Path, timeout_s: float) -> DaemonSilent:
 
 
 def flush(path: Path) -> bool:
-    """The daemon writes out all that is derived; whether the disk has no room for it.
-
-    Raises DaemonOff, or StaleError where what is stored may be older than the daemon knows.
-    """
+    """The daemon writes all; whether the disk has no room. Raises DaemonOff or StaleError."""
     try:
         flushed = ask(path, {"verb": "flush"}, ANSWER_S)
     except DaemonSilent as silent:
@@ -115,10 +112,7 @@ def flush(path: Path) -> bool:
 
 
 def is_behind(layout: Layout) -> bool:
-    """While no daemon answers: whether records wait to be derived.
-
-    Raises StaleError while the journal is written to.
-    """
+    """Without a daemon: whether records wait to be derived; StaleError while one writes them."""
     if not layout.journal.exists() or not layout.series.exists():
         return False
     if is_written(layout.journal):
@@ -140,15 +134,19 @@ def is_behind(layout: Layout) -> bool:
 @contextmanager
 def as_caller() -> Iterator[None]:
     """Whoever asks is the account that called the command, which may have become the owner."""
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    if uid == os.getuid():
+    with _same_account_after():
+        os.seteuid(os.getuid())
         yield
-        return
-    os.seteuid(os.getuid())
+
+
+@contextmanager
+def _same_account_after() -> Iterator[None]:
+    before = os.geteuid(), os.getegid(), os.getgroups()
     try:
         yield
     finally:
-        become(uid, gid, groups)
+        if os.geteuid() != before[0]:
+            become(*before)
 
 
 def become(uid: int, gid: int, groups: list[int]) -> None:
@@ -160,11 +158,7 @@ def become(uid: int, gid: int, groups: list[int]) -> None:
 
 
 UMASK = 0o027
-
-
 FILE_MODE, CLOSED_MODE, LOCK_MODE, FOLDER_MODE = 0o640, 0o440, 0o600, 0o750
-
-
 _WRITE = 0o222  # none of these bits is set on a file that is closed for ever
 
 
@@ -212,20 +206,13 @@ def _expect_readable() -> None:
 @contextmanager
 def as_owner(folder: Path) -> Iterator[None]:
     """What is made meanwhile belongs to the account of the folder."""
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    become_owner(folder)
-    try:
+    with _same_account_after():
+        become_owner(folder)
         yield
-    finally:
-        if os.geteuid() != uid:
-            become(uid, gid, groups)
 
 
 def mend_modes(layout: Layout) -> int:
-    """Close what an earlier version left open to others; how many files and folders were changed.
-
-    Only files that edaphon makes, and of this account.
-    """
+    """Close files of ours that an earlier version left open to others; how many there were."""
     changed = 0
     for path in layout.own_paths():
         with suppress(OSError):  # it goes away just now, or belongs to somebody else

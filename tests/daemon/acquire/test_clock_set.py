@@ -83,8 +83,8 @@ class Life:
 
 def closes(life: Life) -> dict:
     book = life.book()
-    assert book["closes"], (book, life.gaps)
-    assert book["expected"] == book["records"] + book["in_gaps"]
+    assert book.closes, (book, life.gaps)
+    assert book.expected == book.records + book.in_gaps
     return book
 
 
@@ -111,10 +111,10 @@ def test_a_clock_that_jumps_and_comes_back_leaves_no_more_missed_slots_than_minu
     life.set_clock(0)
     life.minutes(10)
     book = closes(life)
-    assert book["in_gaps"] <= away + 1
-    assert book["leapt"] <= 2
+    assert book.in_gaps <= away + 1
+    assert book.leapt <= 2
     assert life.account.last_ns == life.now_ns // EACH * EACH
-    assert book["expected"] == 20 + away
+    assert book.expected == 20 + away
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
@@ -123,7 +123,7 @@ def test_a_clock_that_stays_set_is_never_more_missed_slots_than_time_passed(step
     life.minutes(10)
     life.set_clock(step)
     life.minutes(30)
-    assert closes(life)["in_gaps"] <= 1
+    assert closes(life).in_gaps <= 1
 
 
 def test_after_ninety_days_for_seconds_a_silent_probe_is_a_gap_at_once():
@@ -156,8 +156,8 @@ def test_a_station_that_boots_in_1970_and_never_recorded_has_missed_nothing():
     life.set_clock(TRUE)
     life.minutes(5)
     book = closes(life)
-    assert (book["records"], book["in_gaps"]) == (10, 0)
-    assert book["leapt"] > 10**7
+    assert (book.records, book.in_gaps) == (10, 0)
+    assert book.leapt > 10**7
 
 
 def test_a_station_that_boots_in_1970_after_years_of_work_declares_the_time_it_was_off():
@@ -170,8 +170,8 @@ def test_a_station_that_boots_in_1970_after_years_of_work_declares_the_time_it_w
     life.set_clock(0)
     life.minutes(5)
     book = closes(life)
-    assert (book["records"], book["leapt"]) == (10, 0)
-    assert book["in_gaps"] == DAY // EACH + 5
+    assert (book.records, book.leapt) == (10, 0)
+    assert book.in_gaps == DAY // EACH + 5
 
 
 def test_a_bad_clock_at_the_boot_is_taken_back_when_the_time_becomes_known():
@@ -184,7 +184,7 @@ def test_a_bad_clock_at_the_boot_is_taken_back_when_the_time_becomes_known():
     life.set_clock(0)
     life.minutes(3)
     book = closes(life)
-    assert (book["in_gaps"], book["records"]) == (8, 8)
+    assert (book.in_gaps, book.records) == (8, 8)
     assert life.account.last_ns == TRUE + 16 * EACH
 
 
@@ -203,7 +203,7 @@ def test_a_kill_in_the_false_time_changes_nothing(restart):
     life.begin(0)
     life.minutes(3)
     book = closes(life)
-    assert book["in_gaps"] + book["records"] == 11
+    assert book.in_gaps + book.records == 11
     assert life.account.last_ns == life.now_ns // EACH * EACH
 
 
@@ -252,9 +252,9 @@ def test_a_slot_that_is_being_measured_is_no_open_ledger_while_the_service_runs(
     for slot in (1, 2):
         book.records.append(slot * EACH)
     overload = Gap("overload", 4 * EACH, 5 * EACH, 2)  # slot 3 is being measured
-    assert book.reported(overload, EACH, running)["closes"] is closes_so
+    assert book.reported(overload, EACH, running).closes is closes_so
     book.records.append(6 * EACH)
-    assert not book.reported(overload, EACH, running)["closes"]
+    assert not book.reported(overload, EACH, running).closes
 
 
 def test_what_is_withdrawn_goes_from_its_first_slot_on() -> None:

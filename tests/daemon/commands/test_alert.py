@@ -305,7 +305,7 @@ def test_texts_that_fail_hide_no_incident(tmp_path: Path, monkeypatch: pytest.Mo
     def fails(*_: object) -> None:
         raise KeyError("volts")
 
-    monkeypatch.setattr("edaphon.alerts.words.message", fails)
+    monkeypatch.setattr("edaphon.service.alerting.message", fails)
     station = station_of(tmp_path)
     with running(station.file, QUICK) as service:
         ill(service, full_disk)

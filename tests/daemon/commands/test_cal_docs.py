@@ -14,7 +14,7 @@ from edaphon.clock import SystemClock
 from edaphon.commands import main
 from edaphon.journal import Journal
 from edaphon.service.check import open_storage
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage.access import settled_deriver
 
 FACTS = teros12_facts("sdi12/a", "p").replace("p-vwc", "P1-vwc-5").replace("p-temp", "P1-temp-5")
 FACTS = FACTS.replace('"sdi12/a"\n', '"sdi12/a"\nsensor = "T12-00041873"\n')

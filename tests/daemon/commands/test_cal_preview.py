@@ -14,8 +14,8 @@ from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
 from edaphon.service.check import open_storage
-from edaphon.storage import offline
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage import access
+from edaphon.storage.access import settled_deriver
 from edaphon.toml_input.values import instant_ns
 
 NOON_NS = instant_ns("2026-04-01T12:00:00Z")
@@ -172,7 +172,7 @@ def test_nothing_new_changes_nothing(plot):
 
 def test_values_that_are_not_derived_yet_are_shown(plot, monkeypatch):
     # as while a daemon derives; with none the command derives the rest first
-    monkeypatch.setattr(offline, "derive_the_rest", lambda _: None)
+    monkeypatch.setattr(access, "derive_the_rest", lambda _: None)
     call(plot, "apply", str(written(plot, "first")))
     second = written(plot, "second", 'supersedes = "first"\n', "second.toml")
     err = call(plot, "cal", "preview", str(second))[1]

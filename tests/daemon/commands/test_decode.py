@@ -260,7 +260,9 @@ def test_a_sheet_of_the_owner_is_found_in_the_usual_file_and_the_error_says_wher
     words = ("--model", "acme.ph1", "--payload", "64,19.5")
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    monkeypatch.setattr("edaphon.service.check.USUAL", (Path("edaphon.toml"), tmp_path / "none"))
+    for module in ("service.check", "storage.paths"):
+        places = (Path("edaphon.toml"), tmp_path / "none")
+        monkeypatch.setattr(f"edaphon.{module}.USUAL_FILES", places)
     assert "there is no edaphon.toml or " in decode(*words, code=2)
     assert "in " + own in decode("--model", "acme.x", *words[2:], "--config", own, code=2)
     monkeypatch.chdir(tmp_path)

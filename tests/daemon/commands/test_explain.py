@@ -21,7 +21,7 @@ from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage.access import settled_deriver
 from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.readings import Piece, Turn, pack_exchange, pack_message, pack_piece
 

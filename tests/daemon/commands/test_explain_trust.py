@@ -13,7 +13,7 @@ from tests.stories.station import Station, teros12_facts
 from edaphon.clock import SystemClock
 from edaphon.journal import Journal, Kind
 from edaphon.service.check import open_storage
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage.access import settled_deriver
 from edaphon_drivers.readings import pack_message
 
 NAMES = ("soil_temperature", "early", "drift", "lost", "raw")

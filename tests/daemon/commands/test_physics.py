@@ -17,7 +17,7 @@ from edaphon.clock import SystemClock, instant_text
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage.access import settled_deriver
 from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.readings import pack_message
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit

@@ -19,7 +19,7 @@ from tests.stories.station import Station
 from edaphon.clock import DAY_NS
 from edaphon.series import Series
 from edaphon.service.check import open_storage
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage.access import settled_deriver
 
 __all__ = ["settled"]  # a fixture
 

@@ -23,7 +23,7 @@ from edaphon.series import Series
 from edaphon.service import releases
 from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage.access import settled_deriver
 
 CORRECTION = (
     '[[calibration]]\nid = "bath"\nchannel = "p-temp"\ncurve = "linear"\n'

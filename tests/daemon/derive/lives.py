@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from tests.daemon.sinks.samples import Notes
 
 from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, read_config
@@ -226,7 +227,7 @@ class Life:
         self.series = Series(self._folder / "series.sqlite")
         journal: Any = self._journal
         self.deriver = Deriver(journal, self.series, self._folder / "again.sqlite")
-        self.feed = SeriesFeed(SINK, self.series, self.deriver.channels)
+        self.feed = SeriesFeed(SINK, self.series, self.deriver.channels, Notes())
 
     def turn(self, limit: int) -> bool:
         """Half as many readings as entries, so that either bound may end it."""

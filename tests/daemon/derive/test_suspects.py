@@ -18,6 +18,7 @@ from tests.daemon.derive.lives import (
     told_rows,
 )
 from tests.daemon.derive.test_pipeline import first, streams
+from tests.daemon.sinks.samples import Notes
 
 from edaphon.derive import rederive
 from edaphon.derive.decode import Sources
@@ -58,7 +59,7 @@ class GuardedLife(Life):
         self.deriver = Deriver(
             journal, self.series, self._folder / "again.sqlite", guard=self.guard
         )
-        self.feed = SeriesFeed("sink", self.series, self.deriver.channels)
+        self.feed = SeriesFeed("sink", self.series, self.deriver.channels, Notes())
 
     def settle(self, limit: int = 4000) -> None:
         """Begin again after each end, as a service manager does."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders
 from tests.daemon.derive.test_pipeline import first
+from tests.daemon.sinks.samples import Notes
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
@@ -140,7 +141,7 @@ def test_a_sink_reads_from_the_blocks_what_was_taken_over(tmp_path: Path) -> Non
     series, again = old_and_new(tmp_path, 3 * 1440)
     again.merge([run(3 * 1440, 7, 1)], TEXTS)
     series.merge([run(9 * 1440, 7, 0)], TEXTS)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     feed.cursor = series.change
     series.adopt("a", again, ALWAYS)
     assert series.recent(feed.cursor, 10) is None

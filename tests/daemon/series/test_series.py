@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.daemon.sinks.samples import Notes
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
@@ -161,7 +162,7 @@ def test_a_whole_day_is_revised_by_runs_that_lie_between_each_other(series):
 
 def test_a_sink_gets_exactly_the_rows_that_a_revision_changed_and_what_lost_a_number(series):
     series.merge([run([10, 20, 30, DAY_NS], [1.0, 2.0, 3.0, 4.0])], TEXTS)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     drain(feed)
     reported = [
         run([10, DAY_NS], [1.0, 4.5]),
@@ -197,7 +198,7 @@ def test_a_change_that_is_too_large_for_memory_reaches_sinks_through_the_blocks(
     series, monkeypatch
 ):
     series.merge(days_of_values(10), TEXTS)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     drain(feed)
     monkeypatch.setattr(change_module, "RECENT_BYTES", 3000)
     series.revise(days_of_values(10, 2.0), TEXTS)
@@ -271,7 +272,7 @@ def drain(feed, limit=10):
 
 
 def test_a_sink_that_keeps_up_gets_each_row_once(series):
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     for i in range(5):
         series.merge([run([i * 10], [1.0])], TEXTS)
     held, n = drain(feed)
@@ -290,7 +291,7 @@ def test_a_sink_that_was_away_for_long_gets_everything_from_the_blocks(tmp_path)
     series.close()
     series = Series(tmp_path / "s")
     series.merge([run([21 * DAY_NS], [21.0])], TEXTS)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     assert series.recent(0, 10) is None
     held, n = drain(feed)
     assert n == 21
@@ -306,7 +307,7 @@ def test_days_of_few_rows_go_to_a_sink_together(tmp_path):
     series.merge([run([20 * DAY_NS + n for n in range(12)], [4.0] * 12)], TEXTS)
     series.flush()
     series.close()
-    feed = SeriesFeed("s", Series(tmp_path / "s"), CHANNELS)
+    feed = SeriesFeed("s", Series(tmp_path / "s"), CHANNELS, Notes())
     sizes = []
     while (batch := feed.next_batch(10)) is not None:
         sizes.append(sum(map(len, batch.observations)))
@@ -317,7 +318,7 @@ def test_days_of_few_rows_go_to_a_sink_together(tmp_path):
 def test_what_is_remembered_for_sinks_is_bounded_by_its_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(change_module, "RECENT_BYTES", 100_000)
     series = Series(tmp_path / "s")
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     for i in range(1000):
         series.merge([run([i], [float(i)], channel="ab"[i % 2])], TEXTS)
     remembered = series.recent(series.change - 50, 10_000)
@@ -331,13 +332,13 @@ def test_what_is_remembered_for_sinks_is_bounded_by_its_bytes(tmp_path, monkeypa
 
 def test_the_cursor_of_a_sink_survives_with_the_flush(tmp_path):
     series = Series(tmp_path / "s")
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     series.merge([run([1], [1.0])], TEXTS)
     drain(feed)
     series.flush({cursor_name("s"): str(feed.cursor)})
     series.merge([run([2], [2.0])], TEXTS)  # lost with the process
     series.close()
-    again = SeriesFeed("s", Series(tmp_path / "s"), CHANNELS)
+    again = SeriesFeed("s", Series(tmp_path / "s"), CHANNELS, Notes())
     assert again.waiting() == 0
 
 
@@ -405,7 +406,7 @@ def test_a_sink_keeps_up_while_what_it_is_owed_is_in_memory(tmp_path, monkeypatc
     monkeypatch.setattr(change_module, "RECENT_BYTES", 40_000)
     monkeypatch.setattr("edaphon.sinks.feed.NEAR_BYTES", 10_000)
     series = Series(tmp_path / "series.sqlite")
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     assert feed.keeps_up
     series.merge([run(range(1, 101), np.ones(100))], TEXTS)
     assert feed.keeps_up

@@ -18,9 +18,10 @@ from edaphon.journal import Journal, Kind
 from edaphon.series import Series
 from edaphon.service.audit import StoredCheck
 from edaphon.service.check import open_storage
+from edaphon.service.deriving import Deriving
 from edaphon.service.process import running
 from edaphon.service.service import Service
-from edaphon.storage.offline import new_series, settled_deriver
+from edaphon.storage.access import new_series, settled_deriver
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_no_answer_is_given_of_values_that_are_not_all_derived_again(
 ) -> None:
     with running(plot.file) as service:
         until(lambda: renewed(service))
-        monkeypatch.setattr(Service, "deriving_all", True)
+        monkeypatch.setattr(Deriving, "deriving_all", True)
         assert "derived again from the journal" in call(plot, "query", "p-temp", codes=(75,))[1]
 
 

@@ -176,4 +176,4 @@ def test_a_refused_line_is_a_problem_for_a_week_and_a_count_for_ever() -> None:
     (problem,) = refusal_problems(rows, NOON_NS + REFUSED_IS_A_PROBLEM_NS - 1)
     assert problem == "file/log a.csv: 1 line refused; line 4: no time: 'x'"
     assert list(refusal_problems(rows, NOON_NS + REFUSED_IS_A_PROBLEM_NS)) == []
-    assert rows[0]["refused"] == 1
+    assert rows[0].counts["refused"] == 1

@@ -15,12 +15,12 @@ from edaphon.service.prerequisites import (
     CONNECTS,
     LISTENS,
     READS,
-    SERVICE_FOLDER,
     WRITES,
     denied,
     is_services,
     next_steps,
 )
+from edaphon.storage.paths import SERVICE_FOLDER
 from edaphon.toml_input.lines import read_document
 
 HEAD = '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "{}"\n'

@@ -20,7 +20,7 @@ from edaphon.journal.copies import copies_in
 from edaphon.series import Series
 from edaphon.service.check import open_storage
 from edaphon.service.process import running
-from edaphon.storage.offline import settled_deriver
+from edaphon.storage.access import settled_deriver
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import numpy as np
 
 from edaphon.journal import SetAside
 from edaphon.model import Channel, Observations
-from edaphon.sinks.delivery import Batch
-from edaphon.sinks.sink import Never, PointWithdrawal, Read
+from edaphon.sinks.feed import Batch
+from edaphon.sinks.refusals import RefusedPoint, sifted
+from edaphon.sinks.sink import Never, PointWithdrawal, Read, Sink
 
 MINUTE_NS = 60 * 10**9
 T0 = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -50,6 +51,15 @@ def keys_of(batch: Iterable[Observations]) -> list[tuple[str, int]]:
     return [(each.channel, t) for each in batch for t in each.time_ns.tolist()]
 
 
+def write_sifted(sink: Sink, batch: Sequence[Observations]) -> list[RefusedPoint]:
+    """Write a batch as a delivery does: the points that are refused."""
+    try:
+        sink.write(batch)
+    except Never as never:
+        return sifted(sink.write, batch, never)
+    return []
+
+
 class PickySink:
     """Takes everything but the points in `bad`; like InfluxDB 1 it keeps the good of a batch."""
 
@@ -78,6 +88,16 @@ class PickySink:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Notes(dict[str, Any]):
+    """Stands for the state file of a feed."""
+
+    def put(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def remove(self, key: str) -> None:
+        self.pop(key, None)
 
 
 class ListFeed:

@@ -27,9 +27,9 @@ from tests.programs import wait_until
 from edaphon.clock import SystemClock
 from edaphon.journal import SetAside, StateFile
 from edaphon.model import Observations
-from edaphon.sinks.delivery import Batch, Delivery, DeliveryState, wait_s
+from edaphon.sinks.delivery import Delivery, DeliveryState, wait_s
+from edaphon.sinks.feed import Batch
 from edaphon.sinks.influxdb import InfluxSettings, open_sink
-from edaphon.sinks.refusals import AsidePoints
 from edaphon.sinks.sink import Later, Sink
 
 Start = Callable[..., Delivery]
@@ -58,7 +58,7 @@ def start(clock: QuickClock) -> Iterator[Start]:
     running: list[Delivery] = []
 
     def begin(
-        sink: Sink, feed: ListFeed, aside: AsidePoints | None = None, **more: object
+        sink: Sink, feed: ListFeed, aside: MemoryAside | None = None, **more: object
     ) -> Delivery:
         made: dict[str, object] = {"rng": random.Random(1), **more}
         worker = Delivery("plots", lambda: sink, feed, aside or MemoryAside(), clock, **made)  # type: ignore[arg-type]
@@ -209,7 +209,7 @@ def test_waits_grow_with_jitter_from_one_to_three_hundred_seconds() -> None:
     assert max(wait_s(Later("away"), 30, rng) for _ in range(200)) > 250.0
 
 
-def influx(fake: FakeInflux, feed: ListFeed, aside: AsidePoints, **more: object) -> Delivery:
+def influx(fake: FakeInflux, feed: ListFeed, aside: MemoryAside, **more: object) -> Delivery:
     settings = InfluxSettings(url=fake.url, version=2, bucket="plots", org="lter")
     made = {"clock": SystemClock(), "rng": random.Random(3), **more}
     return Delivery("plots", lambda: open_sink(settings, CHANNELS), feed, aside, **made)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from tests.daemon.sinks.samples import (
     TEMPERATURE,
     ListFeed,
     MemoryAside,
+    Notes,
     PickySink,
     QuickClock,
     keys_of,
@@ -32,8 +33,8 @@ from edaphon.model import Observations
 from edaphon.series import Series
 from edaphon.series import Withdrawal as Gone
 from edaphon.series import series as change_module
-from edaphon.sinks.delivery import Batch, Delivery
-from edaphon.sinks.feed import SeriesFeed
+from edaphon.sinks.delivery import Delivery
+from edaphon.sinks.feed import Batch, SeriesFeed
 
 TEXTS = {"0123456789abcdef": "{}"}
 
@@ -65,7 +66,7 @@ def test_a_backlog_gives_no_row_twice_however_much_comes_in_while_it_is_read(
 ) -> None:
     series.merge([run(n=500)], TEXTS)
     series = reopened(series, tmp_path)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     found: list[tuple[str, int]] = []
     for k in range(40):  # a burst into the very day of the backlog
         series.merge([run(n=10, start_ns=T0 + (500 + 10 * k) * MINUTE_NS)], TEXTS)
@@ -82,7 +83,7 @@ def test_a_backlog_gives_no_row_twice_however_much_comes_in_while_it_is_read(
 def test_what_comes_in_goes_before_the_backlog(series: Series, tmp_path: Path) -> None:
     series.merge([run(n=5000)], TEXTS)
     series = reopened(series, tmp_path)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     batch = feed.next_batch(100)  # begins the backlog
     assert batch is not None
     feed.delivered(batch.upto)
@@ -105,7 +106,7 @@ def test_a_backlog_is_handed_out_in_pieces_of_the_asked_size(
 ) -> None:
     series.merge([run(n=1000), run(TEMPERATURE, n=300)], TEXTS)
     series = reopened(series, tmp_path)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     sizes = []
     while (batch := feed.next_batch(70)) is not None:
         sizes.append(sum(map(len, batch.observations)))
@@ -119,7 +120,7 @@ def test_the_cursor_never_passes_what_is_not_delivered(series: Series, tmp_path:
     for k in range(30):
         series.merge([run(n=60, start_ns=T0 + k * 60 * MINUTE_NS)], TEXTS)
     series = reopened(series, tmp_path)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     held: set[tuple[str, int]] = set()
     while (batch := feed.next_batch(250)) is not None:
         held |= set(keys_of(batch.observations))
@@ -140,7 +141,7 @@ def test_memory_that_is_too_short_in_the_middle_of_a_backlog_loses_and_doubles_n
     monkeypatch.setattr(change_module, "RECENT_BYTES", 20_000)
     series.merge([run(n=400)], TEXTS)
     series = reopened(series, tmp_path)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     found: list[tuple[str, int]] = []
     for k in range(60):
         for j in range(20):
@@ -195,7 +196,7 @@ def test_spans_of_a_withdrawal_hold_all_of_it_and_nothing_that_stands(
         if stays:
             times = np.array(stays, np.int64)
             series.merge([_at(times)], TEXTS)
-        feed = SeriesFeed("s", series, CHANNELS)
+        feed = SeriesFeed("s", series, CHANNELS, Notes())
         if gone:
             [named] = feed._named([Gone(SWC.id, np.array(gone, np.int64))])
             for a, b in named.spans:
@@ -235,7 +236,7 @@ def test_the_newest_value_is_not_late_behind_a_backlog_of_120_000_points(
     series.merge(days, TEXTS)
     series = reopened(series, tmp_path)
     sink = SlowSink(0.03)
-    feed = SeriesFeed("s", series, CHANNELS)
+    feed = SeriesFeed("s", series, CHANNELS, Notes())
     worker = Delivery("s", lambda: sink, feed, MemoryAside(), SystemClock())
     worker.start()
     born: dict[tuple[str, int], float] = {}

@@ -15,7 +15,7 @@ from tests.programs import wait_until
 
 from edaphon.clock import SystemClock
 from edaphon.network.requests import ANSWER_BYTES, Limits
-from edaphon.sinks import delivery, refusals
+from edaphon.sinks import delivery
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.influxdb import InfluxSettings, open_sink
 from edaphon.sinks.lines import DatabaseWire
@@ -126,7 +126,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(delivery, "BLOCKED_S", (0.2, 0.4))
         monkeypatch.setattr(delivery, "BACK_OFF_S", (0.1, 0.4))
         monkeypatch.setattr(delivery, "IDLE_S", 0.1)
-        monkeypatch.setattr(refusals, "AGAIN_S", (0.4, 1.0))
+        monkeypatch.setattr(delivery, "AGAIN_S", (0.4, 1.0))
 
 
 @pytest.mark.usefixtures("quick")

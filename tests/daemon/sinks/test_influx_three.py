@@ -17,14 +17,16 @@ from tests.daemon.sinks.samples import (
     QuickClock,
     run,
     withdrawal,
+    write_sifted,
 )
 from tests.fake_influx import FILES, FakeInflux
 from tests.programs import wait_until
 
 from edaphon.clock import DAY_NS
-from edaphon.sinks.delivery import Batch, Delivery
+from edaphon.sinks.delivery import Delivery
+from edaphon.sinks.feed import Batch
 from edaphon.sinks.influxdb import InfluxSettings, open_readback, open_sink
-from edaphon.sinks.refusals import Rewrites, write_sifted
+from edaphon.sinks.refusals import Rewrites
 
 SETTINGS = {"version": 3, "database": "plots"}
 
@@ -67,7 +69,7 @@ def brought(fake: FakeInflux, batches: list[Batch]) -> QuickClock:
     worker = Delivery("s", lambda: open_sink(settings(fake), CHANNELS), feed, MemoryAside(), clock)
     worker.start()
     wait_until(lambda: feed.done, "the batches")
-    wait_until(lambda: worker._rewrites.waiting == 0, "the proof")
+    wait_until(lambda: len(worker._rewrites.spans) == 0, "the proof")
     assert worker.stop()
     assert not any("rewrites" in words for words in worker.notices)
     return clock
@@ -102,14 +104,14 @@ def test_spans_that_meet_are_looked_at_together_and_memory_is_bounded() -> None:
     rewrites = Rewrites()
     for k in range(3000):
         rewrites.wrote("c", np.array([k * DAY_NS, k * DAY_NS + 9], np.int64), 0.0)
-    assert rewrites.waiting == 0
+    assert len(rewrites.spans) == 0
     for _ in range(3):
         rewrites.wrote("c", np.array([2999 * DAY_NS + 5], np.int64), 1.0)
-    assert rewrites.waiting == 1
+    assert len(rewrites.spans) == 1
     for k in range(3000):
         for _ in range(2):
             rewrites.wrote("d", np.array([k * DAY_NS]), 2.0)
-    assert rewrites.waiting <= 2000
+    assert len(rewrites.spans) <= 2000
     assert rewrites.unproven > 0
 
 
@@ -158,7 +160,7 @@ def test_what_cannot_be_read_back_holds_nothing_up_and_is_shown(fake: FakeInflux
     worker = Delivery("s", lambda: open_sink(settings(fake), CHANNELS), feed, MemoryAside(), clock)
     worker.start()
     wait_until(lambda: feed.done, "the batches")
-    wait_until(lambda: worker._rewrites.waiting == 0, "the end of all tries")
+    wait_until(lambda: len(worker._rewrites.spans) == 0, "the end of all tries")
     assert worker.state.up
     assert any("1 rewrites may not stand" in words for words in worker.notices)
     assert worker.stop()

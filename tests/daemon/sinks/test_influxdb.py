@@ -19,13 +19,13 @@ from tests.daemon.sinks.samples import (
     keys_of,
     run,
     withdrawal,
+    write_sifted,
 )
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
+from edaphon.sinks.feed import spans
 from edaphon.sinks.influxdb import InfluxSettings, InfluxSink, open_sink
-from edaphon.sinks.influxql import spans
-from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, SinkError
 
 CANARY = "canary-5f1d2c"
@@ -244,7 +244,7 @@ def test_withdrawn_points_leave_version_two_exactly() -> None:
         left = sorted((dict(tags)["channel"], t) for _, tags, t in fake.points)
         keys = [*keys_of([run(n=5)])[1:2], *keys_of([run(n=5)])[3:]]
         assert left == sorted([*keys, *keys_of([run(TEMPERATURE, n=5)])])
-        assert sink.notices == []
+        assert not sink.notices
         sink.close()
 
 

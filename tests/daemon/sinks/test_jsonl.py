@@ -11,7 +11,7 @@ import pytest
 from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, TEMPERATURE, run, withdrawal
 
 from edaphon.sinks import jsonl
-from edaphon.sinks.jsonl import JsonlSettings, JsonlSink, open_sink
+from edaphon.sinks.jsonl import JsonlSettings, JsonlSink
 from edaphon.sinks.sink import Later, sink_kind
 
 
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sink(folder: Path) -> JsonlSink:
-    return open_sink(JsonlSettings(folder=folder), CHANNELS)
+    return JsonlSink(JsonlSettings(folder=folder), CHANNELS)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ def test_every_file_and_its_folder_are_synced_before_write_returns(
 
 def test_a_folder_that_cannot_be_made_is_later_and_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    sink = open_sink(JsonlSettings(folder=tmp_path / "file" / "out"), CHANNELS)
+    sink = JsonlSink(JsonlSettings(folder=tmp_path / "file" / "out"), CHANNELS)
     with pytest.raises(Later, match="file/out can't be written: Not a directory"):
         sink.write([run()])
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point
 from line_protocol_parser import parse_line
-from tests.daemon.sinks.samples import CHANNELS, SWC, T0, TEMPERATURE, run
+from tests.daemon.sinks.samples import CHANNELS, SWC, T0, TEMPERATURE, run, withdrawal
 
 from edaphon.model import Channel, Observations
 from edaphon.sinks.lines import LineWriter, tag_text, withdrawn_lines
@@ -130,5 +130,5 @@ def test_a_new_line_in_a_name_makes_no_new_point() -> None:
 
 
 def test_a_withdrawn_point_is_laid_over_with_flag_nine_alone() -> None:
-    line = withdrawn_lines(LineWriter(CHANNELS), SWC, np.array([T0], np.int64)).decode()
+    line = withdrawn_lines(LineWriter(CHANNELS), withdrawal(SWC, T0)).decode()
     assert parse_line(line.strip())["fields"] == {"flag": 9.0, "derivation": "withdrawn"}

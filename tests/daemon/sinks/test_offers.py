@@ -20,9 +20,8 @@ from tests.programs import wait_until
 
 from edaphon.journal import SetAside
 from edaphon.model import Observations
-from edaphon.sinks.delivery import Delivery
+from edaphon.sinks.delivery import AGAIN_S, DAY_S, REQUESTS, Delivery, Key, Offers
 from edaphon.sinks.influxdb import InfluxSettings, open_sink
-from edaphon.sinks.refusals import AGAIN_S, DAY_S, REQUESTS, Key, Offers
 from edaphon.sinks.sink import Later
 
 SECOND_NS = 10**9

@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -22,12 +23,14 @@ from tests.daemon.sinks.samples import (
     keys_of,
     run,
     withdrawal,
+    write_sifted,
 )
 from tests.programs import Influx1, VictoriaMetrics, wait_until
 
 from edaphon.clock import DAY_NS, SystemClock
 from edaphon.model import Channel, Int, Observations
-from edaphon.sinks.delivery import Batch, Delivery
+from edaphon.sinks.delivery import Delivery
+from edaphon.sinks.feed import Batch, spans
 from edaphon.sinks.influxdb import (
     InfluxSettings,
     InfluxSink,
@@ -35,8 +38,8 @@ from edaphon.sinks.influxdb import (
     open_readback,
     open_sink,
 )
-from edaphon.sinks.influxql import Influxql, Readback, Rows, spans
-from edaphon.sinks.refusals import write_sifted
+from edaphon.sinks.influxql import Influxql, Readback, Rows
+from edaphon.sinks.lines import LineWriter, withdrawn_lines
 from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
 DAY = date(2026, 1, 1)
@@ -241,11 +244,9 @@ def test_a_point_laid_over_as_withdrawn_does_not_count(
     sink: InfluxSink, settings: InfluxSettings, back: Readback
 ) -> None:
     """What version 3 gets is written here to a server that can be asked."""
-    from edaphon.sinks.influxql import ByFlag
-    from edaphon.sinks.lines import LineWriter
-
     sink.write([run(n=3)])
-    flagging = InfluxSink(sink._post, ByFlag(LineWriter(CHANNELS)), LineWriter(CHANNELS), 100)
+    writer = LineWriter(CHANNELS)
+    flagging = InfluxSink(sink._wire, sink._post, partial(withdrawn_lines, writer), writer, 100)
     flagging.withdraw(withdrawal(SWC, *times(0, 2).tolist()))
     assert total(back, SWC) == 1
     sink.write([run(n=1)])

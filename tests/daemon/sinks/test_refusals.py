@@ -4,10 +4,19 @@ import math
 import random
 
 import pytest
-from tests.daemon.sinks.samples import MINUTE_NS, T0, TEMPERATURE, PickySink, keys_of, run
+from tests.daemon.sinks.samples import (
+    MINUTE_NS,
+    T0,
+    TEMPERATURE,
+    PickySink,
+    keys_of,
+    run,
+    write_sifted,
+)
 
 from edaphon.model import Observations
-from edaphon.sinks.refusals import AllRefused, pieces, write_sifted
+from edaphon.sinks.feed import Batch
+from edaphon.sinks.refusals import AllRefused
 from edaphon.sinks.sink import Later, Never
 
 
@@ -97,7 +106,7 @@ def test_a_server_that_goes_away_during_the_search_ends_it() -> None:
 
 def test_pieces_hold_every_point_once_and_in_order() -> None:
     batch = batch_of(1001)
-    cut = pieces(batch, 90)
+    cut = Batch(batch, (), None).pieces(90)
     assert max(sum(map(len, piece)) for piece in cut) == 90
     assert [key for piece in cut for key in keys_of(piece)] == keys_of(batch)
     last = cut[-1][-1]

@@ -23,8 +23,9 @@ from edaphon.config.reading import read_codec
 from edaphon.derive.calibrate import why_impossible, within_physics
 from edaphon.derive.decode import Sources
 from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
-from edaphon.service import check
+from edaphon.service import check as check
 from edaphon.service.check import configured, usual_file
+from edaphon.storage import paths
 from edaphon.storage.access import fail
 from edaphon_calibration.chain import SAME, apply_chain
 from edaphon_calibration.curves import find_curve
@@ -107,7 +108,9 @@ def _sheet(model: str, file: Path | None) -> Sheet:
     try:
         return sheets[model]
     except UnknownModel:
-        looked = f"in {place}" if place else "there is no " + " or ".join(map(str, check.USUAL))
+        looked = (
+            f"in {place}" if place else "there is no " + " or ".join(map(str, paths.USUAL_FILES))
+        )
         words = f"expected the name of a model sheet, got {model!r}"
         near = suggestion(model, sheets.names())
         raise fail(f"{words} (looked among those of this package; {looked}){near}", USAGE) from None
