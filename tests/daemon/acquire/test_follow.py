@@ -141,3 +141,41 @@ def test_a_secret_is_not_followed_by_whatever_name(tmp_path):
         file_pieces.open_followed(pattern, str(folder / "linked.csv"), secrets)
     with file_pieces.open_followed(pattern, str(folder / "a.csv"), secrets) as file:
         assert file.read() == HEAD + row(2)
+
+
+def test_an_imported_file_that_goes_before_it_was_taken_is_a_problem_and_one_taken_whole_is_none(
+    plot, tmp_path
+):
+    whole, part, never = (tmp_path / f"{name}.txt" for name in ("whole", "part", "never"))
+    whole.write_bytes(HEAD + row(1))
+    part.write_bytes(HEAD + row(2) + row(3)[:9])
+    never.write_bytes(HEAD + row(4))
+    for file in (whole, part):
+        assert plot.follower.begin_import(str(file)) == file.stat().st_size
+    plot.look()
+    assert (plot.numbers(), plot.problem) == ([1.5, 2.5], None)
+    whole.unlink()
+    plot.look()
+    assert plot.problem is None
+    part.unlink()
+    plot.look()
+    assert str(part) in plot.problem
+    plot.follower.cancel_import(str(part))
+    plot.follower.begin_import(str(never))
+    never.unlink()
+    plot.look()
+    assert str(never) in plot.problem
+
+
+def test_of_a_file_that_is_imported_again_only_what_it_grew_by_is_new(plot, tmp_path):
+    file = tmp_path / "year.txt"
+    file.write_bytes(HEAD + row(1))
+    plot.follower.begin_import(str(file))
+    plot.look()
+    assert plot.follower.begin_import(str(file)) == 0
+    with file.open("ab") as more:
+        more.write(row(2))
+    assert plot.follower.begin_import(str(file)) == len(row(2))
+    file.rename(tmp_path / "old.txt")
+    file.write_bytes(HEAD + row(3))
+    assert plot.follower.begin_import(str(file)) == len(HEAD + row(3))
