@@ -38,6 +38,8 @@ TESTED_IN = {  # rooms whose tests lie, also, in the folder of another room
     "preview": ("commands",),
     "toml_input": ("config",),
 }
+CASES_IN = "tests/conformance/test_quality.py"  # of the quality tests, calculated by hand
+OF_CASES = ("calibration/edaphon_calibration/quality/", "daemon/edaphon/quality.py")
 AT_MOST_LIVE = 0.15
 LONGEST_S = 900.0  # one mutant through its room
 TRACED_FROM = 40  # mutants: fewer don't pay for a look at what each test file calls
@@ -248,6 +250,8 @@ def room_tests(tree: Path, file: str) -> list[str]:
     if not found:  # a file or room without a folder of tests
         named = [path for path in sorted(mirror.rglob("test_*.py")) if module in imports(path)]
         found = [*named, *sorted(mirror.glob("test_*.py"))]
+    if file.startswith(OF_CASES) and (tree / CASES_IN).exists():
+        found.append(tree / CASES_IN)
     words = {*folders, *name.split("_")}
 
     def unlikely(path: Path) -> tuple[bool, bool, bool]:
