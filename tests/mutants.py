@@ -38,8 +38,19 @@ TESTED_IN = {  # rooms whose tests lie, also, in the folder of another room
     "preview": ("commands",),
     "toml_input": ("config",),
 }
-CASES_IN = "tests/conformance/test_quality.py"  # of the quality tests, calculated by hand
-OF_CASES = ("calibration/edaphon_calibration/quality/", "daemon/edaphon/quality.py")
+_COMMANDS = "tests/daemon/commands/test_"
+FILES_TESTED_IN = {  # files, also by the beginning of their names, that test files of others test
+    "calibration/edaphon_calibration/quality/": ("tests/conformance/test_quality.py",),
+    "daemon/edaphon/quality.py": ("tests/conformance/test_quality.py",),
+    "daemon/edaphon/acquire/line_": tuple(
+        f"{_COMMANDS}{name}.py" for name in ("scan", "sensor", "term", "record")
+    ),
+    "drivers/edaphon_drivers/links/mqtt": (
+        "tests/daemon/acquire/test_mqtt_link.py",
+        "tests/daemon/acquire/test_broker.py",
+    ),
+    "drivers/edaphon_drivers/gsm.py": ("tests/daemon/alerts/receivers/test_sms.py",),
+}
 AT_MOST_LIVE = 0.15
 LONGEST_S = 900.0  # one mutant through its room
 TRACED_FROM = 40  # mutants: fewer don't pay for a look at what each test file calls
@@ -250,8 +261,9 @@ def room_tests(tree: Path, file: str) -> list[str]:
     if not found:  # a file or room without a folder of tests
         named = [path for path in sorted(mirror.rglob("test_*.py")) if module in imports(path)]
         found = [*named, *sorted(mirror.glob("test_*.py"))]
-    if file.startswith(OF_CASES) and (tree / CASES_IN).exists():
-        found.append(tree / CASES_IN)
+    for start, tests in FILES_TESTED_IN.items():
+        if file.startswith(start):
+            found += [path for path in map(tree.joinpath, tests) if path.exists()]
     words = {*folders, *name.split("_")}
 
     def unlikely(path: Path) -> tuple[bool, bool, bool]:
