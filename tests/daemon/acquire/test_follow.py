@@ -179,3 +179,24 @@ def test_of_a_file_that_is_imported_again_only_what_it_grew_by_is_new(plot, tmp_
     file.rename(tmp_path / "old.txt")
     file.write_bytes(HEAD + row(3))
     assert plot.follower.begin_import(str(file)) == len(HEAD + row(3))
+
+
+def test_how_far_an_import_is_counts_what_waits_to_be_derived_and_ends_when_all_was_taken(
+    plot, tmp_path
+):
+    file = tmp_path / "year.txt"
+    file.write_bytes(HEAD + row(1) + row(2)[:9])
+    size, whole = file.stat().st_size, len(HEAD + row(1))
+    name, follower = str(file), plot.follower
+    follower.begin_import(name)
+    assert follower.imports == [(name, size, 0, 0, False)]
+    plot.look()
+    assert follower.import_progress(name) == (name, size, whole, whole, True)
+    assert follower.imports == []
+    with file.open("ab") as more:
+        more.write(row(2)[9:])
+    plot.look()
+    size = file.stat().st_size
+    assert follower.import_progress(name) == (name, size, size, size, True)
+    file.unlink()
+    assert follower.import_progress(name)[1:4] == (size, size, size)

@@ -416,3 +416,20 @@ def test_a_sink_keeps_up_while_what_it_is_owed_is_in_memory(tmp_path, monkeypatc
     drain(feed)
     assert feed.keeps_up
     series.close()
+
+
+def test_a_range_holds_its_start_and_not_its_end_on_whatever_day(series):
+    days = [0, 1, DAY_NS - 1, DAY_NS, DAY_NS + 1, 2 * DAY_NS]
+    series.merge([run(days, [float(n) for n in range(6)])], TEXTS)
+    for flushed in (False, True):
+        if flushed:
+            series.flush()
+
+        def times(start, end):
+            return [t for r in series.read("a", start, end) for t in r.time_ns.tolist()]
+
+        for at, start in enumerate(days):
+            for until, end in enumerate(days):
+                assert times(start, end) == days[at:until]
+                assert times(start, end + 1) == days[at : until + 1]
+        assert times(2, DAY_NS - 1) == times(5, 5) == times(9, 2) == []

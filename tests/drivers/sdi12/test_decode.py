@@ -182,9 +182,7 @@ def test_the_values_of_all_commands_are_in_the_order_of_the_sheet():
     assert [(r.output, r.number) for r in found] == list(zip(names, numbers, strict=True))
     profile = load_sheet("gropoint.profile-4")
     moisture = decode_answers(b"1+1+2+3+4", profile)
-    assert [r.output for r in moisture][::3] == [
-        f"volumetric_water_content_{n}" for n in (1, 4)
-    ]
+    assert [r.output for r in moisture][::3] == [f"volumetric_water_content_{n}" for n in (1, 4)]
     temperature = decode_answers(b"1+1+2+3+4\n1+5+6+7", profile)
     assert {r.output[:-2] for r in temperature} == {"soil_temperature"}
 
