@@ -12,6 +12,7 @@ from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
 from edaphon.series import Series, WrongFile
 from edaphon.series import rows as change_module
+from edaphon.series.reader import SeriesReader
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 
 TEXTS = {"d1": "{}", "d2": "{}"}
@@ -418,18 +419,26 @@ def test_a_sink_keeps_up_while_what_it_is_owed_is_in_memory(tmp_path, monkeypatc
     series.close()
 
 
-def test_a_range_holds_its_start_and_not_its_end_on_whatever_day(series):
+def test_a_range_holds_its_start_and_not_its_end_on_whatever_day(series, tmp_path):
     days = [0, 1, DAY_NS - 1, DAY_NS, DAY_NS + 1, 2 * DAY_NS]
     series.merge([run(days, [float(n) for n in range(6)])], TEXTS)
     for flushed in (False, True):
         if flushed:
             series.flush()
+            reader = SeriesReader(tmp_path / "series.sqlite")
 
         def times(start, end):
-            return [t for r in series.read("a", start, end) for t in r.time_ns.tolist()]
+            found = [t for r in series.read("a", start, end) for t in r.time_ns.tolist()]
+            if flushed:  # noqa: B023
+                runs = list(reader.runs("a", start, end))  # noqa: B023
+                assert [t for r in runs for t in r.time_ns.tolist()] == found
+            return found
 
         for at, start in enumerate(days):
             for until, end in enumerate(days):
                 assert times(start, end) == days[at:until]
                 assert times(start, end + 1) == days[at : until + 1]
         assert times(2, DAY_NS - 1) == times(5, 5) == times(9, 2) == []
+    assert reader.extent("a") == (6, 0, 2 * DAY_NS)
+    assert reader.extent("b") == (0, None, None)
+    reader.close()
