@@ -49,6 +49,10 @@ FILES_TESTED_IN = {  # files, also by the beginning of their names, that test fi
         "tests/daemon/acquire/test_mqtt_link.py",
         "tests/daemon/acquire/test_broker.py",
     ),
+    **dict.fromkeys(
+        (f"daemon/edaphon/service/{name}.py" for name in ("alerting", "look", "channel_values")),
+        ("tests/daemon/alerts/test_watching.py",),
+    ),
     "drivers/edaphon_drivers/gsm.py": ("tests/daemon/alerts/receivers/test_sms.py",),
 }
 AT_MOST_LIVE = 0.15

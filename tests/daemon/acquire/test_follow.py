@@ -4,9 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, row
+from tests.daemon.acquire.followed_files import HEAD, SHEET, row
 
 from edaphon.acquire import file_pieces
+from edaphon.acquire.file_pieces import why_no_rows
 from edaphon.journal import Kind
 from edaphon_drivers.readings import unpack_piece
 from edaphon_drivers.sheets import load_sheet
@@ -200,3 +201,19 @@ def test_how_far_an_import_is_counts_what_waits_to_be_derived_and_ends_when_all_
     assert follower.import_progress(name) == (name, size, size, size, True)
     file.unlink()
     assert follower.import_progress(name)[1:4] == (size, size, size)
+
+
+def test_a_file_without_a_row_shows_its_first_lines_and_one_with_a_row_nothing(tmp_path):
+    def shown(data: bytes) -> str | None:
+        file = tmp_path / "x.csv"
+        file.write_bytes(data)
+        return why_no_rows(file, SHEET)
+
+    assert shown(HEAD + row(1)) is None
+    assert shown(HEAD + b"no time,1\n" + row(1)) is None
+    assert shown(b"") == ""
+    assert shown(HEAD) == ""
+    stated = shown(HEAD + b"no time,1\n" + 99 * b"nor\x1bhere,1\n")
+    assert stated.splitlines()[1].endswith(": no time,1")
+    assert r"nor\x1bhere,1" in stated
+    assert 2 < stated.count("\n") < 20

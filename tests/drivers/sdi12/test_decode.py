@@ -193,3 +193,14 @@ def test_the_values_of_all_commands_are_in_the_order_of_the_sheet():
 def test_values_of_two_probes_or_of_no_command_are_garbled(text):
     with pytest.raises(Garbled):
         decode_answers(text.encode(), load_sheet("campbell.cs650"))
+
+
+@pytest.mark.parametrize(("n", "whole"), [(0, False), (1, True), (4, True), (6, True), (7, False)])
+def test_a_shorter_profile_may_give_fewer_values_and_none_is_no_profile(n, whole):
+    sheet = load_sheet("delta-t.pr2")
+    data = b"0" + b"+1.5" * n
+    if whole:
+        assert [r.number for r in decode_answers(data, sheet)] == [1.5] * n
+    else:
+        with pytest.raises(Garbled):
+            decode_answers(data, sheet)
