@@ -239,7 +239,7 @@ def failing(*minutes_ago: int, **changes: Any) -> Situation:
 
 @pytest.mark.parametrize(
     ("minutes_ago", "wrong"),
-    [((5,), False), ((5, 15), True), ((5, 359), True), ((5, 365), False), ((400, 410), False)],
+    [((5,), False), ((5, 15), True), ((5, 360), True), ((5, 361), False), ((400, 410), False)],
 )
 def test_two_failure_codes_within_six_hours_are_a_condition(
     minutes_ago: tuple[int, ...], wrong: bool
@@ -261,7 +261,7 @@ def test_slow_instruments_have_three_of_their_intervals_for_two_codes() -> None:
 def test_failure_codes_end_after_six_hours_without_one_and_numbers() -> None:
     before = conditions(failing(5, 15), LookResult())
     assert before.standing[0].numbers["code"] == "no supply"
-    assert whats(failing(359, 400), before) == {What.FAILURE_CODE}
+    assert whats(failing(360, 400), before) == {What.FAILURE_CODE}
     assert whats(failing(361, 400), before) == set()
     no_numbers = with_channel(last_number_ns=START - 25 * MINUTE)
     assert What.FAILURE_CODE in whats(no_numbers, before)
