@@ -45,14 +45,6 @@ FILES_TESTED_IN = {  # files, also by the beginning of their names, that test fi
     "daemon/edaphon/acquire/line_": tuple(
         f"{_COMMANDS}{name}.py" for name in ("scan", "sensor", "term", "record")
     ),
-    "drivers/edaphon_drivers/links/mqtt": (
-        "tests/daemon/acquire/test_mqtt_link.py",
-        "tests/daemon/acquire/test_broker.py",
-    ),
-    **dict.fromkeys(
-        (f"daemon/edaphon/service/{name}.py" for name in ("alerting", "look", "channel_values")),
-        ("tests/daemon/alerts/test_watching.py",),
-    ),
     "drivers/edaphon_drivers/gsm.py": ("tests/daemon/alerts/receivers/test_sms.py",),
 }
 AT_MOST_LIVE = 0.15
@@ -252,7 +244,7 @@ def room(file: str) -> str:
 
 
 def room_tests(tree: Path, file: str) -> list[str]:
-    """The test files of the room, the likeliest to fail first: they run until one does."""
+    """The test files of the room and those that import the module; the likeliest to fail first."""
     top, package, *folders, name = file.removesuffix(".py").split("/")
     mirror = tree / "tests" / top
     module = ".".join((package, *folders, *([] if name == "__init__" else [name])))
@@ -265,6 +257,9 @@ def room_tests(tree: Path, file: str) -> list[str]:
     if not found:  # a file or room without a folder of tests
         named = [path for path in sorted(mirror.rglob("test_*.py")) if module in imports(path)]
         found = [*named, *sorted(mirror.glob("test_*.py"))]
+    for folder in ("daemon", "drivers"):
+        others = sorted((tree / "tests" / folder).rglob("test_*.py"))
+        found += [path for path in others if module in imports(path)]
     for start, tests in FILES_TESTED_IN.items():
         if file.startswith(start):
             found += [path for path in map(tree.joinpath, tests) if path.exists()]
