@@ -45,6 +45,10 @@ FILES_TESTED_IN = {  # files, also by the beginning of their names, that test fi
     "daemon/edaphon/acquire/line_": tuple(
         f"{_COMMANDS}{name}.py" for name in ("scan", "sensor", "term", "record")
     ),
+    "daemon/edaphon/commands/query.py": (
+        "tests/daemon/test_quality.py",
+        "tests/daemon/test_means.py",
+    ),
     "drivers/edaphon_drivers/gsm.py": ("tests/daemon/alerts/receivers/test_sms.py",),
 }
 AT_MOST_LIVE = 0.15
