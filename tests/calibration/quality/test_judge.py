@@ -230,3 +230,10 @@ def test_a_clock_is_judged_from_three_pairs_on_where_both_move() -> None:
     assert quality.clock(few, few, 900.0) == (None, -1)
     three = np.where(np.arange(24) < 21, np.nan, wave)
     assert quality.clock(three, three, 900.0) == (0, 0)
+
+
+def test_the_newest_value_counts_at_each_time_while_it_is_not_too_old() -> None:
+    rows = Rows(np.array([1e6, 1e6 + 60, 1e6 + 120]), np.array([1.0, np.nan, 3.0]))
+    times = np.array([-1, 0, 60, 119, 120, 120 + 10_800, 121 + 10_800]) + 1e6
+    assert np.array_equal(rows.at(times), [np.nan, 1, 1, 1, 3, 3, np.nan], equal_nan=True)
+    assert np.isnan(Rows(times, np.full(7, np.nan)).at(times)).all()
