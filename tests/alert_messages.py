@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edaphon.alerts.due import summary, trial, visit_ended, well
 from edaphon.alerts.language import LANGUAGES, chosen, load_language
 from edaphon.alerts.model import LOGGER, Incident, Message, Node, NodeKind, Occasion, Severity, What
-from edaphon.alerts.words import Location, message
+from edaphon.alerts.words import Letter, Location, message
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "daemon" / "alerts" / "messages"
@@ -210,21 +210,21 @@ def messages(language: str) -> Iterator[tuple[str, Message]]:
     for name, case in CASES.items():
         yield (
             name,
-            message(case.incident, case.occasion, NODES, language, SITE, NOW_NS, LINK),
+            message(Letter(NODES, language, SITE, NOW_NS, LINK), case.incident, case.occasion),
         )
     ended = [
         replace(resolved(one, 5 * MINUTE_NS), number=n)
         for n, one in enumerate((PROBE, ADAPTER, AWAY, CHAMBER), 17)
     ]
-    yield "summary", summary(ended, NODES, language, SITE, NOW_NS, LINK)
+    yield "summary", summary(Letter(NODES, language, SITE, NOW_NS, LINK), ended)
     open_ = [*ended[:2], replace(FULL, number=21)]
-    yield "summary-open", summary(open_, NODES, language, SITE, NOW_NS, LINK)
+    yield "summary-open", summary(Letter(NODES, language, SITE, NOW_NS, LINK), open_)
     week_ns = NOW_NS - 7 * DAY_NS
-    yield "well", well([], 0, 9, 18, week_ns, NODES, language, SITE, NOW_NS, LINK)
-    yield "well-not", well([AWAY], 3, 9, 18, week_ns, NODES, language, SITE, NOW_NS, LINK)
+    yield "well", well(Letter(NODES, language, SITE, NOW_NS, LINK), [], 0, 9, 18, week_ns)
+    yield "well-not", well(Letter(NODES, language, SITE, NOW_NS, LINK), [AWAY], 3, 9, 18, week_ns)
     silent = [PROBE.cause, CHAMBER.cause]
-    yield "visit-ended", visit_ended(silent, NODES, language, SITE, NOW_NS, LINK)
-    yield "test", trial(language, SITE, NOW_NS, LINK)
+    yield "visit-ended", visit_ended(Letter(NODES, language, SITE, NOW_NS, LINK), silent)
+    yield "test", trial(Letter({}, language, SITE, NOW_NS, LINK))
 
 
 def golden(one: Message) -> str:
@@ -237,6 +237,7 @@ IN_THE_GUIDE = {"name": "NAME", "source": "SOURCE", "site": "SITE"}
 # Columns of the guide: what is wrong, by kind of node or protocol.
 AT = {
     "bus": "A whole bus",
+    "sensor": "A whole probe",
     "branch": "A branch of a line",
     "supply": "All that hangs on a supply",
     "gateway": "All devices of a LoRaWAN gateway",

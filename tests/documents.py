@@ -47,13 +47,12 @@ from edaphon.config.sources import (
     ScheduledSource,
     SupplyTable,
 )
-from edaphon.facts.calibrations import Calibration, SecondInput
 from edaphon.facts.files import KINDS
+from edaphon.facts.model import Calibration, SecondInput
 from edaphon.sinks.sink import SINKS
 from edaphon.toml_input.models import KeyText, key_text, toml_text
 from edaphon.toml_input.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
-from edaphon_calibration.physics import PHYSICS
 from edaphon_calibration.ucum import to_ucum
 from edaphon_drivers.registry import Registry
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
@@ -222,7 +221,7 @@ def _nomenclature() -> Iterator[str]:
     for line in QUANTITIES.values():
         cf_name = f"`{line.cf_name}`" if line.cf_name else ""
         code = to_ucum(line.unit)
-        limits = PHYSICS[line.name]
+        limits = line.physics
         lowest, highest, least, most = (
             f"{end:,.10g}" if abs(end) < inf else ""
             for end in (limits.lowest, limits.highest, limits.least, limits.most)

@@ -25,6 +25,7 @@ from edaphon.service.check import examine
 from edaphon.sinks.sink import Later
 from edaphon_calibration.checks import prepare_check
 from edaphon_calibration.curves import Curve
+from edaphon_calibration.curves.shapes import curves_of
 from edaphon_calibration.errors import Family, known_of
 from edaphon_calibration.units import conversion
 from edaphon_drivers import smart_home as message_keys
@@ -296,7 +297,11 @@ def part(name: str, folder: Path) -> dict[str, Any]:
 
 
 def test_the_curve_of_the_guide_gives_its_worked_example(tmp_path: Path) -> None:
-    (curve,) = known_of([Family[Curve]("", part("curve", tmp_path)["CURVES"])]).by_name.values()
+    (text,) = re.findall(r"^<!-- part: curve -->\n```toml\n(.*?)^```$", PAGE, re.M | re.S)
+    file = tmp_path / "soil_probes.toml"
+    file.write_text(text, "utf-8")
+    (curve,) = known_of([Family[Curve]("", curves_of(str(file)))]).by_name.values()
+    assert curve.uncertainty == pytest.approx(0.03 / 3**0.5)
     assert curve.example is not None
     x, y, _, _ = curve.example
     p, one = curve.parameter_vector(), np.array([x])

@@ -1,6 +1,6 @@
 """From a number to a trusted number: units, curves, uncertainty, checks; no I/O, no clock."""
 
-from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain, prepare_step
+from edaphon_calibration.chain import SAME, Calibrated, Conversion, SecondInput, Step, apply_chain
 from edaphon_calibration.checks import (
     Check,
     Flag,
@@ -24,8 +24,9 @@ from edaphon_calibration.errors import (
     UnknownQuantity,
 )
 from edaphon_calibration.nomenclature import QUANTITIES, Quantity, quantity
+from edaphon_calibration.prepare import prepare_step
 from edaphon_calibration.uncertainty import FieldCheck, from_limits, widened
-from edaphon_calibration.units import SAME, Conversion, canonical, check_unit, conversion
+from edaphon_calibration.units import canonical, check_unit, conversion
 
 __all__ = [
     "QUANTITIES",

@@ -10,9 +10,9 @@ from functools import cache
 from math import inf, isfinite
 
 import numpy as np
-import numpy.typing as npt
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
+from edaphon_calibration.chain import Conversion
 from edaphon_calibration.errors import (
     Known,
     LimitError,
@@ -21,9 +21,8 @@ from edaphon_calibration.errors import (
     suggestion,
     unknown,
 )
-from edaphon_calibration.nomenclature import quantity
-from edaphon_calibration.physics import PHYSICS, Physics
-from edaphon_calibration.units import Conversion, conversion
+from edaphon_calibration.nomenclature import QUANTITIES, Physics, quantity, table
+from edaphon_calibration.units import conversion
 
 
 class Flag(IntEnum):
@@ -49,18 +48,16 @@ class Result(IntEnum):
 NOT_EVALUABLE = int(Result.NOT_EVALUABLE)
 
 
-def worst_flag(flags: list[npt.NDArray[np.int8]], n: int) -> npt.NDArray[np.int8]:
+def worst_flag(flags: list[Small], n: int) -> Small:
     """The worst of several flag arrays of shape (n,); NOT_EVALUATED yields to any other."""
-    found = np.array(flags, np.int8).reshape(-1, n)
+    found = np.array(flags, np.int8).reshape(len(flags), n)
     found[found == _UNSET] = 0  # below any other
-    worst: npt.NDArray[np.int8] = found.max(axis=0, initial=0)
+    worst: Small = found.max(axis=0, initial=0)
     worst[worst == 0] = _UNSET
     return worst
 
 
 _HOUR_NS = 3.6e12
-_NO_SOURCE = "usual practice, no single source"
-_USUAL = "usual practice, no single source; set the site's own"
 Limits = Mapping[str, float]
 Evaluate = Callable[[Int, Float, Limits], Small]
 
@@ -256,7 +253,7 @@ def outside_range(time_ns: Int, value: Float, limits: Limits) -> Small:
     As `range` it is QARTOD's gross range test: a value outside what sensor or soil can reach. As
     `physics` it finds a value that no soil, air or instrument can have, whatever calibration led
     to it; one outside the true domain, as noise around zero gives it, is suspect and does not
-    fail. Those limits are the quantity's (`edaphon_calibration.physics`) and no channel's own: a
+    fail. Those limits are the quantity's (`quantities.csv`) and no channel's own: a
     wider range that a person states does not make such a value possible. A value on a limit passes.
 
     >>> limits = {"lowest": -40.0, "highest": 60.0}
@@ -326,25 +323,27 @@ def _changes(time_ns: Int, value: Float, limits: Limits) -> tuple[Float, Float, 
     return hours, change, (hours > 0) & (hours <= limits["max_gap_hours"]) & ~np.isnan(change)
 
 
-def _range(fail: tuple[float, float], suspect: dict[str, float], source: str) -> UsualRow:
-    limits = {"fail_lowest": fail[0], "fail_highest": fail[1]}
-    return UsualRow(limits | {f"suspect_{name}": x for name, x in suspect.items()}, source)
+def _usual(check: str) -> UsualLimits:
+    """The rows of that check in `usual_limits.csv`."""
+    found: dict[str, tuple[UsualRow, ...]] = {}
+    for row in table("usual_limits"):
+        if row.pop("check") == check:
+            name, depth, source = row.pop("quantity"), row.pop("from_depth_cm"), row.pop("source")
+            limits = {limit: float(number) for limit, number in row.items() if number}
+            found[name] = (*found.get(name, ()), UsualRow(limits, source, float(depth)))
+    return found
 
 
-def _rate(rise: float, fall: float, least: float, from_depth_cm: float = 0.0) -> UsualRow:
-    limits = {"rise_per_hour": rise, "fall_per_hour": fall, "least_change": least}
-    return UsualRow(limits, _NO_SOURCE, from_depth_cm)
-
-
-def _spike(suspect: float, fail: float) -> tuple[UsualRow, ...]:
-    limits = {"suspect_difference": suspect, "fail_difference": fail}
-    return (UsualRow(limits, _NO_SOURCE),)
-
-
-def _physics(known: Physics) -> UsualRow:
-    ends = {"lowest": known.lowest, "highest": known.highest}
-    ends |= {"suspect_lowest": known.least, "suspect_highest": known.most}
-    return UsualRow({name: x for name, x in ends.items() if abs(x) < inf}, known.why)
+def _possible() -> UsualLimits:
+    """The numbers that quantities can have, with the true domain within them."""
+    found: dict[str, tuple[UsualRow, ...]] = {}
+    for name, line in QUANTITIES.items():
+        ends = {"lowest": line.physics.lowest, "highest": line.physics.highest}
+        ends |= {"suspect_lowest": line.physics.least, "suspect_highest": line.physics.most}
+        if line.physics.limited:
+            limits = {limit: x for limit, x in ends.items() if abs(x) < inf}
+            found[name] = (UsualRow(limits, line.physics.why),)
+    return found
 
 
 CHECKS: tuple[Check, ...] = (
@@ -358,27 +357,7 @@ CHECKS: tuple[Check, ...] = (
         defaults={},
         ordered=("lowest", "highest"),
         evaluate=outside_range,
-        usual={
-            # ISMN (Dorigo et al. 2013, doi:10.2136/vzj2012.0097): -60 to 60 degC, 0 to 60 % water
-            "soil_temperature": (
-                _range((-40.0, 60.0), {"lowest": -25.0, "highest": 45.0}, _USUAL),
-            ),
-            "volumetric_water_content": (
-                _range(
-                    (0.0, 0.60), {"lowest": 0.01}, "ISMN flags C01, C02; organic soils reach 0.95"
-                ),
-            ),
-            "bulk_electrical_conductivity": (
-                _range((0.0, 20.0), {"highest": 8.0}, "usual probe range"),
-            ),
-            "matric_potential": (
-                _range((-1e6, 0.0), {}, "physical; a tensiometer has -95 to 5 kPa"),
-            ),
-            "co2_mole_fraction": (
-                _range((200.0, 60000.0), {"lowest": 350.0, "highest": 30000.0}, _USUAL),
-            ),
-            "soil_co2_efflux": (_range((-1.0, 60.0), {"lowest": 0.0, "highest": 25.0}, _USUAL),),
-        },
+        usual=_usual("range"),
     ),
     Check(
         name="rate",
@@ -394,17 +373,7 @@ CHECKS: tuple[Check, ...] = (
         reference="QARTOD rate of change test, doi:10.7289/V5V40SD4",
         defaults={"max_gap_hours": 6.0},
         evaluate=changed_too_fast,
-        usual={
-            "soil_temperature": (
-                _rate(3.0, 3.0, 0.5),
-                _rate(1.0, 1.0, 0.5, 20.0),
-                _rate(0.3, 0.3, 0.5, 50.0),
-            ),
-            "volumetric_water_content": (_rate(0.10, 0.03, 0.01),),
-            "bulk_electrical_conductivity": (_rate(0.5, 0.5, 0.05),),
-            "matric_potential": (_rate(200.0, 200.0, 2.0),),
-            "co2_mole_fraction": (_rate(3000.0, 3000.0, 50.0),),
-        },
+        usual=_usual("rate"),
     ),
     Check(
         name="spike",
@@ -415,12 +384,7 @@ CHECKS: tuple[Check, ...] = (
         reference="QARTOD spike test, differential form, doi:10.7289/V5V40SD4",
         defaults={"max_gap_hours": 6.0},
         evaluate=single_spike,
-        usual={
-            "soil_temperature": _spike(2.0, 5.0),
-            "volumetric_water_content": _spike(0.03, 0.06),
-            "bulk_electrical_conductivity": _spike(0.2, 1.0),
-            "co2_mole_fraction": _spike(1500.0, 5000.0),
-        },
+        usual=_usual("spike"),
     ),
     Check(
         name="physics",
@@ -428,12 +392,12 @@ CHECKS: tuple[Check, ...] = (
         looks_back=0,
         looks_ahead=0,
         limits={"lowest": LimitKind.VALUE, "highest": LimitKind.VALUE},
-        reference="edaphon_calibration.physics: the reason of each limit",
+        reference="edaphon_calibration/quantities.csv: the reason of each limit",
         defaults={},
         ordered=("lowest", "highest"),
         of_person=False,
         evaluate=outside_range,
-        usual={name: (_physics(row),) for name, row in PHYSICS.items() if row.limited},
+        usual=_possible(),
     ),
 )
 
@@ -479,3 +443,23 @@ def default_limits(
         for name, check in known_checks().by_name.items()
     }
     return {name: limits for name, limits in found.items() if limits}
+
+
+def physical_limits(name: str, unit: str | None = None) -> Physics:
+    """The limits of a quantity in `unit` (the nomenclature's if None).
+
+    Raises UnknownQuantity and UnitError.
+
+    >>> physical_limits("volumetric_water_content", "%")[:2]
+    (-15.0, 110.0)
+    """
+    known = quantity(name).physics
+    line = conversion(quantity(name).unit, unit or quantity(name).unit)
+    ends = sorted(_rounded(x * line.scale + line.offset) for x in known[:2])
+    domain = sorted(_rounded(x * line.scale + line.offset) for x in known[3:])
+    return Physics(ends[0], ends[1], known.why, domain[0], domain[1])
+
+
+def _rounded(number: float) -> float:
+    """Without the last digits of a conversion, so that a limit reads as it was written."""
+    return number if abs(number) == inf else float(f"{number:.12g}")

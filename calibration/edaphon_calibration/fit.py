@@ -6,7 +6,6 @@ is closed form or Gauss and Newton's method on the curve's exact gradient (JCGM 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import inf, nan, sqrt
 from typing import NamedTuple
 
@@ -255,12 +254,8 @@ def _solution(found: Curve, places: list[int], vector: Float, x: Float, y: Float
         return found.gradient(x, _placed(vector, places, p))[places].T
 
     powers = found.name == "polynomial" and places == list(range(len(places)))
-    basis = partial(_always, _centred(x, len(places))) if powers and len(places) > 1 else _scaled
+    basis = _centred(x, len(places)) if powers and len(places) > 1 else None
     return _solve(model, gradient, y, vector[places], basis)
-
-
-def _always(basis: Float, _rows: Float) -> Float:
-    return basis
 
 
 def _placed(vector: Float, places: list[int], p: Float) -> Float:
@@ -335,17 +330,18 @@ def _solve(
     gradient: Callable[[Float], Float],
     y: Float,
     start: Float,
-    basis: Callable[[Float], Float],
+    basis: Float | None,
 ) -> _Solution:
     """Gauss and Newton's way from `start` to the least sum of squares; raises FitError.
 
-    `model(p)` gives one number for each y and `gradient(p)` one row for each of them; `basis` makes
-    from that gradient the matrix whose columns are steps in p that differ well.
+    `model(p)` gives one number for each y and `gradient(p)` one row for each of them; the columns
+    of `basis` are steps in p that differ well, without it each parameter alone.
     """
     p, left = start, y - model(start)
     for _ in range(_STEPS):
-        steps = basis(gradient(p))
-        columns = gradient(p) @ steps
+        rows = gradient(p)
+        steps = _scaled(rows) if basis is None else basis
+        columns = rows @ steps
         _check_rank(columns)
         way = np.linalg.lstsq(columns, left)[0]
         if np.linalg.norm(columns @ way) <= _CLOSE * (np.linalg.norm(y) + np.linalg.norm(y - left)):

@@ -11,38 +11,25 @@ import re
 from functools import lru_cache
 
 from edaphon_calibration.errors import UnitError
-from edaphon_calibration.units import LONGEST, Factor, canonical, factors, rendered, usual
+from edaphon_calibration.units import (
+    LONGEST,
+    UCUM_CODES,
+    Factor,
+    canonical,
+    factors,
+    rendered,
+    usual,
+)
 
 _MOST_TERMS = 12
 
-# Ours to UCUM where they differ. In braces stands what UCUM counts as a plain number.
-_CODES = {
-    "dimensionless": "1",
-    "permille": "[ppth]",
-    "ppm": "[ppm]",
-    "ppb": "[ppb]",
-    "count": "{count}",
-    "pH": "[pH]",
-    "degC": "Cel",
-    "degF": "[degF]",
-    "delta_degC": "K",
-    "NTU": "{NTU}",
-    "FNU": "{FNU}",
-    "FAU": "{FAU}",
-    "degree": "deg",
-    "dBm": "dB{mW}",
-    "in": "[in_i]",
-    "ft": "[ft_i]",
-    "mi": "[mi_i]",
-    "psi": "[psi]",
-}
 _BASES = {"l": "L", "ohm": "Ohm"}  # with any prefix
 _METRIC: frozenset[str] = frozenset(
     ("cd", "mol", "Pa", "bar", "Hz", "lx", *"mgKsVAWJSNTCF", *_BASES)
 )
 _PLAIN = frozenset(("%", "min", "h", "d", "dB"))  # the same in both, never with a prefix
 _PREFIXES = ("", "da", *"TGMkhdcmunp")
-_READ = {code: ours for ours, code in _CODES.items() if ours != "delta_degC"}
+_READ = {code: ours for ours, code in UCUM_CODES.items() if ours != "delta_degC"}
 _READ_BASES: dict[str, str] = {"L": "l", "l": "l", "Ohm": "ohm"} | {
     symbol: symbol for symbol in _METRIC
 }
@@ -88,8 +75,8 @@ def _power(symbol: str, power: int, unit: str) -> str:
 
 def _atom(symbol: str, unit: str) -> str:
     """The code of one symbol; raises UnitError where UCUM has none."""
-    if symbol in _CODES or symbol in _PLAIN:
-        return _CODES.get(symbol, symbol)
+    if symbol in UCUM_CODES or symbol in _PLAIN:
+        return UCUM_CODES.get(symbol, symbol)
     for prefix, base in _split(symbol):
         if base in _METRIC:
             return prefix + _BASES.get(base, base)

@@ -1,4 +1,4 @@
-"""Unit texts to conversions: y = x * scale + offset, made once with pint, applied without it.
+"""Unit texts to conversions, made once with pint; the chain applies them without it.
 
 A unit text passes a grammar small enough that nothing hostile passes it, and gets one spelling:
 
@@ -11,62 +11,21 @@ other than one exponent of 1 to 9 for each symbol are refused before pint sees t
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from edaphon_calibration.arrays import Float
+from edaphon_calibration.chain import SAME, Conversion
 from edaphon_calibration.errors import UnitError, suggestion
-from edaphon_calibration.nomenclature import QUANTITIES, quantity
+from edaphon_calibration.nomenclature import QUANTITIES, quantity, table
 
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-# Spellings that people and makers use, where pint's short name is not what the project writes.
-_SPELLINGS = {
-    "°C": "degC",
-    "℃": "degC",
-    "celsius": "degC",
-    "Celsius": "degC",
-    "degree_Celsius": "degC",
-    "degrees_Celsius": "degC",
-    "°F": "degF",
-    "degree_Fahrenheit": "degF",
-    "kelvin": "K",
-    "percent": "%",
-    "pct": "%",
-    "‰": "permille",
-    "micron": "um",
-    "%RH": "%",
-    "counts": "count",
-    "deg": "degree",
-    "°": "degree",
-    "degrees": "degree",
-    "Ω": "ohm",
-    "Ohm": "ohm",
-    "ohms": "ohm",
-    "kΩ": "kohm",
-    "kOhm": "kohm",
-    "MΩ": "Mohm",
-    "Δ°C": "delta_degC",
-    "lux": "lx",
-    "Torr": "torr",
-    "L": "l",
-    "mL": "ml",
-    "sec": "s",
-    "secs": "s",
-    "usecs": "us",
-    "hr": "h",
-}
-
-# Symbols that need no pint to be known; a service whose units are all alike never loads it.
-_USUAL_SYMBOLS = """
-    dimensionless % permille ppm ppb count pH degC degF K delta_degC m cm mm um km g kg mg ug l ml
-    mol mmol umol nmol s ms us min h d Pa hPa kPa MPa mbar bar V mV uV A mA uA W mW kW J kJ MJ
-    S dS mS uS ohm kohm Mohm Hz kHz MHz lx degree dB dBm
-"""
-_SYMBOLS = frozenset(_USUAL_SYMBOLS.split())
+_ROWS = tuple(table("units"))
+_SPELLINGS = {text: row["symbol"] for row in _ROWS for text in row["spellings"].split()}
+_SYMBOLS = frozenset(row["symbol"] for row in _ROWS if row["usual"])
+UCUM_CODES = {row["symbol"]: row["ucum"] for row in _ROWS if row["ucum"]}  # where they differ
 
 # pint reads pH as picohenry; units of turbidity agree on formazin and on nothing else
 _DEFINITIONS = ("pH = [acidity]", "ppb = 1e-9", "NTU = [ntu]", "FNU = [fnu]", "FAU = [fau]")
@@ -97,23 +56,6 @@ _WHOLE = {
     "%vol": "%",
     "%r.h.": "%",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """y [to] = x [from] * scale + offset."""
-
-    scale: float
-    offset: float
-
-    def apply(self, x: Float) -> Float:
-        """Elementwise; x itself where there is nothing to do."""
-        if self.offset:
-            return x * self.scale + self.offset
-        return x if self.scale == 1.0 else x * self.scale
-
-
-SAME = Conversion(1.0, 0.0)
 
 
 @lru_cache(maxsize=1024)

@@ -37,7 +37,7 @@ from edaphon.printer import visible
 from edaphon.series import Extent, OpenRelease, SeriesReader, WrongFile
 from edaphon.storage.client import DaemonOff, DaemonRefuses, flush, is_behind
 from edaphon.storage.paths import Layout
-from edaphon.tables import ChannelRow, ChannelTable, Means, Values, means_of, unknown_channel
+from edaphon.tables import FLAGS, ChannelRow, ChannelTable, Means, Values, means_of, unknown_channel
 
 if TYPE_CHECKING:  # these import the drivers
     from edaphon.explain import Explanation
@@ -55,9 +55,6 @@ class ValueOrigin:
     channel: ChannelRow
     runs: Callable[[int, int], Iterable[Observations]]
     derivation_text: Callable[[str], str | None]
-
-
-_FLAGS = (1, 2, 3, 4, 9)  # passed, not evaluated, suspect, fail, missing
 
 
 def warn(text: str) -> None:
@@ -166,7 +163,7 @@ class Site:
         with _readable(self.path), self.origins(dict.fromkeys(ids), then_ns) as origins:
             if window is not None:
                 rows = ((each.channel, each.runs(start_ns, end_ns)) for each in origins)
-                return means_of(rows, *window, _FLAGS if wanted is None else wanted)
+                return means_of(rows, *window, list(FLAGS) if wanted is None else wanted)
             found = [(each.channel, list(each.runs(start_ns, end_ns))) for each in origins]
         return Values.of(found, wanted)
 
@@ -197,10 +194,7 @@ class Site:
     def origins(
         self, ids: Iterable[str], then_ns: int | None = None
     ) -> Iterator[list[ValueOrigin]]:
-        """The origin of each channel, all of one moment, to be read one run after the other.
-
-        Raises what the file raises, too: WrongFile, sqlite3.Error or OSError.
-        """
+        """The origin of each channel at one moment; raises WrongFile or OSError too."""
         with self._source.origins(list(ids), then_ns) as found:
             yield found
 
@@ -231,8 +225,8 @@ def offset_of(text: str) -> int:
 
 
 def _flag(flag: int) -> int:
-    if flag not in _FLAGS:
-        raise ValueError(f"expected flags of {', '.join(map(str, _FLAGS))}, got {flag!r}")
+    if flag not in FLAGS:
+        raise ValueError(f"expected flags of {', '.join(map(str, FLAGS))}, got {flag!r}")
     return int(flag)
 
 
@@ -500,7 +494,7 @@ def with_extent(row: ChannelRow, extent: Extent) -> ChannelRow:
 
 
 def shown_unit(unit: str) -> str:
-    """As it stands in tables: m3/m3."""
+    """As tables show it: m3/m3."""
     return unit.replace("**", "")
 
 

@@ -29,7 +29,7 @@ def peer_account(connection: socket.socket) -> str:
 
 
 def person(who: str, account: str) -> str:
-    """Both for a person to read: the account stands behind a name that is another one."""
+    """Both for a person to read: the account follows a name that differs from it."""
     return who if account in {"", who} else f"{who} (account {account})"
 
 

@@ -32,7 +32,7 @@ _ACTING = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 
 @lru_cache(4096)
 def hidden(character: str) -> bool:
-    """Whether a terminal would obey the character or show nothing where it stands."""
+    """Whether a terminal would obey the character or show nothing in its place."""
     acts = unicodedata.category(character) in _ACTING
     return acts or _IGNORED.match(character) is not None
 
@@ -157,11 +157,6 @@ def show_error_text(text: str) -> None:
     _written(sys.stderr, visible_lines(text) + "\n")
 
 
-def show_cells(cells: Iterable[str]) -> None:
-    """One row on stdout, its cells apart by tabs."""
-    _written(sys.stdout, "\t".join(map(visible, cells)) + "\n")
-
-
 def show_pieces(pieces: Iterable[str]) -> None:
     """Many lines on stdout that come one after the other."""
     for piece in pieces:
@@ -171,6 +166,14 @@ def show_pieces(pieces: Iterable[str]) -> None:
 def show_json(table: Any, *, indent: bool = True) -> None:
     """JSON on stdout; a text is the same when it is read again, though no character is hidden."""
     _written(sys.stdout, json_text(table, indent=indent) + "\n")
+
+
+def show_found(json: bool, table: Any, lines: Iterable[str]) -> None:
+    """What a command found: as JSON, or as lines for a person."""
+    if json:
+        show_json(table)
+    else:
+        show_lines(lines)
 
 
 def json_text(table: Any, *, indent: bool = True) -> str:
@@ -223,11 +226,7 @@ Show = Callable[[str, int, int | None], None]
 
 @contextmanager
 def working(text: str) -> Iterator[Show]:
-    """A line on stderr while something long runs; nothing where nobody looks at it.
-
-    It shows the text, how long it runs and what it is called with: words, how much is done, of
-    how much (None: nobody knows).
-    """
+    """A line on stderr while something long runs; shows words, how much is done, of how much."""
     if not sys.stderr.isatty():
         yield lambda words, done, of: None
         return
@@ -259,12 +258,12 @@ def show_rows(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     if sys.stdout.isatty():
         _show_aligned(cells)
         return
-    for row in cells:
-        show_cells(map(as_data, row))
+    for row in cells:  # apart by tabs
+        _written(sys.stdout, "\t".join(visible(as_data(cell)) for cell in row) + "\n")
 
 
 def _cell(cell: Any) -> str:
-    """What stands in one cell; a text of several lines goes on behind a blank."""
+    """The text of one cell; lines are joined by blanks."""
     if cell is None:
         return ""
     text = f"{cell:.6g}" if isinstance(cell, float) else str(cell)

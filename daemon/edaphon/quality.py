@@ -4,16 +4,18 @@ Context channels are found by facts: the same depth of the same profile, else of
 of the plot, else of the site. Nothing is written: the answer is made of the rows that are there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edaphon.clock import DAY_NS, SECOND_NS, instant_text
-from edaphon.facts import Horizon, Knowledge, Mark
+from edaphon.facts import Horizon, Knowledge
 from edaphon.model import Channel, Float, Int, Observations, Small
 from edaphon.tables import FLAGS, Times
+from edaphon_calibration.checks import Flag, worst_flag
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.quality.judge import TESTS, Case, Context, Judged, Rows, judge
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 MOST_OF_CONTEXT = 500_000  # rows: a channel that is faster is no context
 BEFORE_NS, AFTER_NS = 30 * DAY_NS, DAY_NS  # rows around the asked ones that the tests may need
-_UNSET, _SUSPECT, _MISSING = 2, 3, 9  # flags
 _SHALLOW_CM = 30.0  # down to it others move when one should
+_FLUXES = {"soil_co2_efflux", "soil_ch4_efflux", "soil_n2o_efflux"}
 _MOVING = {"soil_temperature", "air_temperature", "volumetric_water_content"}
 
 ReadRows = Callable[[str, int, int], Iterable[Observations]]  # of a channel from, until before [ns]
@@ -40,6 +42,7 @@ class ContextChannels:
     rain: str | None = None
     replicate: str | None = None
     above: str | None = None
+    fit_r2: str | None = None
     others: tuple[str, ...] = ()
 
     def named(self) -> dict[str, str]:
@@ -49,6 +52,7 @@ class ContextChannels:
             "rain": self.rain,
             "replicate": self.replicate,
             "temperature above": self.above,
+            "r2 of the fit": self.fit_r2,
             "others": ", ".join(self.others) or None,
         }
         return {role: id for role, id in own.items() if id}
@@ -80,18 +84,16 @@ class QualityReport:
 
     def spans(self) -> Iterator[dict[str, Any]]:
         """The runs of rows with one reason: from, to (both rows), n, flag and reason."""
-        start = 0
-        for row in range(1, len(self.reason) + 1):
-            if row == len(self.reason) or self.reason[row] != self.reason[start]:
-                if self.reason[start]:
-                    yield {
-                        "from": instant_text(int(self.time_ns[start])),
-                        "to": instant_text(int(self.time_ns[row - 1])),
-                        "n": row - start,
-                        "flag": int(self.flag[start:row].max()),
-                        "reason": self.reason[start],
-                    }
-                start = row
+        for reason, group in groupby(range(len(self.reason)), self.reason.__getitem__):
+            rows = list(group)
+            if reason:
+                yield {
+                    "from": instant_text(int(self.time_ns[rows[0]])),
+                    "to": instant_text(int(self.time_ns[rows[-1]])),
+                    "n": len(rows),
+                    "flag": int(self.flag[rows].max()),
+                    "reason": reason,
+                }
 
     def flags(self) -> dict[int, int]:
         """How many rows have each flag."""
@@ -121,52 +123,6 @@ class QualityReport:
         return pandas.DataFrame({**own, "reason": list(self.reason)}, index=index)
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Why values of a channel are doubtful: the tests, and since when [UTC ns]."""
-
-    since_ns: int
-    tests: tuple[str, ...]
-    shared_with: str | None = None  # the second probe, where only a comparison with it failed
-
-    @property
-    def text(self) -> str:
-        names = ", ".join(self.tests)
-        return names if self.shared_with is None else f"{names}, against {self.shared_with}"
-
-
-_LASTING = {"flat", "noise", "rail", "offset", "range", "temperature_sensitivity"}
-_LASTING |= {"replicate", "drift", "amplitude", "rise_without_water"}
-_SHORT = {"spike_single", "spike_mad", "sentinel"}
-_OF_TWO = {"replicate", "drift"}
-_LONG_S, _LEAST = 3600.0, 3  # what lasts for an hour, or comes three times, is no chance
-
-
-def doubt_of(report: QualityReport, known: Sequence[Mark] = ()) -> Doubt | None:
-    """Whether so many rows fail that somebody should look; one odd value is no reason.
-
-    What a person has marked already (`known`), a visit too, is nothing new.
-    """
-    rows: dict[str, list[int]] = {}
-    for row, reason in enumerate(report.reason):
-        if reason and not any(mark.covers(int(report.time_ns[row])) for mark in known):
-            for test in reason.split("; "):
-                rows.setdefault(test, []).append(row)
-    interval_s = _interval_s(report.time_ns / SECOND_NS)
-    lasting = max(_LEAST, round(_LONG_S / interval_s))
-    found = {
-        test: own
-        for test, own in rows.items()
-        if (test in _LASTING and len(own) >= lasting) or (test in _SHORT and len(own) >= _LEAST)
-    }
-    if not found:
-        return None
-    tests = tuple(sorted(found, key=lambda test: (-len(found[test]), test)))
-    first = min(own[0] for own in found.values())
-    of_two = set(tests) <= _OF_TWO
-    return Doubt(int(report.time_ns[first]), tests, report.context.replicate if of_two else None)
-
-
 def quality_of(
     knowledge: Knowledge,
     id: str,
@@ -184,18 +140,32 @@ def quality_of(
     own = _joined(read(id, start_ns - before_ns, end_ns + AFTER_NS)) or _nothing(id)
     first, last = (int(own.time_ns[at]) if len(own) else 0 for at in (0, -1))
     rules = rules or usual_rules()
-    evidence = _Evidence(knowledge, channels, read, first - DAY_NS, last + DAY_NS, rules)
+    evidence = Evidence(knowledge, channels, read, first - DAY_NS, last + DAY_NS, rules)
     evidence.found[id] = own
-    judged = evidence.judged(id)
     inside = np.flatnonzero((own.time_ns >= start_ns) & (own.time_ns < end_ns))
-    cut = Judged(judged.evaluated[inside], judged.failed[inside], judged.flag[inside])
-    horizon = evidence.horizon(channels[id])
-    context = context_of(channels, id)
-    return _report(channels[id], context, horizon, own.take(inside), cut, rules.name)
+    own, judged = own.take(inside), evidence.judged(id).take(inside)
+    return QualityReport(
+        channels[id],
+        context_of(channels, id),
+        evidence.horizon(channels[id]),
+        rules.name,
+        own.time_ns,
+        own.value,
+        own.flag,
+        worst_flag([own.flag, judged.flag], len(own)),
+        tuple("; ".join(sorted(judged.names(row))) for row in range(len(own))),
+        _counts(judged.evaluated),
+        _counts(judged.failed),
+    )
+
+
+def _counts(bits: Int) -> dict[str, int]:
+    """The tests of which some rows have the bit, with their number."""
+    return {name: n for bit, name in enumerate(TESTS) if (n := int((bits >> bit & 1).sum()))}
 
 
 @dataclass(frozen=True, eq=False)
-class _Evidence:
+class Evidence:
     """The rows of all channels that a question needs, each read once, and what they show."""
 
     knowledge: Knowledge
@@ -222,7 +192,7 @@ class _Evidence:
             value = conversion(channel.unit, quantity(channel.quantity).unit).apply(run.value)
         except CalibrationError:  # no unit of that quantity: nothing can be tested
             value = np.full(len(run), np.nan)
-        value = np.where(run.flag == _MISSING, np.nan, value)
+        value = np.where(run.flag == Flag.MISSING, np.nan, value)
         return Rows((run.time_ns - self.start_ns) / SECOND_NS, value)
 
     def sound_rows(self, id: str | None) -> Rows | None:
@@ -232,20 +202,24 @@ class _Evidence:
             return None
         if id not in self.sound:
             flag = self.judged(id).flag
-            self.sound[id] = Rows(rows.time_s, np.where(flag >= _SUSPECT, np.nan, rows.value))
+            self.sound[id] = Rows(rows.time_s, np.where(flag >= Flag.SUSPECT, np.nan, rows.value))
         return self.sound[id]
 
     def judged(self, id: str) -> Judged:
+        channel = self.channels[id]
+        depth = float(channel.depth_cm) if channel.depth_cm else None
+        return judge(self.case(id), self.rules.of(channel.quantity, depth))
+
+    def case(self, id: str) -> Case:
+        """The rows of a channel with their context, as the tests take them."""
         channel, rows = self.channels[id], self.rows(id) or Rows(np.zeros(0), np.zeros(0))
-        case = Case(
+        return Case(
             rows,
             self.context(channel),
             _interval_s(rows.time_s),
             _resolution(rows.value),
             day_offset_s=self.start_ns % DAY_NS / SECOND_NS,
         )
-        depth = float(channel.depth_cm) if channel.depth_cm else None
-        return judge(case, self.rules.of(channel.quantity, depth))
 
     def context(self, channel: Channel) -> Context:
         near, horizon = context_of(self.channels, channel.id), self.horizon(channel)
@@ -254,6 +228,7 @@ class _Evidence:
             self.rows(near.rain),
             self.rows(near.replicate),
             self.sound_rows(near.above),
+            self.rows(near.fit_r2),
             tuple(rows for other in near.others if (rows := self.rows(other)) is not None),
             _number(horizon.pores if horizon else None),
             _number(horizon.wilting_point if horizon else None),
@@ -276,37 +251,6 @@ def _nothing(id: str) -> Observations:
     )
 
 
-def _report(
-    channel: Channel,
-    context: ContextChannels,
-    horizon: Horizon | None,
-    own: Observations,
-    bits: Judged,
-    rules: str,
-) -> QualityReport:
-    counts = [
-        {name: int((column >> bit & 1).sum()) for bit, name in enumerate(TESTS)}
-        for column in (bits.evaluated, bits.failed)
-    ]
-    evaluated, failed = ({name: n for name, n in one.items() if n} for one in counts)
-    both = np.array([own.flag, bits.flag])
-    flag = np.where(both == _UNSET, 0, both).max(axis=0, initial=0)
-    reasons = tuple("; ".join(sorted(bits.names(row))) for row in range(len(own)))
-    return QualityReport(
-        channel,
-        context,
-        horizon,
-        rules,
-        own.time_ns,
-        own.value,
-        own.flag,
-        np.where(flag == 0, _UNSET, flag).astype(np.int8),
-        reasons,
-        evaluated,
-        failed,
-    )
-
-
 def context_of(channels: Mapping[str, Channel], id: str) -> ContextChannels:
     """By facts alone: quantity, place, depth and statistic of the channels."""
     own = channels[id]
@@ -324,6 +268,7 @@ def context_of(channels: Mapping[str, Channel], id: str) -> ContextChannels:
         _first([*near, *channels.values()], "precipitation"),
         next((one.id for one in same if one.statistic == own.statistic), None),
         above if is_soil else None,
+        _first(near, "flux_fit_r2") if own.quantity in _FLUXES else None,
         tuple(
             one.id
             for one in near

@@ -7,24 +7,6 @@ from xml.sax.saxutils import escape
 
 from edaphon_calibration.arrays import Float
 
-__all__ = [
-    "HEIGHT",
-    "LEFT",
-    "PICTURE",
-    "RIGHT",
-    "WIDTH",
-    "Panel",
-    "band",
-    "frame",
-    "line",
-    "numbered",
-    "pairs",
-    "picture",
-    "ticks",
-    "wider",
-    "words_at",
-]
-
 WIDTH, HEIGHT = 720, 620
 PICTURE = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'  # its begin
 LEFT, RIGHT = 90, 700

@@ -27,8 +27,8 @@ _MISSING = 9
 class ChannelRow:
     """One channel: what it is, where it is, and which values there are of it.
 
-    `depth_cm` is positive down, None where there is none; `position` tells equal channels at one
-    place apart; `first` and `last` are the times of its first and last value, None without any.
+    `depth_cm` is positive down, None where there is none; `position` numbers equal channels at
+    one place; `first` and `last` are the times of its first and last value, None without any.
     """
 
     id: str
@@ -275,7 +275,7 @@ class Values:
 
 
 def _cf(row: ChannelRow) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Of each variable of a channel its column, what stands where there is none, its attributes."""
+    """Of each variable of a channel its column, what is there without a value, its attributes."""
     others = ("flag", "u_random", "u_systematic")
     about = {name: value for name, value in row.as_json().items() if value not in ("", None)}
     unit = about.pop("unit")
@@ -430,7 +430,7 @@ def _windows_of(
         instants = instants or bool((own.start_ns == own.time_ns).any())
         found.append(_added(_rows_as_windows(own, window[inside], flags)))
     windows = _added(np.concatenate(found or [np.empty(0, _WINDOW)]))
-    if instants and spacing:  # each stands for the time to the next
+    if instants and spacing:  # each counts for the time to the next
         windows["covered_s"] += windows["n"] * float(np.median(spacing))
     return windows, across
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from tests.drivers.good_frames import TRANSCRIPTS
 
-from edaphon_calibration.checks import default_limits, find_check, prepare_check
-from edaphon_calibration.nomenclature import QUANTITIES
-from edaphon_calibration.physics import PHYSICS, holds_for, physical_limits
+from edaphon_calibration.checks import default_limits, find_check, physical_limits, prepare_check
+from edaphon_calibration.nomenclature import QUANTITIES, holds_for
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.talk import read_transcript
 
@@ -75,8 +74,8 @@ def possible(quantity: str, unit: str, number: float) -> bool:
 
 
 def test_every_quantity_has_a_floor_and_a_ceiling_or_says_why_it_has_none() -> None:
-    assert list(PHYSICS) == list(QUANTITIES)
-    for name, (lowest, highest, why, least, most) in PHYSICS.items():
+    for name, line in QUANTITIES.items():
+        lowest, highest, why, least, most = line.physics
         assert why, name
         if lowest > -inf or highest < inf:
             assert -inf < lowest < highest < inf, name
@@ -164,7 +163,7 @@ def test_limits_follow_the_unit_and_hold_for_single_values_and_means_alone() -> 
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_every_limited_quantity_has_a_check_that_fails_beyond_its_limits(name: str) -> None:
     limits = default_limits(name).get("physics")
-    known = PHYSICS[name]
+    known = QUANTITIES[name].physics
     assert (limits is not None) is known.limited
     if limits is None:
         return

@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphon_calibration import QUANTITIES, UnitError, UnknownQuantity, quantity
+from edaphon_calibration.chain import SAME, Conversion
 from edaphon_calibration.units import (
     _SPELLINGS,
     _SYMBOLS,
     LONGEST,
-    SAME,
-    Conversion,
     _registry,
     canonical,
     check_unit,

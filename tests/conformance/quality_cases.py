@@ -2,15 +2,30 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edaphon.alerts.rules import FALLS_DAYS, MINIMA, days_left
 from edaphon_calibration import quality
 
 Case = Mapping[str, Any]
-_FUNCTIONS = {"range": quality.in_range}
+
+
+def _supply(
+    daily_minimum: Any, cutoff: float, days: float = FALLS_DAYS, need: int = MINIMA
+) -> str | None:
+    """What the alerts make of the daily minima of a voltage."""
+    minima = [float(one) for one in daily_minimum[-need:]]
+    left = days_left(minima, cutoff) if all(map(isfinite, minima)) else None
+    if left is None:
+        return None
+    return "lost" if minima[-1] <= cutoff else "will be lost" if left <= days else "fine"
+
+
+_FUNCTIONS = {"range": quality.in_range, "supply": _supply}
 _ARGUMENTS = {"x": "value", "t": "time_s", "status": "bad", "beside": "neighbour"}
 _ROW_S = 600.0  # where a case names rows and no times
 

@@ -1,15 +1,15 @@
 """A plot in memory, for the quality tests: facts as a person enters them, and rows of channels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from tests.conformance.zoo_files import Play
 
-from edaphon.clock import DAY_NS
-from edaphon.facts import ChannelFact, Fact, Horizon, Knowledge, Pause, Profile, Visit
+from edaphon.doubts import Doubt, doubts_of
+from edaphon.facts import ChannelFact, Fact, Horizon, Knowledge, Mark, Pause, Profile, Visit
 from edaphon.facts import Plot as PlotFact
 from edaphon.model import EntryId, Int, Observations
-from edaphon.quality import Doubt, QualityReport, ReadRows, doubt_of, quality_of
+from edaphon.quality import QualityReport, ReadRows, quality_of
 from edaphon_calibration.quality.rules import usual_rules, usual_rules_with
 
 _SECOND_NS = 1_000_000_000
@@ -34,16 +34,9 @@ class Plot:
         self._facts.append(ChannelFact.model_validate(fact))
         self.columns[id] = np.array([float(cell) if cell else np.nan for cell in cells])
 
-    def doubts(self, end_ns: int) -> dict[str, Doubt]:
-        """The channels whose values of the day before are doubtful, by the rows until then."""
-        found = {}
-        for id in self.columns:
-            doubt = doubt_of(
-                quality_of(self._knowledge(), id, end_ns - DAY_NS, end_ns, self._until(end_ns))
-            )
-            if doubt is not None:
-                found[id] = doubt
-        return found
+    def doubts(self, end_ns: int, stops: bool = False) -> Mapping[str, Doubt]:
+        """What is doubtful of the day before, by the rows until then."""
+        return doubts_of(self._knowledge(), self._until(end_ns), end_ns, lambda: stops) or {}
 
     def report(self, id: str, rules: str = "") -> QualityReport:
         chosen = usual_rules_with(rules) if rules else usual_rules()
@@ -81,6 +74,10 @@ def plot_of_zoo(play: Play) -> tuple[Plot, dict[str, np.ndarray]]:
         span = {"from": _instant(first, play), "to": _instant(last + 1, play)}
         if "visit" in what:
             facts.append(Visit.model_validate({"id": f"v{n}", "plot": "p", "who": "w", **span}))
+        elif "irrig" in what:
+            channels = [c for c in play.site.channels if c.startswith(("vwc", "ec"))]
+            mark = {"id": f"m{n}", "cause": "irrigation", "flag": 3, "who": "w", **span}
+            facts.append(Mark.model_validate({**mark, "channels": channels}))
         else:
             facts.append(Pause.model_validate({"id": f"p{n}", "plot": "p", **span}))
     plot, bad = Plot(time_ns, facts), {}

@@ -21,6 +21,7 @@ SENTINELS = (85.0, -127.0, -99.9, 7999.0, 65535.0, -9999.0)
 _NUMBER = re.compile(r"F\d+")
 
 # What a person knows that no instrument of a unit ever measures in soil and air.
+FIT = {"r2": {"quantity": "flux_fit_r2", "unit": "dimensionless", "resolution": 0.001}}
 PLAUSIBLE = {
     "degC": (-60.0, 60.0),
     "m3/m3": (-0.05, 1.0),
@@ -54,7 +55,7 @@ class Site:
             table["site"],
             interval_s,
             table["probe"],
-            table["column"],
+            {name: FIT.get(name, own) for name, own in table["column"].items()},
             messages,
             table.get("soil", {}),
         )
@@ -117,6 +118,7 @@ class Play:
     rows: Rows
     pauses: tuple[tuple[int, int, str], ...]  # declared: rows from and to, what
     fault: Fault | None = None
+    ahead_s: Mapping[int, int] = field(default_factory=dict)  # by row, what its clock is ahead
 
     @property
     def name(self) -> str:
@@ -158,7 +160,8 @@ def read_play(folder: Path, site: str, season: str, scenario: str) -> Play:
         return Play(own, season, base, base, pauses)
     found = [r for r in _table(folder / f"scenarios-{named}.csv") if r["scenario"] == scenario]
     rows = _patched(base, folder / f"patch-{named}.csv", scenario)
-    return Play(own, season, base, rows, pauses, _fault(found[0]))
+    ahead_s = dict(_shifts(folder / f"patch-{named}.csv", scenario))
+    return Play(own, season, base, rows, pauses, _fault(found[0]), ahead_s)
 
 
 def _table(path: Path) -> list[dict[str, str]]:
@@ -189,7 +192,7 @@ def _fault(row: Mapping[str, str]) -> Fault:
 def _declared(path: Path) -> Iterator[tuple[int, int, str]]:
     """The visits and pauses that a person declared; all else happens by itself."""
     for row in _table(path) if path.exists() else ():
-        if row["logged"] == "1" and re.search("declared|visit|power saving", row["kind"]):
+        if row["logged"] == "1" and re.search("declared|visit|power saving|irrig", row["kind"]):
             yield int(row["row_from"]), int(row["row_to"]), row["kind"]
 
 
@@ -207,3 +210,12 @@ def _patched(base: Rows, path: Path, scenario: str) -> Rows:
             elif row in rows and patch["column"] in rows[row]:
                 rows[row][patch["column"]] = "" if text == "-" else text
     return rows
+
+
+def _shifts(path: Path, scenario: str) -> Iterator[tuple[int, int]]:
+    """By row, how many seconds the clock of that time was ahead."""
+    for patch in _table(path):
+        if (patch["scenario"], patch["column"]) == (scenario, "time"):
+            first, _, last = patch["row"].partition("-")
+            for row in range(int(first), int(last or first) + 1):
+                yield row, int(patch["values"])

@@ -24,9 +24,9 @@ from edaphon.facts import read_facts
 from edaphon.journal import Kind
 from edaphon.model import EntryId
 from edaphon.service.jobs import Threads
-from edaphon.service.service import Service
+from edaphon.service.service import QUALITY_EVERY_S, Service
 from edaphon.service.sources import Overrides, all_committed
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_calibration.checks import Flag
 from edaphon_drivers.readings import pack_message
 
@@ -119,6 +119,7 @@ class ZooStation:
         self.columns = [c for p in self.site.probes for c in self.site.outputs(p)]
         self.own = [c for c in self.columns if self._topic(c) is None]
         self.looks = 0
+        self.tested_ns = 0
 
     def _topic(self, column: str) -> str | None:
         """The topic of a probe with a radio; None: it is in the file."""
@@ -220,6 +221,10 @@ class ZooStation:
         )
 
     def _look(self) -> None:
+        if self.clock.now_ns - self.tested_ns >= QUALITY_EVERY_S * SECOND:
+            self.tested_ns = self.clock.now_ns
+            with patch("edaphon.service.look.REST", 0.0):
+                self.service.doubtful.run()
         self.service.alerts.look()
         for sender in self.service.alerts.senders.values():
             sender.send_due(threading.Event())
@@ -242,7 +247,8 @@ class ZooStation:
             if fresh:
                 file.write(",".join(["time", *self.own]) + "\n")
             for row, own in rows.items():
-                time = datetime.fromtimestamp(self.time_ns(row) // SECOND, UTC)
+                ahead_s = self.zoo.ahead_s.get(row, 0)
+                time = datetime.fromtimestamp(self.time_ns(row) // SECOND + ahead_s, UTC)
                 cells = [own.get(column, "") for column in self.own]
                 file.write(",".join([f"{time:%Y-%m-%d %H:%M:%S}", *cells]) + "\n")
         os.utime(self.file, ns=(self.clock.now_ns, self.clock.now_ns))
@@ -255,7 +261,8 @@ class ZooStation:
                 outputs = self.site.outputs(probe)
                 cells = {c: float(own[c]) for c in outputs if own.get(c)}
                 if cells:
-                    table = {"t": self.time_ns(row) // 10**6, **cells}
+                    ahead_ms = self.zoo.ahead_s.get(row, 0) * 1000
+                    table = {"t": self.time_ns(row) // 10**6 + ahead_ms, **cells}
                     payload = pack_message(f"soil/{probe}", orjson.dumps(table), 1, False, False)
                     entries.append(self.service.keeper.entry(Kind.RECORD, BROKER, payload))
         if entries:
@@ -304,7 +311,10 @@ class ZooStation:
         return "{ " + ", ".join(f"{k} = {v}" for k, v in keys.items()) + " }"
 
     def _facts(self) -> str:
-        text = f'[[plot]]\nid = "{PLOT}"\n'
+        text = f'[[plot]]\nid = "{PLOT}"\n[[profile]]\nid = "pit"\nplot = "{PLOT}"\n'
+        if soil := self.site.soil:
+            text += '[[horizon]]\nid = "soil"\nprofile = "pit"\ntop_cm = 0\nbottom_cm = 100\n'
+            text += "".join(f"{k} = {str(v).lower()}\n" for k, v in soil.items())
         for probe, own in self.site.probes.items():
             if self._is_instrument(probe):
                 text += f'[[sensor]]\nid = "{probe}"\nmodel = "zoo.csv"\n'
@@ -316,11 +326,21 @@ class ZooStation:
     def _declared(self, n: int) -> str:
         """A visit or a pause; one whose rows go on more slowly says how slowly."""
         first, end, what = self.zoo.pauses[n]
+        if "irrig" in what:
+            return self._irrigation(n)
         kind = "visit" if "visit" in what else "pause"
         text = f'[[{kind}]]\nid = "{kind}-{n}"\nplot = "{PLOT}"\nwho = "a person"\n'
         text += f"from = {self._time(first)}\nto = {self._time(end)}\n"
         slower_s = self._slower_s(first, end)
         return text + (f'interval = "{slower_s} s"\n' if kind == "pause" and slower_s else "")
+
+    def _irrigation(self, n: int) -> str:
+        first, end, _ = self.zoo.pauses[n]
+        channels = [c for c in self.columns if "water" in self.site.columns[c]["quantity"]]
+        return (
+            f'[[mark]]\nid = "irrigation-{n}"\ncause = "irrigation"\nflag = 3\nwho = "a person"\n'
+            f"channels = {channels}\nfrom = {self._time(first)}\nto = {self._time(end)}\n"
+        )
 
     def _time(self, row: int) -> str:
         return f"{datetime.fromtimestamp(self.time_ns(row) // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -335,7 +355,7 @@ class ZooStation:
         text = f'[[channel]]\nid = "{column}"\nplot = "{PLOT}"\nquantity = "{own["quantity"]}"\n'
         text += f'unit = "{own["unit"]}"\n'
         if "depth_cm" in own:
-            text += f"depth_cm = {own['depth_cm']}\n"
+            text += f'depth_cm = {own["depth_cm"]}\nprofile = "pit"\n'
         same = [
             c
             for c in self.columns

@@ -15,7 +15,7 @@ from tests.drivers.mutations import Sample, mutated, random_of
 
 from edaphon.commands.decode import decode
 from edaphon.commands.line import escaped
-from edaphon_calibration.physics import physical_limits
+from edaphon_calibration.checks import physical_limits
 from edaphon_drivers.checksums import has_crc
 from edaphon_drivers.sheets import Sheet, load_sheet
 

@@ -32,7 +32,7 @@ from edaphon.journal import Journal, Kind, StateFile
 from edaphon.journal.fact_log import recalled
 from edaphon.model import EntryId
 from edaphon.series import contested
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.files import cutting
 from edaphon_drivers.files import lines as line_account
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edaphon_calibration.arrays import Float, nan_like, positive, reciprocal
-from edaphon_calibration.curves.definition import Curve, Example, Second
+from edaphon_calibration.curves.shapes import Functions, curves_of
 
 _WATERMARK_WET, _WATERMARK_MIDDLE, _WATERMARK_DRY = 550.0, 1000.0, 8000.0
 
@@ -117,104 +117,11 @@ def _suction_gradient(x: Float, p: Float) -> Float:
     return -_retention_gradient(psi, p) / _retention_slope(psi, p)
 
 
-CURVES: tuple[Curve, ...] = (
-    Curve(
-        name="watermark_200ss_shock",
-        title=(
-            "Irrometer Watermark 200SS: matric potential [kPa] from resistance and soil "
-            "temperature."
-        ),
-        formula=(
-            "With k = R/1000 and q = 1 + 0.018 (T - 24):\n"
-            "0 up to 550 ohm; (w0 + w1 q - w2 k q) = -(23.156 k - 12.736) q from there to 1 "
-            "kohm;\n"
-            "(-3.213 k - 4.093) / (1 - 0.009733 k - 0.01205 T) to 8 kohm;\n"
-            "-2.246 - 5.239 k q - 0.06756 k² q² above."
-        ),
-        value=_watermark,
-        slope=_watermark_slope,
-        gradient=_watermark_gradient,
-        parameters={"w0": 0.0, "w1": 12.736, "w2": 23.156},
-        from_unit="ohm",
-        to_unit="kPa",
-        quantity="matric_potential",
-        domain=(550.0, 35000.0),
-        compensates=("temperature",),
-        second=Second("soil_temperature", "degC", _watermark_in_temperature, (0.0, 40.0)),
-        reference=(
-            "Shock et al. 1998, Proc. Irrigation Association, 139-146; Irrometer 200SS program"
-        ),
-        example=Example(2500.0, -17.6636, 24.0),
-        notes="""References: Shock, Barnum, Seddigh 1998, Proceedings of the Irrigation Association,
-        139-146 (middle branch); Irrometer, example program for the 200SS, versions 1.0 and 1.1 (the
-        other branches).
-        Notes: public copies disagree about the wet branch. Taken is the one that is continuous at
-        24 °C: it is 0 at 550 ohm and meets the middle branch at 1 kohm. The other, -20 (k q -
-        0.55), jumps from -9.0 to -10.4 kPa there and turns positive in cold soil; it is {w0: 11,
-        w1: 0, w2: 20}. At other temperatures steps of up to 1.5 kPa remain at 1 and 8 kohm. Shock
-        calibrated from -10 to -100 kPa; wetter than -10 kPa the sensor hardly answers. Below 300
-        ohm (short) and above 35 kohm (open) there is no value. Several copies have a bracket
-        misplaced in the dry branch.""",
+CURVES = curves_of(
+    __file__,
+    watermark=Functions(
+        _watermark, _watermark_slope, _watermark_gradient, _watermark_in_temperature
     ),
-    Curve(
-        name="van_genuchten_1980",
-        title="van Genuchten 1980: volumetric water content from matric potential [kPa, negative].",
-        formula=(
-            "θ = θ_r + (θ_s - θ_r) / (1 + (α h)^n)^(1 - 1/n) [m³/m³], h = -ψ / 0.0980665 [cm of "
-            "water]."
-        ),
-        value=_retention,
-        slope=_retention_slope,
-        gradient=_retention_gradient,
-        parameters={"theta_r": None, "theta_s": None, "alpha": None, "n": None},
-        from_unit="kPa",
-        to_unit="m**3/m**3",
-        quantity="volumetric_water_content",
-        domain=(-1500.0, -0.1),
-        nonlinear=True,
-        reference="van Genuchten 1980, doi:10.2136/sssaj1980.03615995004400050002x",
-        example=Example(
-            -9.80665,
-            0.242132,
-            parameters={"theta_r": 0.078, "theta_s": 0.43, "alpha": 0.036, "n": 1.56},
-        ),
-        notes="""References: van Genuchten 1980, Soil Science Society of America Journal 44(5),
-        892-898, doi:10.2136/sssaj1980.03615995004400050002x; parameters of texture classes: Carsel
-        and Parrish 1988, Water Resources Research 24(5), 755-769, doi:10.1029/WR024i005p00755.
-        Notes: α [1/cm] and n > 1 [1] belong to the soil: from its own retention data, else the
-        class, whose spread is wide. Saturated (ψ >= 0) gives θ_s. The wetting and drying branches
-        of a real soil differ. With a sensor of ± (10 % + 2 kPa) the first order misses the
-        uncertainty of θ at -10 kPa by 6 % in a loam and 27 % in a sand: a chain takes it from
-        draws.""",
-    ),
-    Curve(
-        name="van_genuchten_1980_inverse",
-        title=(
-            "The inverse of van Genuchten 1980: matric potential [kPa, negative] from water "
-            "content."
-        ),
-        formula="ψ = -0.0980665 (S^(-n/(n - 1)) - 1)^(1/n) / α, S = (θ - θ_r) / (θ_s - θ_r).",
-        value=_suction,
-        slope=_suction_slope,
-        gradient=_suction_gradient,
-        parameters={"theta_r": None, "theta_s": None, "alpha": None, "n": None},
-        from_unit="m**3/m**3",
-        to_unit="kPa",
-        quantity="matric_potential",
-        domain=(0.0, 1.0),
-        nonlinear=True,
-        reference="van Genuchten 1980, doi:10.2136/sssaj1980.03615995004400050002x",
-        example=Example(
-            0.2421317847,
-            -9.80665,
-            parameters={"theta_r": 0.078, "theta_s": 0.43, "alpha": 0.036, "n": 1.56},
-        ),
-        notes="""References: van Genuchten 1980, Soil Science Society of America Journal 44(5),
-        892-898, doi:10.2136/sssaj1980.03615995004400050002x.
-        Notes: parameters as in `van_genuchten_1980`. Only between θ_r and θ_s, both excluded, is
-        there a value. Near either end a small error of θ is a large one of ψ, and the first order
-        misses it: a chain takes it from draws, and says that it is not known (NaN) where θ lies
-        within some five standard uncertainties of an end. A potential that was measured is worth
-        more than this one.""",
-    ),
+    retention=Functions(_retention, _retention_slope, _retention_gradient),
+    suction=Functions(_suction, _suction_slope, _suction_gradient),
 )

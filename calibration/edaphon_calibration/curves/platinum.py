@@ -3,19 +3,14 @@
 R = r0 (1 + a t + b t² + [t < 0] c (t - 100) t³) [ohm], t in °C.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, nan_like, powers
-from edaphon_calibration.curves.definition import Curve, Example
-from edaphon_calibration.uncertainty import from_limits
+from edaphon_calibration.curves.shapes import Functions, curves_of
 
-IEC60751: Mapping[str, float] = MappingProxyType({"a": 3.9083e-3, "b": -5.775e-7, "c": -4.183e-12})
+IEC60751 = {"a": 3.9083e-3, "b": -5.775e-7, "c": -4.183e-12}
 _CLASSES = {"AA": (0.1, 0.0017), "A": (0.15, 0.002), "B": (0.3, 0.005), "C": (0.6, 0.01)}
 _NEWTON_STEPS = 4  # a fixed number, so that no split of an array changes a bit
-_TYPICAL_C = 50.0
 
 
 def resistance(t: Float, p: Float) -> Float:
@@ -77,50 +72,8 @@ def _gradient(x: Float, p: Float) -> Float:
     return part
 
 
-def _platinum(name: str, title: str, r0: float, wires: str, example: Example) -> Curve:
-    """The curve from resistance [ohm] to temperature [degC] of an element of r0 ohm at 0 degC."""
-    limit = float(class_limit("B", np.array([_TYPICAL_C]))[0])
-    ends = resistance(np.array([-200.0, 850.0]), np.array([r0, *IEC60751.values()]))
-    return Curve(
-        name=name,
-        title=title,
-        formula=(
-            "R = r0 (1 + a t + b t² + [t < 0] c (t - 100) t³) [ohm], t in °C, solved for t: in "
-            "closed form above\n0 °C, by a fixed number of Newton steps below."
-        ),
-        parameters={"r0": r0, **IEC60751},
-        value=_temperature,
-        slope=lambda x, p: 1.0 / _per_degree(_temperature(x, p), p),
-        gradient=_gradient,
-        from_unit="ohm",
-        to_unit="degC",
-        domain=(float(ends[0]), float(ends[1])),
-        uncertainty=from_limits(limit),
-        reference="IEC 60751:2008, sections 4.2 and 5.1",
-        example=example,
-        notes=f"""References: IEC 60751:2008, section 4.2, tolerance classes in section 5.1; 38
-        points of its table as reprinted by Sensor Scientific are met within 0.005 ohm for a Pt100
-        (one reprint has 35.34 at -160 °C, a misprint for 35.54).
-        Notes: wires belong to the reading: with two wires {wires}. The uncertainty is the tolerance
-        of class B at 50 °C, ± 0.55 °C, read as limits of a rectangular distribution (JCGM 100:2008,
-        4.3.7): a better class (`class_limit`) is stated as the model uncertainty of a calibration,
-        an own r0 with its covariance.""",
-    )
+def _slope(x: Float, p: Float) -> Float:
+    return 1.0 / _per_degree(_temperature(x, p), p)
 
 
-CURVES: tuple[Curve, ...] = (
-    _platinum(
-        "iec60751_pt100",
-        "Pt100: temperature from the resistance of a platinum element of 100 ohm at 0 °C.",
-        100.0,
-        "each ohm of a Pt100 reads as +2.6 °C",
-        Example(84.27, -40.0016),
-    ),
-    _platinum(
-        "iec60751_pt1000",
-        "Pt1000: temperature from the resistance of a platinum element of 1000 ohm at 0 °C.",
-        1000.0,
-        "each ohm reads as +0.26 °C",
-        Example(1077.9, 19.991),
-    ),
-)
+CURVES = curves_of(__file__, temperature=Functions(_temperature, _slope, _gradient))

@@ -1,13 +1,17 @@
-"""Shapes that several curves share, each with its exact derivatives."""
+"""Shapes that several curves share, with exact derivatives, and the reader of a family's file."""
 
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edaphon_calibration.arrays import (
     Float,
+    Number,
+    finite,
     horner,
     horner_gradient,
     horner_slope,
@@ -15,14 +19,17 @@ from edaphon_calibration.arrays import (
     positive,
     powers,
 )
+from edaphon_calibration.curves import Curve, Example, Second
+from edaphon_calibration.uncertainty import from_limits
 
 
-class Shape(TypedDict):
-    """The three functions of a curve, to be passed on as keywords."""
+class Functions(NamedTuple):
+    """A curve's y, dy/dx and dy/dp, and dy/dz where it takes a second input z."""
 
     value: Callable[..., Float]
     slope: Callable[..., Float]
     gradient: Callable[..., Float]
+    slope_second: Callable[..., Float] | None = None
 
 
 def coefficients(*c: float) -> dict[str, float]:
@@ -97,10 +104,6 @@ class RootOfSoil:
     offset: tuple[float, ...]
     divisor: tuple[float, ...] = (1.0,)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape(value=self.value, slope=self.slope, gradient=self.gradient)
-
     def value(self, x: Float, p: Float) -> Float:
         s = float(p[0])
         return (_at(self.root, s) * np.sqrt(positive(x)) + _at(self.offset, s)) / self._below(s)
@@ -128,7 +131,59 @@ def _slope_at(c: tuple[float, ...], s: float) -> float:
     return float(horner_slope(np.array([s]), np.array(c))[0])
 
 
-POLYNOMIAL = Shape(value=horner, slope=horner_slope, gradient=horner_gradient)
-ROOT_LINE = Shape(value=root_line, slope=root_line_slope, gradient=root_line_gradient)
-REFRACTIVE = Shape(value=refractive, slope=refractive_slope, gradient=refractive_gradient)
-SQUARE = Shape(value=square, slope=square_slope, gradient=square_gradient)
+def scaled(
+    factor: Callable[..., Number],
+    gradient: Callable[..., Float],
+    slope_second: Callable[..., Float] | None = None,
+) -> Functions:
+    """y = x times a factor of p, or of p and z."""
+
+    def value(x: Float, p: Float, *z: Float) -> Float:
+        return finite(x) * factor(p, *z)
+
+    def slope(x: Float, p: Float, *z: Float) -> Float:
+        return nan_like(factor(p, *z), x)
+
+    return Functions(value, slope, gradient, slope_second)
+
+
+SHAPES = {
+    "polynomial": Functions(horner, horner_slope, horner_gradient),
+    "root_line": Functions(root_line, root_line_slope, root_line_gradient),
+    "refractive": Functions(refractive, refractive_slope, refractive_gradient),
+    "square": Functions(square, square_slope, square_gradient),
+}
+
+
+def curves_of(module: str, **functions: Functions) -> tuple[Curve, ...]:
+    """The curves of the TOML file next to a module's file, a table [[curve]] for each.
+
+    `function` names one of `functions` or `SHAPES`, or is a table: the numbers of a `RootOfSoil`.
+    `parameters` maps names to defaults, "given" where there is none; `coefficients` are c0, c1 …
+    `limits` is the curve's uncertainty as the half width of a rectangular distribution. All other
+    keys are fields of `Curve`.
+    """
+    known, text = SHAPES | functions, Path(module).with_suffix(".toml").read_text("utf-8")
+    return tuple(_curve(row, known) for row in tomllib.loads(text)["curve"])
+
+
+def _curve(row: dict[str, Any], known: Mapping[str, Functions]) -> Curve:
+    named, second = row.pop("function"), row.pop("second", None)
+    of = known[named] if isinstance(named, str) else _of_root(named)
+    parameters = row.pop("parameters", {}) | coefficients(*row.pop("coefficients", ()))
+    row["parameters"] = {name: None if x == "given" else x for name, x in parameters.items()}
+    if "limits" in row:
+        row["uncertainty"] = from_limits(row.pop("limits"))
+    if second is not None:
+        row["second"] = Second(**_with_tuples(second) | {"slope": of.slope_second})
+    row["example"] = Example(**row["example"])
+    return Curve(value=of.value, slope=of.slope, gradient=of.gradient, **_with_tuples(row))
+
+
+def _with_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(x) if type(x) is list else x for key, x in row.items()}
+
+
+def _of_root(numbers: Mapping[str, list[float]]) -> Functions:
+    root = RootOfSoil(**_with_tuples(numbers))
+    return Functions(root.value, root.slope, root.gradient)

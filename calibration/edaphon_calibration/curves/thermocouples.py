@@ -5,7 +5,7 @@ To add temperatures instead is wrong, for E(t) is not straight.
 """
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edaphon_calibration.arrays import Bools, Float, horner, horner_slope
-from edaphon_calibration.curves.definition import Curve, Example, Second
+from edaphon_calibration.curves import Curve, Example, Second
 from edaphon_calibration.curves.shapes import no_parameters
 from edaphon_calibration.uncertainty import from_limits
 
-# Where NIST's own inverse functions begin [degC]; below, E says too little (type B: ambiguous).
-_LOWEST = {"B": 250.0, "E": -200.0, "J": -210.0, "K": -200.0}
-_LOWEST |= {"N": -200.0, "R": -50.0, "S": -50.0, "T": -200.0}
-_TABLES = Path(__file__).with_suffix(".toml")
+_TYPES: dict[str, dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_suffix(".toml").read_text("utf-8")
+)
 _NEWTON_STEPS = 4  # a fixed number, so that no split of an array changes a bit
 _GRID_STEP = 5.0  # [degC]: the straight line between is within 0.1 degC, where Newton is at home
 
@@ -37,16 +36,10 @@ class Piece(NamedTuple):
 @cache
 def pieces(kind: str) -> tuple[Piece, ...]:
     """The reference function of a type, from the coldest piece to the hottest."""
-    rows = _tables()[kind]
     return tuple(
         Piece(row["lowest"], row["highest"], np.array(row["coefficients"]), row.get("bump"))
-        for row in rows
+        for row in _TYPES[kind]["piece"]
     )
-
-
-@cache
-def _tables() -> dict[str, list[dict[str, Any]]]:
-    return tomllib.loads(_TABLES.read_text("utf-8"))
 
 
 def emf(kind: str, t: Float) -> Float:
@@ -97,7 +90,7 @@ def _piecewise(kind: str, t: Float, of: Callable[[Piece, Float], Float]) -> Floa
 @cache
 def _grid(kind: str) -> tuple[Float, Float, Float]:
     """Temperatures, their voltages, and degC for each mV between one and the next."""
-    lowest, highest = _LOWEST[kind], pieces(kind)[-1].highest
+    lowest, highest = _TYPES[kind]["lowest"], pieces(kind)[-1].highest
     at = np.linspace(lowest, highest, int((highest - lowest) / _GRID_STEP) + 2)
     voltages = emf(kind, at)
     return at, voltages, np.diff(at) / np.diff(voltages)
@@ -122,21 +115,10 @@ def _bump(bump: tuple[float, float, float], t: Float) -> Float:
     return height * np.exp(rate * (away * away))
 
 
-def _thermocouple(
-    kind: str,
-    metals: str,
-    tolerance: float,
-    within: str,
-    domain: tuple[float, float],
-    example: Example,
-    cold: tuple[float, float] = (-40.0, 80.0),
-    note: str = "",
-) -> Curve:
-    """From measured mV and the cold junction's temperature (within `cold`) to temperature [degC].
-
-    `tolerance` is that of IEC 60584-1, class 2, `within` a range [degC, half width]; `domain` are
-    the measured voltages [whole uV] that have a temperature whatever the cold junction has.
-    """
+def _thermocouple(kind: str, row: Mapping[str, Any]) -> Curve:
+    """From measured mV and the cold junction's temperature to temperature [degC]."""
+    (lowest, highest), (coldest, warmest) = row["domain"], row["cold"]
+    metals, tolerance, within = row["metals"], row["tolerance"], row["within"]
 
     def value(x: Float, p: Float, z: Float) -> Float:
         return temperature(kind, x + emf(kind, z))
@@ -160,91 +142,17 @@ def _thermocouple(
         parameters={},
         from_unit="mV",
         to_unit="degC",
-        domain=domain,
+        domain=(lowest, highest),
         uncertainty=from_limits(tolerance),
-        second=Second("device_temperature", "degC", slope_cold, cold),
+        second=Second("device_temperature", "degC", slope_cold, (coldest, warmest)),
         reference="NIST Monograph 175 (ITS-90); IEC 60584-1:2013",
-        example=example,
+        example=Example(**row["example"]),
         notes=f"""References: Burns et al. 1993, NIST Monograph 175; IEC 60584-1:2013, tolerances.
         Notes: the voltage must not be compensated already. The domain holds for any cold junction
         within its own. Uncertainty: ± {tolerance} °C, class 2 from {within} °C (a share of t
         beyond), read as limits of a rectangular distribution (JCGM 100:2008, 4.3.7); that of the
-        cold junction comes with it.{note}""",
+        cold junction comes with it. {row.get("note", "")}""",
     )
 
 
-_NOBLE_COLD = (0.0, 60.0)
-
-CURVES: tuple[Curve, ...] = (
-    _thermocouple(
-        "B",
-        "Pt-30%Rh against Pt-6%Rh",
-        1.5,
-        "600 to 1700",
-        (0.294, 13.814),
-        Example(5.0, 1017.76, 20.0),
-        cold=_NOBLE_COLD,
-        note=(
-            " Below 250 °C type B says next to nothing and has two temperatures for one "
-            "voltage, so there is no number there."
-        ),
-    ),
-    _thermocouple(
-        "E",
-        "chromel against constantan",
-        2.5,
-        "-40 to 333",
-        (-6.569, 71.388),
-        Example(1.0, 36.328, 20.0),
-    ),
-    _thermocouple(
-        "J",
-        "iron against constantan",
-        2.5,
-        "-40 to 333",
-        (-6.134, 65.366),
-        Example(1.0, 39.243, 20.0),
-    ),
-    _thermocouple(
-        "K",
-        "chromel against alumel",
-        2.5,
-        "-40 to 333",
-        (-4.364, 51.619),
-        Example(1.0, 44.538, 20.0),
-    ),
-    _thermocouple(
-        "N",
-        "nicrosil against nisil",
-        2.5,
-        "-40 to 333",
-        (-2.967, 45.323),
-        Example(1.0, 56.656, 20.0),
-    ),
-    _thermocouple(
-        "R",
-        "Pt-13%Rh against Pt",
-        1.5,
-        "0 to 600",
-        (-0.226, 20.739),
-        Example(5.0, 558.051, 20.0),
-        cold=_NOBLE_COLD,
-    ),
-    _thermocouple(
-        "S",
-        "Pt-10%Rh against Pt",
-        1.5,
-        "0 to 600",
-        (-0.235, 18.328),
-        Example(5.0, 587.655, 20.0),
-        cold=_NOBLE_COLD,
-    ),
-    _thermocouple(
-        "T",
-        "copper against constantan",
-        1.0,
-        "-40 to 133",
-        (-4.127, 17.514),
-        Example(1.0, 44.219, 20.0),
-    ),
-)
+CURVES = tuple(_thermocouple(kind, row) for kind, row in _TYPES.items())

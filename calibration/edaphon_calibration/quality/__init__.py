@@ -14,7 +14,7 @@ from edaphon_calibration.quality.changes import (
     spike_mad,
     spike_single,
 )
-from edaphon_calibration.quality.days import amplitude, clock, drift, replicate, silence, supply
+from edaphon_calibration.quality.days import amplitude, clock, drift, replicate, silence
 from edaphon_calibration.quality.results import (
     FAILS,
     PASSES,
@@ -56,6 +56,5 @@ __all__ = [
     "spike_dorigo",
     "spike_mad",
     "spike_single",
-    "supply",
     "temperature_sensitivity",
 ]

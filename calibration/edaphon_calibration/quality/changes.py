@@ -4,10 +4,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
-from edaphon_calibration.quality.results import MAX_GAP_S, UNKNOWN, beyond, last_before, results
+from edaphon_calibration.quality.results import (
+    HOUR_S,
+    MAX_GAP_S,
+    UNKNOWN,
+    beyond,
+    last_before,
+    results,
+)
 
 MAD_TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
-_HOUR_S = 3600.0
 _AT_ONCE = 200_000  # numbers of windows in memory
 
 
@@ -29,9 +35,9 @@ def rate(
     """
     known = np.isfinite(value)
     before = last_before(known & ~bad)
-    hours = (time_s - time_s[before]) / _HOUR_S
+    hours = (time_s - time_s[before]) / HOUR_S
     change = value - value[before]
-    evaluated = known & (before >= 0) & (hours * _HOUR_S <= max_gap_s)
+    evaluated = known & (before >= 0) & (hours * HOUR_S <= max_gap_s)
     with np.errstate(invalid="ignore"):
         too_fast = beyond(change, rise_per_hour * hours) | beyond(-change, fall_per_hour * hours)
         return results(evaluated, too_fast & beyond(np.abs(change), least_change))
@@ -44,7 +50,9 @@ def noise(value: Float, window: int = 36, limit: Float | float = 0.2, need: int 
     UNKNOWN with fewer than `need` differences. Source: robust form of the variance test of Taylor
     and Loescher 2013 (doi:10.5194/bg-10-4957-2013).
     """
-    return results(*_noise(value, window, limit, need))
+    spread = noise_of(value, window, need)
+    with np.errstate(invalid="ignore"):
+        return results(np.isfinite(spread) & np.isfinite(value), beyond(spread, limit))
 
 
 def noise_of(value: Float, window: int = 36, need: int = 12) -> Float:
@@ -54,7 +62,7 @@ def noise_of(value: Float, window: int = 36, need: int = 12) -> Float:
         return second
     second[2:] = np.abs(value[2:] - 2 * value[1:-1] + value[:-2])
     padded = np.concatenate((np.full(window - 2, np.nan), second))
-    spans = np.lib.stride_tricks.sliding_window_view(padded, window - 1)
+    spans = sliding_window_view(padded, window - 1)
     enough = np.flatnonzero(np.isfinite(spans).sum(axis=1) >= need)
     spread = np.full(len(value), np.nan)
     for part in np.array_split(enough, len(enough) * window // _AT_ONCE + 1):
@@ -62,19 +70,13 @@ def noise_of(value: Float, window: int = 36, need: int = 12) -> Float:
     return np.asarray(MAD_TO_SIGMA * spread / np.sqrt(6))
 
 
-def _noise(value: Float, window: int, limit: Float | float, need: int) -> tuple[Bools, Bools]:
-    spread = noise_of(value, window, need)
-    with np.errstate(invalid="ignore"):
-        return np.isfinite(spread) & np.isfinite(value), beyond(spread, limit)
-
-
 def offset(
     time_s: Float,
     value: Float,
     water: Float,
     least: float,
-    within_s: float = _HOUR_S,
-    window_s: float = 7 * 24 * _HOUR_S,
+    within_s: float = HOUR_S,
+    window_s: float = 7 * 24 * HOUR_S,
 ) -> Small:
     """Whether rows stand on another level for a time: away within an hour, and back as far.
 

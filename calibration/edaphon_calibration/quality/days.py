@@ -3,9 +3,14 @@
 import numpy as np
 
 from edaphon_calibration.arrays import Float, Small
-from edaphon_calibration.quality.results import FAILS, PASSES, UNKNOWN, beyond, results
-
-_ENOUGH_OF_A_DAY = 0.8  # of the rows that were due
+from edaphon_calibration.quality.results import (
+    ENOUGH_OF_A_DAY,
+    FAILS,
+    PASSES,
+    UNKNOWN,
+    beyond,
+    results,
+)
 
 
 def replicate(
@@ -82,22 +87,6 @@ def _trend(day: Float, value: Float) -> tuple[float, float]:
     return slope, max(abs(score) - 1, 0.0) / float(spread)
 
 
-def supply(daily_minimum: Float, cutoff: float, days: float = 7, need: int = 3) -> str | None:
-    """Of a supply: "lost" at the cut-off [V], "will be lost" within `days`, or "fine".
-
-    A line through the last `need` daily minima [V]; None where one of them is missing.
-    Source: Campbell manuals, battery minimum of the status table.
-    """
-    last = np.asarray(daily_minimum, float)[-need:]
-    if len(last) < need or not np.isfinite(last).all():
-        return None
-    if last[-1] <= cutoff:
-        return "lost"
-    falls = -float(np.polyfit(np.arange(need), last, 1)[0])
-    left = float(last[-1]) - cutoff
-    return "fine" if falls <= 0 or beyond(left, falls * days) else "will be lost"
-
-
 def daily(day: Float, value: Float, due: int) -> tuple[Float, Float, Float, Float]:
     """Days, medians, minima and maxima of the days that `day` (whole numbers) puts the rows into.
 
@@ -111,7 +100,7 @@ def daily(day: Float, value: Float, due: int) -> tuple[Float, Float, Float, Floa
     found = np.full((3, len(days)), np.nan)
     edges = np.searchsorted(day[use], np.append(days, days[-1] + 1))
     for n, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        if last - first >= _ENOUGH_OF_A_DAY * due:
+        if last - first >= ENOUGH_OF_A_DAY * due:
             rows = value[use][first:last]
             found[:, n] = np.median(rows), rows.min(), rows.max()
     return days, found[0], found[1], found[2]

@@ -16,21 +16,25 @@ from edaphon_calibration.checks import Flag
 from edaphon_calibration.quality import changes, days, stuck, water
 from edaphon_calibration.quality.results import (
     FAILS,
+    HOUR_S,
     PASSES,
     UNKNOWN,
+    diagnostics,
     in_range,
     last_before,
     results,
+    runs,
     sentinel,
 )
 from edaphon_calibration.quality.rules import Parameters, Rule
 
-_HOUR_S, _DAY_S = 3600.0, 86400.0
-_STALE_S = 3 * _HOUR_S  # context that is older says nothing
-_WATER_ACTS_S = 6 * _HOUR_S
+_DAY_S = 86400.0
+_STALE_S = 3 * HOUR_S  # context that is older says nothing
+_WATER_ACTS_S = 6 * HOUR_S
 _MOST_TIMES = 10  # faster than a minute a window of rows stands for less time
 _ROW_S = 600.0  # what "a row" of a window of rows stands for
 _SEVERE_FLAT = 3  # windows
+SEVERE = 2
 _CURTAIN_SWING = 1.5  # degC in a day
 _DRIEST = 0.3  # of the wilting point: drier than that is a probe that has lost the soil
 _ZERO_CURTAIN = 0.5  # degC around 0 at which no rule can tell a stuck thermometer
@@ -69,6 +73,9 @@ class Rows:
         return np.where((upto > before) | (time_s - last <= _STALE_S), amount, np.nan)
 
 
+_NO_ROWS = Rows(np.zeros(0), np.zeros(0))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
     """What else is known where and when the channel measures; None is not known."""
@@ -77,6 +84,7 @@ class Context:
     rain: Rows | None = None  # mm: rain, irrigation and snow melt
     replicate: Rows | None = None  # same quantity and depth, another sensor
     above: Rows | None = None  # temperature of the next shallower sensor or of the air
+    fit_r2: Rows | None = None  # of the fits that a flux comes from
     others: tuple[Rows, ...] = ()  # channels that should move when this one does
     porosity: float = np.nan  # m3/m3 of the horizon
     wilting_point: float = np.nan  # m3/m3 of the horizon
@@ -91,6 +99,9 @@ class Judged:
     evaluated: Int
     failed: Int
     flag: Small
+
+    def take(self, rows: Int) -> "Judged":
+        return Judged(self.evaluated[rows], self.failed[rows], self.flag[rows])
 
     def names(self, row: int) -> tuple[str, ...]:
         """Of the tests that failed."""
@@ -139,21 +150,16 @@ class Case:
     @cached_property
     def frozen(self) -> Small:
         """1 frozen, 0 not, -1 not known."""
-        temperature = self.context.temperature
-        if temperature is None:
-            return np.full(len(self.time_s), UNKNOWN, np.int8)
-        return water.frozen(self.time_s, temperature.at(self.time_s))
+        return water.frozen(self.time_s, self.temperature)
 
     @cached_property
     def temperature(self) -> Float:
-        known = self.context.temperature
-        return np.full(len(self.time_s), np.nan) if known is None else known.at(self.time_s)
+        return (self.context.temperature or _NO_ROWS).at(self.time_s)
 
     @cached_property
     def rain(self) -> Float:
         """mm since the row before."""
-        known = self.context.rain
-        return np.full(len(self.time_s), np.nan) if known is None else known.amounts(self.time_s)
+        return (self.context.rain or _NO_ROWS).amounts(self.time_s)
 
     def wet(self, within_s: float) -> Float:
         """Whether there was water within that time: 1 or 0, NaN where it is not known."""
@@ -176,12 +182,8 @@ class Case:
     def day(self) -> Float:
         return np.floor((self.time_s + self.day_offset_s) / _DAY_S)
 
-    def daily(self, value: Float | None = None) -> tuple[Float, Float, Float, Float]:
-        return days.daily(self.day, self.good if value is None else value, self.due)
-
-    @property
-    def due(self) -> int:
-        return int(_DAY_S // self.interval_s)
+    def daily(self, value: Float) -> tuple[Float, Float, Float, Float]:
+        return days.daily(self.day, value, int(_DAY_S // self.interval_s))
 
     def of_days(self, day: Float, result: Small) -> Small:
         """The result of its day for each row that has a value."""
@@ -193,8 +195,8 @@ class Case:
         ).astype(np.int8)
 
 
-# The result of each row, and the flag that it gets where it fails.
-Evaluate = Callable[[Case, Parameters], tuple[Small, Small]]
+# The result of each row; a test with two limits gives SEVERE where the wider one fails too.
+Evaluate = Callable[[Case, Parameters], Small]
 
 
 def judge(case: Case, rules: Mapping[str, Rule]) -> Judged:
@@ -202,22 +204,19 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judged:
     evaluated = np.zeros(len(case.time_s), np.int64)
     failed = np.zeros(len(case.time_s), np.int64)
     flag = np.where(np.isfinite(case.rows.value), Flag.NOT_EVALUATED, Flag.MISSING).astype(np.int8)
-    for bit, (name, evaluate) in enumerate(TESTS.items()):
+    for bit, (name, (evaluate, effect)) in enumerate(TESTS.items()):
         if name not in rules:
             continue
-        result, effect = evaluate(case, rules[name].parameters)
-        case.found[name] = result
+        found = evaluate(case, rules[name].parameters)
+        case.found[name] = result = np.minimum(found, FAILS)
         evaluated |= (result != UNKNOWN).astype(np.int64) << bit
         failed |= (result == FAILS).astype(np.int64) << bit
         passes = (result != UNKNOWN) & (flag == Flag.NOT_EVALUATED) & (name not in CONTEXT)
         flag = np.where(passes, Flag.PASSED, flag)
-        flag = np.where(result == FAILS, _worse(flag, effect), flag)
+        if effect is not None:  # what is missing stays so: its flag is the highest
+            worst = np.where(found == SEVERE, Flag.FAIL, effect)
+            flag = np.where(result == FAILS, np.maximum(flag, worst), flag)
     return Judged(evaluated, failed, flag.astype(np.int8))
-
-
-def _worse(flag: Small, effect: Small) -> Small:
-    """The worse of `flag` and `effect`; no effect (0) or a missing value changes nothing."""
-    return np.where((effect == 0) | (flag == Flag.MISSING), flag, np.maximum(flag, effect))
 
 
 def _all(case: Case, number: int) -> Small:
@@ -232,13 +231,12 @@ def _numbers(parameters: Parameters, name: str) -> tuple[float, ...]:
     return cast(tuple[float, ...], parameters.get(name, ()))
 
 
-def _two_levels(severe: Small, mild: Small) -> tuple[Small, Small]:
+def _two_levels(severe: Small, mild: Small) -> Small:
     """Of a test with a limit for SUSPECT and a wider one for FAIL."""
-    fails = np.maximum(severe, mild).astype(np.int8)
-    return fails, np.where(severe == FAILS, Flag.FAIL, Flag.SUSPECT).astype(np.int8)
+    return np.maximum(np.where(severe == FAILS, SEVERE, severe), mild).astype(np.int8)
 
 
-def _sentinel(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _sentinel(case: Case, p: Parameters) -> Small:
     value = case.rows.value
     found = sentinel(value, (*_numbers(p, "codes"), *case.codes))
     lone = _numbers(p, "lone_codes")
@@ -249,10 +247,10 @@ def _sentinel(case: Case, p: Parameters) -> tuple[Small, Small]:
         before = last_before(others)
         near = np.where(before >= 0, np.abs(value - value[before]), np.inf)
         found = np.where(at & (near > apart), FAILS, found).astype(np.int8)
-    return found, _all(case, Flag.MISSING)
+    return found
 
 
-def _range(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _range(case: Case, p: Parameters) -> Small:
     porosity, highest = case.context.porosity, _number(p, "highest")
     suspect = _number(p, "suspect_lowest", -np.inf), _number(p, "suspect_highest", np.inf)
     if np.isfinite(porosity) and _number(p, "by_horizon", 0.0) > 0:
@@ -262,13 +260,13 @@ def _range(case: Case, p: Parameters) -> tuple[Small, Small]:
     return _two_levels(severe, in_range(case.number, *suspect))
 
 
-def _spike_single(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _spike_single(case: Case, p: Parameters) -> Small:
     rows = case.time_s, case.number
     severe = changes.spike_single(*rows, _number(p, "fail", np.inf))
     return _two_levels(severe, changes.spike_single(*rows, _number(p, "suspect", np.inf)))
 
 
-def _rate(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _rate(case: Case, p: Parameters) -> Small:
     rise: Float | float = _number(p, "rise_per_hour")
     fall: Float | float = _number(p, "fall_per_hour")
     if "rise_with_water" in p:
@@ -278,10 +276,9 @@ def _rate(case: Case, p: Parameters) -> tuple[Small, Small]:
         soaked = full | (np.concatenate(([False], full[:-1]))) if len(full) else full
         loose = soaked | (case.frozen == FAILS) | _thawed(case) | (case.wet(_WATER_ACTS_S) == 1)
         fall = np.where(loose, _number(p, "fall_when_wet"), fall)
-    result = changes.rate(
+    return changes.rate(
         case.time_s, case.number, case.bad, rise, fall, _number(p, "least_change", 0.0)
     )
-    return result, _all(case, Flag.SUSPECT)
 
 
 def _thawed(case: Case) -> Bools:
@@ -291,26 +288,23 @@ def _thawed(case: Case) -> Bools:
     return np.asarray(frozen[1:] - frozen[first] > 0)
 
 
-def _spike_mad(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _spike_mad(case: Case, p: Parameters) -> Small:
     half = case.rows_of(_number(p, "half", 6))
     least: Float | float = _number(p, "least", 0.0)
     if "least_share" in p:
         least = _number(p, "least_share") * np.abs(np.nan_to_num(case.number))
     need = max(int(_number(p, "need", 6)), 1)
     if half < 1:
-        return _all(case, UNKNOWN), _all(case, Flag.FAIL)
+        return _all(case, UNKNOWN)
     result = changes.spike_mad(case.number, half, _number(p, "k", 9.0), least, need)
-    if case.context.rain is not None or case.context.temperature is not None:
+    known = case.context.rain is not None or case.context.temperature is not None
+    if known and _number(p, "not_with_water", 0.0) > 0:
         moved = (case.wet(_WATER_ACTS_S) == 1) | _thawed(case)
-        result = np.where(moved & _of_water(p), np.minimum(result, UNKNOWN), result).astype(np.int8)
-    return result, _all(case, Flag.FAIL)
+        result = np.where(moved, UNKNOWN, result).astype(np.int8)
+    return result
 
 
-def _of_water(p: Parameters) -> bool:
-    return _number(p, "not_with_water", 0.0) > 0
-
-
-def _flat(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _flat(case: Case, p: Parameters) -> Small:
     window, tolerance = _number(p, "window_hours"), 1.5 * case.resolution
     others = _number(p, "window_hours_if_others_move", window)
     excused = _excused(case, p)
@@ -320,7 +314,7 @@ def _flat(case: Case, p: Parameters) -> tuple[Small, Small]:
     if others < window and case.context.others:
         short = stuck.flat(*rows, others, tolerance, excused=excused)
         result = np.where(_confirmed(case, short), FAILS, result).astype(np.int8)
-    return result, np.where(severe == FAILS, Flag.FAIL, Flag.SUSPECT).astype(np.int8)
+    return _two_levels(severe, result)
 
 
 def _excused(case: Case, p: Parameters) -> Bools:
@@ -336,10 +330,9 @@ def _excused(case: Case, p: Parameters) -> Bools:
 def _confirmed(case: Case, short: Small) -> Bools:
     """The runs of failing rows during which another channel moved by more than its own noise."""
     out = np.zeros(len(short), bool)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], short == FAILS, [0]))))
-    for first, last in edges.reshape(-1, 2):
-        span = case.time_s[first], case.time_s[last - 1]
-        out[first:last] = any(_moves(other, *span) for other in case.context.others)
+    for first, end in runs(short == FAILS):
+        span = case.time_s[first], case.time_s[end - 1]
+        out[first:end] = any(_moves(other, *span) for other in case.context.others)
     return out
 
 
@@ -349,27 +342,26 @@ def _moves(other: Rows, start_s: float, end_s: float) -> bool:
     return len(inside) > 1 and bool(np.ptp(inside) > 0.01)
 
 
-def _noise(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _noise(case: Case, p: Parameters) -> Small:
     window, need = case.rows_of(_number(p, "window", 36)), int(_number(p, "need", 12))
     if window < need:
-        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
+        return _all(case, UNKNOWN)
     limit: Float | float = _number(p, "limit")
     if "limit_share" in p:
         limit = _number(p, "limit_share") * np.abs(np.nan_to_num(case.good))
-    return changes.noise(case.good, window, limit, need), _all(case, Flag.SUSPECT)
+    return changes.noise(case.good, window, limit, need)
 
 
-def _frozen(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _frozen(case: Case, p: Parameters) -> Small:
     known = np.isfinite(case.number)
-    return np.where(known, case.frozen, UNKNOWN).astype(np.int8), _all(case, Flag.SUSPECT)
+    return np.where(known, case.frozen, UNKNOWN).astype(np.int8)
 
 
-def _saturated(case: Case, p: Parameters) -> tuple[Small, Small]:
-    found = water.saturated(case.time_s, case.good, case.context.porosity)
-    return found, np.zeros(len(found), np.int8)
+def _saturated(case: Case, p: Parameters) -> Small:
+    return water.saturated(case.time_s, case.good, case.context.porosity)
 
 
-def _no_response(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _no_response(case: Case, p: Parameters) -> Small:
     out = _all(case, UNKNOWN)
     if case.context.rain is not None and len(out):
         events = water.no_response(
@@ -377,13 +369,13 @@ def _no_response(case: Case, p: Parameters) -> tuple[Small, Small]:
         )
         for row, result in events:
             out[row] = result
-    return out, _all(case, Flag.SUSPECT)
+    return out
 
 
-def _rise_without_water(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _rise_without_water(case: Case, p: Parameters) -> Small:
     other = case.context.replicate
     amount = np.where(case.inside(case.context.explained), 1e3, case.rain)
-    result = water.rise_without_water(
+    return water.rise_without_water(
         case.time_s,
         case.good,
         amount,
@@ -391,10 +383,9 @@ def _rise_without_water(case: Case, p: Parameters) -> tuple[Small, Small]:
         None if other is None else other.at(case.time_s),
         _number(p, "rise", 0.03),
     )
-    return result, _all(case, Flag.SUSPECT)
 
 
-def _rail(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _rail(case: Case, p: Parameters) -> Small:
     moves = np.ones(len(case.time_s), bool) if case.context.others else None
     for other in case.context.others:
         near = other.at(case.time_s)
@@ -402,7 +393,7 @@ def _rail(case: Case, p: Parameters) -> tuple[Small, Small]:
     least = case.rows_of(_number(p, "least", 18))
     if moves is None or least < 3:
         least = len(case.time_s) + 1  # without a neighbour only the instrument's own range tells
-    result = stuck.rail(
+    return stuck.rail(
         case.time_s,
         case.number,
         least,
@@ -411,39 +402,32 @@ def _rail(case: Case, p: Parameters) -> tuple[Small, Small]:
         moves=moves,
         resolution=case.resolution,
     )
-    return result, _all(case, Flag.FAIL)
 
 
-def _offset(case: Case, p: Parameters) -> tuple[Small, Small]:
+def _offset(case: Case, p: Parameters) -> Small:
     explained = np.where(_thawed(case), 1.0, np.nan_to_num(case.wet(_WATER_ACTS_S)))
-    within = max(_HOUR_S, case.interval_s)
-    result = changes.offset(case.time_s, case.good, explained, _number(p, "least"), within)
-    return result, _all(case, Flag.SUSPECT)
+    within = max(HOUR_S, case.interval_s)
+    return changes.offset(case.time_s, case.good, explained, _number(p, "least"), within)
 
 
-def _daily_pair(case: Case, other: Rows) -> tuple[Float, Float, Float]:
-    """Days, and daily medians of both channels, of rows where both measure, unfrozen."""
+def _daily_pair(case: Case) -> tuple[Float, Float, Float]:
+    """Days, and daily medians of channel and replicate, of rows where both measure, unfrozen."""
     warm = np.where(case.frozen == FAILS, np.nan, case.good)
-    both = np.where(np.isfinite(warm), other.at(case.time_s), np.nan)
+    other = (case.context.replicate or _NO_ROWS).at(case.time_s)
+    both = np.where(np.isfinite(warm), other, np.nan)
     day, own, _, _ = case.daily(np.where(np.isfinite(both), warm, np.nan))
     _, there, _, _ = case.daily(both)
     return day, own, there
 
 
-def _replicate(case: Case, p: Parameters) -> tuple[Small, Small]:
-    if case.context.replicate is None:
-        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
-    day, own, there = _daily_pair(case, case.context.replicate)
-    return case.of_days(day, days.replicate(own, there, _number(p, "least"))), _all(
-        case, Flag.SUSPECT
-    )
+def _replicate(case: Case, p: Parameters) -> Small:
+    day, own, there = _daily_pair(case)
+    return case.of_days(day, days.replicate(own, there, _number(p, "least")))
 
 
-def _amplitude(case: Case, p: Parameters) -> tuple[Small, Small]:
-    above = case.context.above
-    if above is None:
-        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
-    both = np.where(np.isfinite(case.good), above.at(case.time_s), np.nan)
+def _amplitude(case: Case, p: Parameters) -> Small:
+    above = (case.context.above or _NO_ROWS).at(case.time_s)
+    both = np.where(np.isfinite(case.good), above, np.nan)
     day, _, low, high = case.daily(np.where(np.isfinite(both), case.good, np.nan))
     _, _, low_above, high_above = case.daily(both)
     swing, swing_above = high - low, high_above - low_above
@@ -453,7 +437,7 @@ def _amplitude(case: Case, p: Parameters) -> tuple[Small, Small]:
     twice = (found == FAILS) & (np.concatenate(([0], found[:-1])) == FAILS) if len(found) else found
     twice = twice | np.concatenate((twice[1:], [False])) if len(found) else twice
     found = np.where((found == FAILS) & ~twice, PASSES, found).astype(np.int8)
-    return case.of_days(day, found), _all(case, Flag.SUSPECT)
+    return case.of_days(day, found)
 
 
 def _in_curtain(low: Float, high: Float) -> Bools:
@@ -462,49 +446,71 @@ def _in_curtain(low: Float, high: Float) -> Bools:
     return near & (high - low < _CURTAIN_SWING)
 
 
-def _drift(case: Case, p: Parameters) -> tuple[Small, Small]:
-    if case.context.replicate is None:
-        return _all(case, UNKNOWN), _all(case, Flag.SUSPECT)
-    day, own, there = _daily_pair(case, case.context.replicate)
-    return case.of_days(day, days.drift(own - there, _number(p, "limit_per_day"))), _all(
-        case, Flag.SUSPECT
-    )
+def _drift(case: Case, p: Parameters) -> Small:
+    day, own, there = _daily_pair(case)
+    return case.of_days(day, days.drift(own - there, _number(p, "limit_per_day")))
 
 
-def _temperature_sensitivity(case: Case, p: Parameters) -> tuple[Small, Small]:
-    """Of a day: 3 dry days of the last 5 that follow temperature."""
+def _temperature_sensitivity(case: Case, p: Parameters) -> Small:
+    """Of a day: 3 dry days of the last 5 that follow temperature, or 2 by a replicate."""
     day = np.unique(case.day)
-    found = np.full(len(day), UNKNOWN, np.int8)
-    rain = case.wet(_DAY_S)
+    alone = np.full(len(day), UNKNOWN, np.int8)
+    of_two = np.full(len(day), UNKNOWN, np.int8)
+    rain, other = case.wet(_DAY_S), case.context.replicate
+    there = None if other is None else other.at(case.time_s)
     edges = np.searchsorted(case.day, np.append(day, np.inf))
     for n in range(len(day)):
         rows = slice(edges[n], edges[n + 1])
-        usable = (rain[rows] == 0).all() and (case.frozen[rows] == PASSES).all()
-        if usable:
-            found[n] = water.temperature_sensitivity(case.good[rows], case.temperature[rows])
-    often = np.convolve(found == FAILS, np.ones(5, int))[: len(day)] if len(day) else found
-    failing = (found == FAILS) & (often >= 3)
-    result = results(found != UNKNOWN, failing)
-    return case.of_days(day, result), _all(case, Flag.SUSPECT)
+        own, degrees = case.good[rows], case.temperature[rows]
+        if (rain[rows] == 0).all() and (case.frozen[rows] == PASSES).all():
+            alone[n] = water.temperature_sensitivity(own, degrees)
+        if there is not None:
+            of_two[n] = water.more_sensitive_of_two(own, there[rows], degrees)
+    failing = _often(alone, 3) | _often(of_two, 2)
+    known = (alone != UNKNOWN) | (of_two != UNKNOWN)
+    return case.of_days(day, results(known, failing))
+
+
+def _often(found: Small, least: int) -> Bools:
+    """The days that fail, with at least so many of the last five."""
+    if not len(found):
+        return np.zeros(0, bool)
+    often = np.convolve(found == FAILS, np.ones(5, int))[: len(found)]
+    return np.asarray((found == FAILS) & (often >= least))
+
+
+def _diagnostics(case: Case, p: Parameters) -> Small:
+    """By the fits of a flux: a lid that stays open gives curves that no line goes through."""
+    r2 = case.context.fit_r2
+    if r2 is None:
+        return _all(case, UNKNOWN)
+    own = np.isfinite(case.number)
+    fit = r2.at(case.time_s[own], case.interval_s)
+    bad = np.where(np.isfinite(fit), fit < _number(p, "least_r2", 0.5), np.nan)
+    out = _all(case, UNKNOWN)
+    out[own] = diagnostics(bad)
+    return out
 
 
 CONTEXT = {"frozen", "saturated"}  # that they pass says nothing of the value
-TESTS: dict[str, Evaluate] = {  # in this order; the place is the bit
-    "sentinel": _sentinel,
-    "range": _range,
-    "spike_single": _spike_single,
-    "rate": _rate,
-    "spike_mad": _spike_mad,
-    "saturated": _saturated,
-    "flat": _flat,
-    "noise": _noise,
-    "frozen": _frozen,
-    "no_response": _no_response,
-    "rise_without_water": _rise_without_water,
-    "rail": _rail,
-    "offset": _offset,
-    "replicate": _replicate,
-    "amplitude": _amplitude,
-    "drift": _drift,
-    "temperature_sensitivity": _temperature_sensitivity,
+# In this order, the place is the bit; with the flag of what fails, None for none.
+TESTS: dict[str, tuple[Evaluate, Flag | None]] = {
+    "sentinel": (_sentinel, Flag.MISSING),
+    "range": (_range, Flag.SUSPECT),
+    "spike_single": (_spike_single, Flag.SUSPECT),
+    "rate": (_rate, Flag.SUSPECT),
+    "spike_mad": (_spike_mad, Flag.FAIL),
+    "saturated": (_saturated, None),
+    "flat": (_flat, Flag.SUSPECT),
+    "noise": (_noise, Flag.SUSPECT),
+    "frozen": (_frozen, Flag.SUSPECT),
+    "no_response": (_no_response, Flag.SUSPECT),
+    "rise_without_water": (_rise_without_water, Flag.SUSPECT),
+    "rail": (_rail, Flag.FAIL),
+    "offset": (_offset, Flag.SUSPECT),
+    "replicate": (_replicate, Flag.SUSPECT),
+    "amplitude": (_amplitude, Flag.SUSPECT),
+    "drift": (_drift, Flag.SUSPECT),
+    "temperature_sensitivity": (_temperature_sensitivity, Flag.SUSPECT),
+    "diagnostics": (_diagnostics, Flag.FAIL),
 }

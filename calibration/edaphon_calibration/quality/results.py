@@ -7,7 +7,9 @@ import numpy as np
 from edaphon_calibration.arrays import Bools, Float, Int, Small
 
 FAILS, PASSES, UNKNOWN = 1, 0, -1
-MAX_GAP_S = 6 * 3600.0  # rows further apart have nothing to say about each other
+HOUR_S = 3600.0
+ENOUGH_OF_A_DAY = 0.8  # of the rows that were due
+MAX_GAP_S = 6 * HOUR_S  # rows further apart have nothing to say about each other
 
 # The last digits of decimal numbers as binary ones: 0.23 - 0.20 is on a limit of 0.03.
 _RELATIVE, _LEAST = 1e-9, 1e-12
@@ -67,6 +69,12 @@ def extremes(value: Float, first: Int) -> tuple[Float, Float]:
         lowest = np.minimum(lowest[:-step], lowest[step:])
         highest = np.maximum(highest[:-step], highest[step:])
     return low, high
+
+
+def runs(holds: Bools) -> list[tuple[int, int]]:
+    """Where it holds without a break: each first row, and the row behind the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], holds, [0]))))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
 
 
 def covered(first: Int, last: Int, size: int) -> Bools:

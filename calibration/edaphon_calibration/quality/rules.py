@@ -33,6 +33,7 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
         "amplitude": "factor plus",
         "drift": "limit_per_day",
         "temperature_sensitivity": "",
+        "diagnostics": "least_r2",
     }.items()
 }
 

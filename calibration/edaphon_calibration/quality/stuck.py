@@ -4,16 +4,17 @@ import numpy as np
 
 from edaphon_calibration.arrays import Bools, Float, Int, Small
 from edaphon_calibration.quality.results import (
+    HOUR_S,
     UNKNOWN,
     beyond,
     covered,
     extremes,
     results,
+    runs,
     segments,
     trailing,
 )
 
-_HOUR_S = 3600.0
 _STEPS = 2.5  # of resolution: a slow peak reaches its top by one step, a clipped one by many
 
 
@@ -38,7 +39,7 @@ def flat(
     at = np.flatnonzero(use)
     out = np.full(len(value), UNKNOWN, np.int8)
     group = segments(time_s[at]) + np.cumsum(excused)[at]
-    long, still, first = stretches(time_s[at], value[at], group, window_hours * _HOUR_S, tolerance)
+    long, still, first = stretches(time_s[at], value[at], group, window_hours * HOUR_S, tolerance)
     if causal:
         out[at] = results(long, still)
     else:
@@ -70,7 +71,7 @@ def rail(
     lowest: float = np.nan,
     highest: float = np.nan,
     least_of_range: int = 3,
-    window_s: float = 7 * 24 * _HOUR_S,
+    window_s: float = 7 * 24 * HOUR_S,
     moves: Bools | None = None,
     resolution: float = 0.0,
 ) -> Small:
@@ -84,7 +85,7 @@ def rail(
     """
     known = np.isfinite(value)
     fails = np.zeros(len(value), bool)
-    for first, last in _equal_runs(value):
+    for first, last in runs(value[1:] == value[:-1]):
         number, rows = value[first], last - first + 1
         at_end = number in (lowest, highest) and rows >= least_of_range
         free = moves is None or bool(moves[first : last + 1].any())
@@ -94,13 +95,6 @@ def rail(
         ):
             fails[first : last + 1] = True
     return results(known, fails)
-
-
-def _equal_runs(value: Float) -> list[tuple[int, int]]:
-    """First and last row of each run of two equal rows or more."""
-    same = np.concatenate(([False], value[1:] == value[:-1], [False]))
-    edges = np.flatnonzero(same[1:] != same[:-1])
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _is_extreme(time_s: Float, value: Float, first: int, last: int, window_s: float) -> bool:

@@ -7,7 +7,9 @@ import numpy as np
 
 from edaphon_calibration.arrays import Float, Small
 from edaphon_calibration.quality.results import (
+    ENOUGH_OF_A_DAY,
     FAILS,
+    HOUR_S,
     MAX_GAP_S,
     PASSES,
     UNKNOWN,
@@ -19,10 +21,8 @@ from edaphon_calibration.quality.results import (
 )
 from edaphon_calibration.quality.stuck import stretches
 
-_HOUR_S = 3600.0
 FREEZES_AT, THAWED_ABOVE = 0.0, 0.5  # degC
-_STALE_S = 3 * _HOUR_S
-_ENOUGH_OF_A_DAY = 0.8  # of the rows
+_STALE_S = 3 * HOUR_S
 
 
 def frozen(
@@ -67,7 +67,7 @@ def saturated(
     if len(at):
         low = np.cumsum(known & beyond(porosity - margin, value))
         group = segments(time_s[at]) + low[at]
-        _, still, first = stretches(time_s[at], value[at], group, hours * _HOUR_S, tolerance)
+        _, still, first = stretches(time_s[at], value[at], group, hours * HOUR_S, tolerance)
         hit = np.flatnonzero(still)
         plateau[at] = covered(first[hit], hit, len(at))
     return results(known & np.full(len(value), porosity > 0), plateau)
@@ -82,7 +82,7 @@ def no_response(
     least: float = 0.01,
     amount: float = 10.0,
     within_s: float = MAX_GAP_S,
-    after_s: float = 12 * _HOUR_S,
+    after_s: float = 12 * HOUR_S,
     wet: float = 0.05,
 ) -> list[tuple[int, int]]:
     """Row and result of each rain event: FAILS without a rise of `least` until `after_s` later.
@@ -137,7 +137,7 @@ def rise_without_water(
     neighbour: Float | None = None,
     rise: float = 0.03,
     least_water: float = 1.0,
-    within_s: float = 24 * _HOUR_S,
+    within_s: float = 24 * HOUR_S,
     share: float = 0.5,
 ) -> Small:
     """Whether water content rises by more than `rise` in an hour that nothing explains.
@@ -148,7 +148,7 @@ def rise_without_water(
     Source: Dorigo et al. 2013, D04, D05 (doi:10.2136/vzj2012.0097).
     """
     known, gauge = np.isfinite(value), np.isfinite(water)
-    hour, day = trailing(time_s, _HOUR_S), trailing(time_s, within_s)
+    hour, day = trailing(time_s, HOUR_S), trailing(time_s, within_s)
     lowest = _lowest_before(value, hour)
     rain = np.concatenate(([0.0], np.cumsum(np.nan_to_num(water))))
     seen = np.concatenate(([0], np.cumsum(gauge)))
@@ -188,8 +188,8 @@ def _lowest_before(value: Float, first: np.ndarray) -> Float:
 
 def _rise_around(time_s: Float, value: Float, row: int) -> float:
     """The largest rise of a neighbour that ends at most 3 h before or after the row."""
-    first = np.searchsorted(time_s, time_s[row] - 4 * _HOUR_S)
-    last = np.searchsorted(time_s, time_s[row] + 3 * _HOUR_S, side="right")
+    first = np.searchsorted(time_s, time_s[row] - 4 * HOUR_S)
+    last = np.searchsorted(time_s, time_s[row] + 3 * HOUR_S, side="right")
     near = value[first:last][np.isfinite(value[first:last])]
     return float((near - np.minimum.accumulate(near)).max()) if len(near) else -np.inf
 
@@ -207,18 +207,52 @@ def temperature_sensitivity(
     with less than 80 % of the rows or a `swing` of temperature below 3 degC.
     Source: Rosenbaum et al. 2011 (doi:10.2136/vzj2010.0083); doi:10.3390/s7040548.
     """
-    both = np.isfinite(value) & np.isfinite(temperature)
-    if both.sum() < max(_ENOUGH_OF_A_DAY * len(value), 4):
+    line = _sensitivity(value, temperature, swing)
+    if line is None:
         return UNKNOWN
+    slope, r2 = line
+    return FAILS if beyond(abs(slope), limit) and beyond(r2, least_r2) else PASSES
+
+
+def more_sensitive_of_two(
+    value: Float,
+    other: Float,
+    temperature: Float,
+    limit: float = 0.0025,
+    least_r2: float = 0.5,
+    swing: float = 0.9,
+) -> int:
+    """Whether the difference of two probes follows temperature, and this one is why.
+
+    Rain and frost act on both, so days with these count too. FAILS for the one that follows
+    temperature more by itself. UNKNOWN as `temperature_sensitivity`. Source: own; limits by
+    simulated plots.
+    """
+    difference = _sensitivity(value - other, temperature, swing)
+    if difference is None:
+        return UNKNOWN
+    slope, r2 = difference
+    if not (beyond(abs(slope), limit) and beyond(r2, least_r2)):
+        return PASSES
+    both = np.isfinite(value) & np.isfinite(other)
+    mine = _sensitivity(np.where(both, value, np.nan), temperature, swing)
+    its = _sensitivity(np.where(both, other, np.nan), temperature, swing)
+    return FAILS if mine and its and abs(mine[0]) > abs(its[0]) else PASSES
+
+
+def _sensitivity(value: Float, temperature: Float, swing: float) -> tuple[float, float] | None:
+    """Slope per degC and r2 without the straight lines of the day; None where it is not known."""
+    both = np.isfinite(value) & np.isfinite(temperature)
+    if both.sum() < max(ENOUGH_OF_A_DAY * len(value), 4):
+        return None
     x, degrees, row = value[both], temperature[both], np.flatnonzero(both).astype(float)
     if beyond(swing, np.ptp(degrees)):
-        return UNKNOWN
+        return None
     x, degrees = _without_line(row, x), _without_line(row, degrees)
     if not beyond(np.abs(x).max(), 1e-9) or not beyond(np.abs(degrees).max(), 1e-9):
-        return PASSES
+        return 0.0, 0.0
     slope = float(degrees @ x / (degrees @ degrees))
-    r2 = float((degrees @ x) ** 2 / ((degrees @ degrees) * (x @ x)))
-    return FAILS if beyond(abs(slope), limit) and beyond(r2, least_r2) else PASSES
+    return slope, float((degrees @ x) ** 2 / ((degrees @ degrees) * (x @ x)))
 
 
 def _without_line(row: Float, value: Float) -> Float:

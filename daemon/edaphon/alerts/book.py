@@ -23,10 +23,7 @@ VISITS_KEPT = 50
 
 
 class Sent(NamedTuple):
-    """The last message of an incident to one receiver; `state` is the incident's at that time.
-
-    `reached`: at least one message of the incident was taken, this one or one before.
-    """
+    """The last message of an incident in `state` to one receiver; `reached`: it ever took one."""
 
     occasion: Occasion
     state: int
@@ -73,10 +70,7 @@ class Book:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> "Book":
-        """The book that `to_json` wrote, keys of newer software apart.
-
-        Raises KeyError, TypeError or ValueError if it did not.
-        """
+        """The book that `to_json` wrote; else raises KeyError, TypeError or ValueError."""
         incidents = {one["number"]: one for one in table["incidents"]}
         return _adapter().validate_python({**table, "incidents": incidents})
 
@@ -307,14 +301,8 @@ def event_of(payload: bytes) -> Event | None:
 
 
 STATE_KEY = "alerts"
-
-
 SAVE_EVERY_S = 3600.0
-
-
 COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be reported
-
-
 _Known = tuple[EntryId, Book, dict[str, int]]
 
 
@@ -384,10 +372,7 @@ class KeptBook:
         return extra
 
     def change(self, make: Callable[[Book], Iterable[Event]], wait: bool = False) -> list[Event]:
-        """Journal what `make` says of the book as it is, and follow it.
-
-        `wait`: until that is committed, or it takes too long.
-        """
+        """Journal what `make` says of the book and follow it; `wait` until it is committed."""
         done = threading.Event()
         with self._lock:
             events = list(make(self._book))
@@ -405,10 +390,7 @@ class KeptBook:
         return events
 
     def save(self, extra: Mapping[str, Any], at_once: bool = False) -> None:
-        """Keep the book with its place, and what else a restart should know.
-
-        After an event, else once an hour: so much of the journal is read at a start.
-        """
+        """Keep the book, its place and `extra` for a restart: after an event, else once an hour."""
         due = self._changed or time.monotonic() - self._saved_s > SAVE_EVERY_S
         with self._lock:
             if not self._uncommitted:

@@ -5,19 +5,18 @@ after a week without network each open incident gives one message, and what came
 gives one summary.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
 from edaphon.alerts.book import Book, Sent
 from edaphon.alerts.incidents import SEVERITIES, WAIT_MOST_NS
-from edaphon.alerts.language import Language, Wiring, chosen, load_language, one_line, shortened
+from edaphon.alerts.language import Language, chosen, one_line, shortened
 from edaphon.alerts.look import Week
-from edaphon.alerts.model import Event, Incident, Message, Node, NodeKind, Occasion, Severity
-from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Location, cut, fitted, title_line
+from edaphon.alerts.model import Event, Incident, Message, NodeKind, Occasion, Severity
+from edaphon.alerts.words import MOST_CAUSE, Letter, cut
 from edaphon.clock import DAY_NS, HOUR_NS
-from edaphon_drivers.sheets import Sheets
 
 DOUBTFUL_REPEAT_NS = 7 * DAY_NS
 UNLIMITED = 10**6  # messages
@@ -250,44 +249,29 @@ def _due(rules: ReceiverRules, incidents: Sequence[Incident], occasion: Occasion
     return Due(rules.name, numbers, tuple(one.state for one in incidents), occasion)
 
 
-def summary(
-    incidents: Sequence[Incident],
-    nodes: Mapping[str, Node],
-    language: str,
-    site: Location,
-    now_ns: int,
-    link: str = "",
-) -> Message:
+def summary(letter: Letter, incidents: Sequence[Incident]) -> Message:
     """What came and went while nothing could be sent, or more than a receiver takes at once."""
-    lang = load_language(language, site.utc_offset_s, now_ns)
-    texts, wiring = lang.table["summary"], Wiring(nodes, Sheets())
-    several = [IncidentWords(one, wiring, lang, site, link) for one in incidents]
+    lang, texts = letter.lang, letter.lang.table["summary"]
     n_open = sum(not one.resolved_ns for one in incidents)
     end = "_open" if n_open else ""
     title = texts[f"title{end}"].format(
         incidents=lang.count("incidents", len(incidents)), n=lang.number(n_open)
     )
-    body = ["\n".join((f"{title}:", *_list(lang, several))), texts[f"says{end}"]]
-    letter = Letter(Occasion.SUMMARY, title, texts[f"short{end}"], body)
-    return _report(letter, lang, site, link, _worst(incidents))
+    body = ["\n".join((f"{title}:", *_list(letter, incidents))), texts[f"says{end}"]]
+    return letter.report(Occasion.SUMMARY, title, texts[f"short{end}"], body, _worst(incidents))
 
 
 def well(
+    letter: Letter,
     open_: Sequence[Incident],
     ended: int,
     sources: int,
     channels: int,
     since_ns: int,
-    nodes: Mapping[str, Node],
-    language: str,
-    site: Location,
-    now_ns: int,
-    link: str = "",
     week: Week | None = None,
 ) -> Message:
     """The weekly report: it says that all is well only while no incident is open."""
-    lang = load_language(language, site.utc_offset_s, now_ns)
-    texts, wiring = lang.table["well"], Wiring(nodes, Sheets())
+    lang, texts = letter.lang, letter.lang.table["well"]
     known = {
         "sources": lang.count("sources", sources),
         "channels": lang.count("channels", channels),
@@ -295,13 +279,12 @@ def well(
         "since": lang.date(since_ns),
     }
     end = "_open" if open_ else ""
-    several = [IncidentWords(one, wiring, lang, site, link) for one in open_]
-    says = [texts[f"says{end}"].format_map(known), *_list(lang, several)]
+    says = [texts[f"says{end}"].format_map(known), *_list(letter, open_)]
     before = {**known, "incidents": lang.count("incidents", ended)}
     past = texts["ended" if ended else "ended_none"].format_map(before)
     title, short = (texts[f"{part}{end}"].format_map(known) for part in ("title", "short"))
     body = ["\n".join(says), past, _figures(lang, week, known["since"]), texts["note"]]
-    return _report(Letter(Occasion.WELL, title, short, body), lang, site, link, _worst(open_))
+    return letter.report(Occasion.WELL, title, short, body, _worst(open_))
 
 
 def _figures(lang: Language, week: Week | None, since: str) -> str:
@@ -316,73 +299,37 @@ def _figures(lang: Language, week: Week | None, since: str) -> str:
     return "\n".join(found)
 
 
-def visit_ended(
-    unheard: Sequence[str],
-    nodes: Mapping[str, Node],
-    language: str,
-    site: Location,
-    now_ns: int,
-    link: str = "",
-) -> Message:
+def visit_ended(letter: Letter, unheard: Sequence[str]) -> Message:
     """What does not speak at the end of a visit; `unheard` are ids of nodes."""
-    lang = load_language(language, site.utc_offset_s, now_ns)
-    texts, known = lang.table["visit"], [nodes[id] for id in unheard if id in nodes]
+    lang, texts = letter.lang, letter.lang.table["visit"]
+    known = [letter.nodes[id] for id in unheard if id in letter.nodes]
     plot = next((node.plot for node in known if node.plot), "")
     names = [lang.name(node, node.label) for node in known]
     title = texts["title"].format(plot=shortened(one_line(plot), MOST_CAUSE))
     short = texts["short"].format(n=lang.number(len(unheard)))
     body = ["\n".join((texts["says"], *cut(lang, [f"- {name}" for name in names]))), texts["do"]]
-    letter = Letter(Occasion.VISIT_ENDED, title, short, body)
-    return _report(letter, lang, site, link, Severity.LOST)
+    return letter.report(Occasion.VISIT_ENDED, title, short, body, Severity.LOST)
 
 
-def trial(language: str, site: Location, now_ns: int, link: str = "") -> Message:
+def trial(letter: Letter) -> Message:
     """A test of a way of sending."""
-    lang = load_language(language, site.utc_offset_s, now_ns)
-    texts = lang.table["test"]
-    letter = Letter(Occasion.TEST, texts["title"], texts["short"], [texts["says"]])
-    return _report(letter, lang, site, link, Severity.COSMETIC)
+    texts = letter.lang.table["test"]
+    body = [texts["says"]]
+    return letter.report(Occasion.TEST, texts["title"], texts["short"], body, Severity.COSMETIC)
 
 
-def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
+def _list(letter: Letter, incidents: Sequence[Incident]) -> list[str]:
     """A line for each incident."""
-    texts, lines = lang.table["summary"], []
-    for one in several:
+    texts, lines = letter.lang.table["summary"], []
+    for one in map(letter.of_incident, incidents):
         known = {**one.known, "title": one.subject(Occasion.OPENED)}
         form = texts["line_ended" if one.incident.resolved_ns else "line_open"]
         lines.append(f"- {chosen(form, known)}")
-    return cut(lang, lines)
-
-
-class Letter(NamedTuple):
-    """What a regular report says, before it has a site and a foot; `body` are paragraphs."""
-
-    occasion: Occasion
-    title: str
-    short: str
-    body: Sequence[str]
+    return cut(letter.lang, lines)
 
 
 def _worst(incidents: Sequence[Incident]) -> Severity:
     return min((one.severity for one in incidents), key=SEVERITIES.index, default=Severity.COSMETIC)
-
-
-def _report(
-    letter: Letter, lang: Language, site: Location, link: str, severity: Severity
-) -> Message:
-    name, parts = one_line(site.name), lang.table["parts"]
-    foot = [parts["page"].format(link=link)] * bool(link)
-    foot.append(parts["foot_none"].format(site=name, offset=lang.offset()))
-    names = [{"site": name, "subject": letter.title}]
-    return Message(
-        occasion=letter.occasion,
-        number=0,
-        severity=severity,
-        title=title_line(site, letter.title),
-        short=fitted(names, lang.table["short"]["first"], [letter.short]),
-        text="\n\n".join((*filter(None, letter.body), "\n".join(foot))) + "\n",
-        time_ns=lang.now_ns,
-    )
 
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

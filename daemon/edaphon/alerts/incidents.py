@@ -78,10 +78,7 @@ def worst(severities: Sequence[Severity]) -> Severity:
 def causes(
     situation: Situation, found: Sequence[Condition], open_nodes: Set[str] = frozenset()
 ) -> tuple[Cause, ...]:
-    """The causes of what was found, each with all that it explains.
-
-    `open_nodes` are those that have an open incident of data.
-    """
+    """The causes of what was found; `open_nodes` are those that have an open incident of data."""
     data = [one for one in found if one.what in DATA]
     storage = [one for one in found if one.what in STORAGE]
     rest = [one for one in found if one.what not in DATA | STORAGE | DELIVERY]
@@ -220,10 +217,7 @@ class _CauseTree:
         )
 
     def is_of_probe(self, node: str) -> bool:
-        """Whether what fails on a probe is one incident of it: several outputs, or its only one.
-
-        It stays so until all of it is well.
-        """
+        """Whether what fails on a probe is one incident of it, until all of it is well."""
         outputs = self.expected_below(node)
         failing = sum(child in self.failing for child in outputs)
         return failing >= AT_LEAST or failing == len(outputs) or node in self.open_nodes
@@ -292,7 +286,6 @@ FLAPPING_NS = QUIET_NS = DAY_NS
 VISIT_NEWS_NS = 2 * HOUR_NS  # of a visit that was entered long after it nobody is to know
 RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
 BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged
-
 Key = tuple[str, str]
 
 

@@ -13,7 +13,6 @@ from edaphon_drivers.sheets import Sheet, Sheets, UnknownModel
 LANGUAGES = ("en", "de")
 MOST_TITLE = 200  # characters of the title of a message
 Text = str | list[str]  # a list is a choice, from the fullest text on
-
 _NS = 1_000_000_000
 _UNITS_S = {
     "year": 31_557_600,
@@ -97,13 +96,12 @@ class Language:
         today = self._at(time_ns).date() == self._at(self.now_ns).date()
         return self._time("moment_today" if today else "moment", time_ns)
 
-    def short_moment(self, time_ns: int) -> str:
+    def short_moment(self, time_ns: int, form: str = "short") -> str:
         far = abs(self.now_ns - time_ns) > _FAR_DATE_NS
-        return self._time("short_far" if far else "short", time_ns)
+        return self._time("short_far" if far else form, time_ns)
 
     def short_date(self, time_ns: int) -> str:
-        far = abs(self.now_ns - time_ns) > _FAR_DATE_NS
-        return self._time("short_far" if far else "short_date", time_ns)
+        return self.short_moment(time_ns, "short_date")
 
     def offset(self) -> str:
         """The site's time less UTC, such as +01:00."""
@@ -157,11 +155,7 @@ def load_language(language: str, offset_s: int, now_ns: int) -> Language:
 
 
 _DEEPEST = 16  # a tree whose parents go in a circle ends
-
-
 _OWN_BUS = {"w1", "i2c"}  # buses without an adapter: their protocol knows better steps
-
-
 _OWN_SUPPLY = {"lorawan", "message"}  # devices with a battery inside
 
 

@@ -25,6 +25,7 @@ class SourceState:
     numbered: bool = False
     missed: int = 0  # uplinks by their counter, in the last day
     received: int = 0
+    clock_ahead_ns: int | None = None  # of its times, 0: right, None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,7 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class SupplyState:
-    """A measured voltage: the last one, and the minima of the last days, the oldest first [V].
-
-    `least_v` is what the instruments on it need, None: not known.
-    """
+    """A voltage [V] and its daily minima, oldest first; `least_v`: what instruments need."""
 
     node: str
     last_ns: int
@@ -59,10 +57,7 @@ class SupplyState:
 
 @dataclass(frozen=True, slots=True)
 class PauseNow:
-    """A declared pause, visit or removal: nothing is expected of these nodes in [from, to) UTC ns.
-
-    `kind` is "visit", "pause" or "removal".
-    """
+    """Nothing is expected of these nodes in [from, to) UTC ns; a "visit", "pause" or "removal"."""
 
     nodes: frozenset[str]
     start_ns: int
@@ -83,13 +78,21 @@ class SinkState:
     set_aside: int
 
 
+class DoubtState(NamedTuple):
+    """What is wrong with the values of a node, since when [UTC ns], and what shows it."""
+
+    what: What
+    since_ns: int
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """`now_ns` is UTC by the service's clock, `mono_ns` the monotonic time of that moment.
 
     `down` are ports and brokers that can't be used: node -> (since UTC ns, why). `failing` are
     parts of the service: name -> why. `losses` are journal losses that nobody has noted yet.
-    `doubtful` are channels whose values fail tests: node -> (since UTC ns, the tests).
+    `doubtful` are channels and probes whose values fail tests with their context.
     `floods` go on: node of the source or broker -> (since UTC ns, items) that were not kept.
     """
 
@@ -112,15 +115,12 @@ class Situation:
     disk_days: float | None = None
     journal_fails: str = ""
     losses: tuple[str, ...] = ()
-    doubtful: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    doubtful: Mapping[str, DoubtState] = field(default_factory=dict)
     floods: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class Week(NamedTuple):
-    """What came in during a week: records, and measurements that were missed.
-
-    `disk_days` until the disk is full, None: it does not fill, or nobody knows.
-    """
+    """Records and missed measurements of a week; days to a full disk, None: never, or not known."""
 
     records: int
     missed: int
@@ -307,10 +307,7 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookR
 
 
 def _back(
-    verdicts: Iterable[Verdict],
-    before: LookResult,
-    mending: Mapping[Key, int],
-    ill: Set[Key],
+    verdicts: Iterable[Verdict], before: LookResult, mending: Mapping[Key, int], ill: Set[Key]
 ) -> Iterator[tuple[Key, int]]:
     """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
     for one in verdicts:
@@ -358,7 +355,7 @@ def unheard(situation: Situation, nodes: Set[str]) -> tuple[Unheard, ...]:
 def _unheard(situation: Situation, nodes: Set[str]) -> Iterator[Unheard]:
     look, silent = Look(situation, {}), set[str]()
     for source in situation.sources:
-        if not _speaks(situation, source.last_ns, source.interval_ns):
+        if not _speaks(situation, _by_our_clock(source, source.last_ns), source.interval_ns):
             silent.add(source.node)
             if source.node in nodes:
                 yield Unheard(source.node, source.last_ns)
@@ -367,8 +364,13 @@ def _unheard(situation: Situation, nodes: Set[str]) -> Iterator[Unheard]:
         if source_ is None or source_.node in silent or channel.node not in nodes:
             continue
         interval_ns = channel.interval_ns or source_.interval_ns
-        if not _speaks(situation, channel.last_number_ns, interval_ns):
+        if not _speaks(situation, _by_our_clock(source_, channel.last_number_ns), interval_ns):
             yield Unheard(channel.node, channel.last_number_ns)
+
+
+def _by_our_clock(source: SourceState, time_ns: int | None) -> int | None:
+    """A time that a source with a wrong clock gave."""
+    return None if time_ns is None else time_ns - (source.clock_ahead_ns or 0)
 
 
 def _speaks(situation: Situation, last_ns: int | None, interval_ns: int | None) -> bool:

@@ -95,7 +95,10 @@ class What(StrEnum):
     CALIBRATION_ENDS = "calibration ends"
     PART_FAILS = "part fails"  # of the service itself
     RECEIVER_REFUSES = "receiver refuses"
+    VALUES_LOST = "values lost"  # numbers come that say nothing: stuck, at the end of the range
     DOUBTFUL_VALUES = "doubtful values"  # a channel's values fail tests with their context
+    CABLES_SWAPPED = "cables swapped"  # two channels go on with each other's values
+    CLOCK_OFF = "clock off"  # of a source: its times are not those at which it sends
     FLOOD = "flood"  # more comes than is kept of a source, or of strangers at a broker
 
 
@@ -267,6 +270,9 @@ HOLDS: Mapping[What, Hold] = {
     What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS, absent=True),
     What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS, absent=True),
     What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS, absent=True),
-    What.DOUBTFUL_VALUES: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
+    What.VALUES_LOST: Hold(LOST, 0, HOUR_NS, group="data", absent=True),
+    What.DOUBTFUL_VALUES: Hold(DOUBTFUL, 0, HOUR_NS, group="data", absent=True),
+    What.CABLES_SWAPPED: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
+    What.CLOCK_OFF: Hold(DOUBTFUL, 0, HOUR_NS),
     What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
 }

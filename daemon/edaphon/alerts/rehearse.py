@@ -9,6 +9,7 @@ from edaphon.alerts.due import Due, ReceiverRules, due, sent
 from edaphon.alerts.incidents import step
 from edaphon.alerts.look import (
     ChannelState,
+    DoubtState,
     LookResult,
     SinkState,
     Situation,
@@ -16,7 +17,7 @@ from edaphon.alerts.look import (
     SupplyState,
     above,
 )
-from edaphon.alerts.model import LOGGER, Incident, NodeKind
+from edaphon.alerts.model import LOGGER, Incident, NodeKind, What
 from edaphon.alerts.rules import conditions
 from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 
@@ -58,10 +59,7 @@ class Rehearsed:
 def rehearsed(
     healthy: Situation, fault: str, receivers: Sequence[ReceiverRules], node: str = ""
 ) -> list[Rehearsed]:
-    """Play a fault through rules, causes, incidents and due messages, from an empty book.
-
-    Raises CannotRehearse.
-    """
+    """Play a fault through rules, causes, incidents and due messages; raises CannotRehearse."""
     book, found, messages = Book(), LookResult(), list[Rehearsed]()
     for now in situations(healthy, fault, node):
         found = conditions(now, found)
@@ -178,7 +176,7 @@ class _Play:
 
 def _source(one: SourceState, until_ns: int, now_ns: int) -> SourceState:
     last_ns = until_ns // (one.interval_ns or 1) * (one.interval_ns or 1)
-    return replace(one, last_ns=last_ns, age_ns=now_ns - last_ns)
+    return replace(one, last_ns=last_ns, age_ns=now_ns - last_ns, clock_ahead_ns=0)
 
 
 def _silent(play: _Play, now: Situation, since_ns: int) -> Situation:
@@ -201,8 +199,7 @@ def _codes(play: _Play, now: Situation, since_ns: int) -> Situation:
         return replace(play.channel(one, begin_ns), failed_ns=times, code=A_CODE)
 
     return replace(
-        now,
-        channels=tuple(failed(one) if one.node in play.struck else one for one in now.channels),
+        now, channels=tuple(failed(one) if one.node in play.struck else one for one in now.channels)
     )
 
 
@@ -237,7 +234,56 @@ def _sink(play: _Play, now: Situation, since_ns: int) -> Situation:
     return replace(now, sinks=tuple(away(one) for one in now.sinks))
 
 
-FAULTS: Mapping[str, Fault] = {
+def _doubt(what: What, why: str, found_ns: int) -> Callable[[_Play, Situation, int], Situation]:
+    """What the tests of the values find so long after the begin, of the struck node."""
+
+    def play(play: _Play, now: Situation, since_ns: int) -> Situation:
+        if since_ns < found_ns:
+            return now
+        return replace(now, doubtful={play.node: DoubtState(what, now.now_ns - since_ns, why)})
+
+    return play
+
+
+def _clock(play: _Play, now: Situation, since_ns: int) -> Situation:
+    """Its times are an hour ahead."""
+    off = tuple(
+        replace(one, clock_ahead_ns=HOUR_NS if one.node in play.struck else 0)
+        for one in now.sources
+    )
+    return replace(now, sources=off)
+
+
+def _of_values(
+    says: str, what: What, why: str, found_h: int, strikes: NodeKind = NodeKind.CHANNEL
+) -> Fault:
+    """A fault that only the tests of the values find, so many hours after its begin."""
+    play = _doubt(what, why, found_h * HOUR_NS)
+    lasts_ns = (found_h + 12) * HOUR_NS
+    return Fault(says, strikes, play, lasts_ns, 12 * HOUR_NS, 10 * MINUTE_NS)
+
+
+_DOUBTFUL, _NO_VALUES = What.DOUBTFUL_VALUES, What.VALUES_LOST
+_VALUES: Mapping[str, Fault] = {
+    "F02": _of_values("water in a connector", _DOUBTFUL, "noise, spike_single", 8),
+    "F03": _of_values("a value is stuck", _NO_VALUES, "flat", 14),
+    "F04": _of_values("a value is stuck but for its last digit", _NO_VALUES, "flat", 26),
+    "F05": _of_values("single spikes", _DOUBTFUL, "spike_single", 8),
+    "F06": _of_values("spikes of several rows", _DOUBTFUL, "spike_mad", 8),
+    "F07": _of_values("a step that stays", _DOUBTFUL, "step", 8),
+    "F08": _of_values("a slow drift", _DOUBTFUL, "drift", 168),
+    "F09": _of_values("a probe leaves the soil", _NO_VALUES, "range", 4, NodeKind.SENSOR),
+    "F10": _of_values("an air gap at a probe", _DOUBTFUL, "replicate", 24),
+    "F11": _of_values("noise", _DOUBTFUL, "noise", 8),
+    "F16": _of_values("two cables are swapped", What.CABLES_SWAPPED, "cables swapped", 2),
+    "F17": _of_values("temperature makes water", _DOUBTFUL, "temperature_sensitivity", 72),
+    "F18": _of_values("a sensor at the end of its range", _NO_VALUES, "rail", 8),
+    "F19": _of_values("condensation in a gas cell", _DOUBTFUL, "range", 4),
+    "F20": _of_values("a rain gauge is blocked", _DOUBTFUL, "soil gets wet without rain", 96),
+    "F21": _of_values("a chamber does not close", _NO_VALUES, "diagnostics", 12),
+}
+
+_STATION: Mapping[str, Fault] = {
     "F01": Fault("the cable of a probe is cut", NodeKind.SENSOR, _silent),
     "F12": Fault(
         "an instrument gives failure codes", NodeKind.SENSOR, _codes, after_ns=12 * HOUR_NS
@@ -246,8 +292,10 @@ FAULTS: Mapping[str, Fault] = {
         "the supply falls slowly", NodeKind.SUPPLY, _supply, 7 * DAY_NS, 2 * DAY_NS, 10 * MINUTE_NS
     ),
     OTHER_LOGGER: Fault("the logger falls silent", NodeKind.LOGGER, _silent),
+    "F15": Fault("a clock is an hour off", NodeKind.SOURCE, _clock, after_ns=12 * HOUR_NS),
     "F22": Fault("a bus is down", NodeKind.BUS, _silent),
     "adapter": Fault("the adapter of a bus is pulled", NodeKind.BUS, _adapter),
     "disk-full": Fault("the disk is full", NodeKind.LOGGER, _disk),
     "sink-away": Fault("a sink cannot be reached", NodeKind.SINK, _sink),
 }
+FAULTS: Mapping[str, Fault] = dict(sorted({**_STATION, **_VALUES}.items()))

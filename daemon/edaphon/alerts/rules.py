@@ -80,10 +80,7 @@ def silence(look: Look) -> Iterator[Verdict]:
 
 
 def no_number(look: Look) -> Iterator[Verdict]:
-    """A source speaks and brings no number of a channel.
-
-    It may have been silent itself before: a channel has its intervals from when it speaks again.
-    """
+    """A source speaks, and for some intervals from then on brings no number of a channel."""
     for channel in look.situation.channels:
         source = look.source_of(channel.node)
         interval_ns = channel.interval_ns or (source and source.interval_ns)
@@ -105,10 +102,7 @@ def no_number(look: Look) -> Iterator[Verdict]:
 
 
 def _number_age(look: Look, source: SourceState, time_ns: int | None) -> int:
-    """How old a number is: by the times of data, and the age of the last by the monotonic clock.
-
-    A step of the service's clock changes neither.
-    """
+    """How old a number is, by the times of data and the monotonic clock: no clock step counts."""
     if time_ns is None or source.last_ns is None:
         return look.situation.listening_ns
     return max(0, source.last_ns - time_ns) + source.age_ns
@@ -186,10 +180,7 @@ def _begins(look: Look, days: float) -> Numbers:
 
 
 def days_left(minima_v: Sequence[float], least_v: float) -> float | None:
-    """Days until a straight line through daily minima reaches a voltage, inf if it never does.
-
-    None: too few days make no line.
-    """
+    """Days until a line through daily minima reaches a voltage; inf: never, None: too few days."""
     n = len(minima_v)
     if n < MINIMA:
         return None
@@ -293,10 +284,20 @@ def receivers(look: Look) -> Iterator[Verdict]:
 
 
 def doubtful_values(look: Look) -> Iterator[Verdict]:
-    """The values of a channel fail tests that know its context."""
-    for node, (since_ns, tests) in look.situation.doubtful.items():
+    """Values fail tests that know their context."""
+    for node, (what, since_ns, why) in look.situation.doubtful.items():
         if node in look.situation.nodes:
-            yield look.verdict(node, What.DOUBTFUL_VALUES, True, {"why": tests}, since_ns=since_ns)
+            yield look.verdict(node, what, True, {"why": why}, since_ns=since_ns)
+
+
+def source_clocks(look: Look) -> Iterator[Verdict]:
+    """The times of a source are not those at which it sends."""
+    for one in look.situation.sources:
+        off_ns = one.clock_ahead_ns
+        wrong = None if off_ns is None else off_ns != 0
+        yield look.verdict(
+            one.node, What.CLOCK_OFF, wrong, {"why": f"{(off_ns or 0) / 1e9:+.0f} s"}
+        )
 
 
 def floods(look: Look) -> Iterator[Verdict]:
@@ -307,21 +308,7 @@ def floods(look: Look) -> Iterator[Verdict]:
 
 
 RULES: tuple[Callable[[Look], Iterator[Verdict]], ...] = (
-    silence,
-    no_number,
-    failure_codes,
-    low_supply,
-    supply_falls,
-    ports,
-    uplinks,
-    sinks,
-    disk,
-    journal,
-    clock,
-    wrong_sensors,
-    calibrations,
-    parts,
-    receivers,
-    doubtful_values,
+    silence, no_number, failure_codes, low_supply, supply_falls, ports, uplinks, sinks, disk,
+    journal, clock, wrong_sensors, calibrations, parts, receivers, doubtful_values, source_clocks,
     floods,
-)
+)  # fmt: skip

@@ -6,7 +6,7 @@ hands; how to acknowledge. The texts are in `texts/`, one file for each language
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median_low
 from textwrap import shorten
@@ -202,29 +202,59 @@ class Location(NamedTuple):
     utc_offset_s: int = 0
 
 
-def message(
-    incident: Incident,
-    occasion: Occasion,
-    nodes: Mapping[str, Node],
-    language: str,
-    site: Location,
-    now_ns: int,
-    link: str = "",
-    sheets: Sheets | None = None,
-) -> Message:
-    """What goes out about one incident; `link` is the page's address, "" without one."""
-    lang = load_language(language, site.utc_offset_s, now_ns)
-    one = IncidentWords(incident, Wiring(nodes, sheets or Sheets()), lang, site, link)
-    subject = one.subject(occasion)
+@dataclass(frozen=True)
+class Letter:
+    """What every message of a plot needs; `link` is the page's address, "" without one."""
+
+    nodes: Mapping[str, Node]
+    language: str
+    site: Location
+    now_ns: int
+    link: str = ""
+    sheets: Sheets = field(default_factory=Sheets)
+
+    @cached_property
+    def lang(self) -> Language:
+        return load_language(self.language, self.site.utc_offset_s, self.now_ns)
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        return Wiring(self.nodes, self.sheets)
+
+    def of_incident(self, incident: Incident) -> "IncidentWords":
+        return IncidentWords(incident, self.wiring, self.lang, self.site, self.link)
+
+    def report(
+        self, occasion: Occasion, title: str, short: str, body: Sequence[str], severity: Severity
+    ) -> Message:
+        """A regular report with its site and foot; `body` are paragraphs."""
+        name, parts = one_line(self.site.name), self.lang.table["parts"]
+        foot = [parts["page"].format(link=self.link)] * bool(self.link)
+        foot.append(parts["foot_none"].format(site=name, offset=self.lang.offset()))
+        names = [{"site": name, "subject": title}]
+        return Message(
+            occasion=occasion,
+            number=0,
+            severity=severity,
+            title=title_line(self.site, title),
+            short=fitted(names, self.lang.table["short"]["first"], [short]),
+            text="\n\n".join((*filter(None, body), "\n".join(foot))) + "\n",
+            time_ns=self.now_ns,
+        )
+
+
+def message(letter: Letter, incident: Incident, occasion: Occasion) -> Message:
+    """What goes out about one incident."""
+    one = letter.of_incident(incident)
     body = one.resolved() if occasion is Occasion.RESOLVED else one.open()
     return Message(
         occasion=occasion,
         number=incident.number,
         severity=incident.severity,
-        title=title_line(site, subject),
+        title=title_line(letter.site, one.subject(occasion)),
         short=one.short(occasion),
         text="\n\n".join(filter(None, body)) + "\n",
-        time_ns=now_ns,
+        time_ns=letter.now_ns,
     )
 
 

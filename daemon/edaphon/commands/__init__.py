@@ -12,44 +12,32 @@ import typer
 from typer.core import TyperGroup
 
 from edaphon import __version__
+from edaphon.commands.options import CONFIGURATION, PROBLEM, TRY_AGAIN, USAGE
 from edaphon.errors import EdaphonError, FolderUnknown, StaleError, TimeError
 from edaphon.printer import guard, show_error, show_error_text, show_line
 
 __all__ = ["COMMANDS", "main", "take_in"]
 
-MACHINE, USAGE, CONFIGURATION, TRY_AGAIN = 1, 2, 3, 75  # exit codes
 # In the order of the help: the module of each command. Its function, or group, has the name of the
 # command; a name that Python keeps for itself has an underscore behind it there.
 COMMANDS = {
-    "init": "check",
-    "check": "check",
-    "apply": "apply",
-    "run": "run",
-    "web": "web",
-    "status": "status",
-    "alert": "alert",
-    "visit": "apply",
-    "read": "line",
-    "scan": "scan",
-    "record": "line",
-    "simulate": "simulate",
-    "sensor": "line",
-    "files": "files",
-    "term": "line",
-    "decode": "decode",
-    "import": "files",
-    "channels": "query",
-    "query": "query",
-    "quality": "query",
-    "explain": "explain",
-    "release": "release",
-    "cal": "cal",
-    "recalibrate": "recalibrate",
-    "sink": "verify",
-    "verify": "verify",
-    "rebuild": "recalibrate",
-    "salvage": "salvage",
-    "demo": "demo",
+    "init": "check", "check": "check", "apply": "apply", "run": "run", "web": "web",
+    "status": "status", "alert": "alert", "visit": "apply", "read": "line", "scan": "scan",
+    "record": "line", "simulate": "simulate", "sensor": "line", "files": "files", "term": "line",
+    "decode": "decode", "import": "files", "channels": "query", "query": "query",
+    "quality": "query", "explain": "explain", "release": "release", "cal": "cal",
+    "recalibrate": "recalibrate", "sink": "verify", "verify": "verify", "rebuild": "recalibrate",
+    "salvage": "salvage", "demo": "demo",
+}  # fmt: skip
+# Of the group `cal`: the module of each command and the function in it.
+CAL = {
+    "fit": ("cal.fit", "fit"),
+    "add": ("cal.add", "add"),
+    "list": ("cal.show", "listed"),
+    "show": ("cal.show", "show"),
+    "revoke": ("cal.preview", "revoke"),
+    "preview": ("cal.preview", "preview"),
+    "apply": ("apply", "put_in_force"),
 }
 
 
@@ -86,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(code)
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
         show_error(f"edaphon {given[0]}: {_refusal(error)}")
-        sys.exit(MACHINE)
+        sys.exit(PROBLEM)
     except sqlite3.Error as error:
         show_error(f"edaphon {given[0]}: {_database_words(error)}")
         sys.exit(TRY_AGAIN)
@@ -94,14 +82,29 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def take_in(app: typer.Typer, name: str, words: Sequence[str] = ()) -> None:
     """Import a command, or a group of them, and make it one of the app's; `words` follow it."""
+    if name == "cal":
+        app.add_typer(_cal(words), name=name)
+        return
     module = importlib.import_module(f"edaphon.commands.{COMMANDS[name]}")
     found = vars(module)[f"{name}_" if iskeyword(name) else name]
-    if name == "cal":  # a large group, of which one command is imported
-        app.add_typer(found(words), name=name)
-    elif isinstance(found, typer.Typer):
+    if isinstance(found, typer.Typer):
         app.add_typer(found, name=name)
     else:
         app.command(name)(found)
+
+
+def _cal(words: Sequence[str]) -> typer.Typer:
+    """A large group: with the command alone that the words begin with, no other is imported."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="Make, show, apply and revoke calibrations and field checks.",
+    )
+    for name in words[:1] if words and words[0] in CAL else CAL:
+        module, function = CAL[name]
+        own = importlib.import_module(f"edaphon.commands.{module}")
+        group.command(name)(vars(own)[function])
+    return group
 
 
 def _exit_code(error: EdaphonError) -> int:
@@ -109,7 +112,7 @@ def _exit_code(error: EdaphonError) -> int:
         return TRY_AGAIN
     if isinstance(error, TimeError):
         return USAGE
-    return CONFIGURATION if isinstance(error, FolderUnknown) else MACHINE
+    return CONFIGURATION if isinstance(error, FolderUnknown) else PROBLEM
 
 
 def _refusal(error: OSError) -> str:

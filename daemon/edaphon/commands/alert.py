@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,11 +23,12 @@ from edaphon.alerts.rehearse import (
     rehearsed,
 )
 from edaphon.clock import HOUR_NS
+from edaphon.commands.options import TRY_AGAIN, USAGE, Config, Json, Who, for_how_long
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
 from edaphon.people import account_name
-from edaphon.printer import show_json, show_line
+from edaphon.printer import show_found, show_line
 from edaphon.service.alerting import MessageWriter, receiver_of, rules_of, tried
 from edaphon.service.check import configured, open_storage, usual_file
 from edaphon.service.station_tree import healthy, node_id
@@ -36,52 +36,41 @@ from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.entered_facts import facts_entered
 from edaphon.storage.paths import Layout
-from edaphon.toml_input.values import duration_ns
 
-__all__ = ["alert"]
-
-USAGE, TRY_AGAIN = 2, 75
 SEND_WITHIN_S = 75.0  # a receiver answers within 30 s, after what it is sending just now
 RESULTS = {"taken": "taken", "refused": "refused", "later": "not taken now"}
-
 alert = typer.Typer(
     help="List and acknowledge open incidents; send test messages; simulate faults.",
     no_args_is_help=True,
 )
-Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
 
 
 @alert.command("list")
-def list_(
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    file: Config = None,
-) -> None:
+def list_(json: Json = False, file: Config = None) -> None:
     """List open incidents, unacknowledged ones first, and messages that receivers refuse.
 
     Exit 0 even if incidents are open; 75 if the service is not running.
     """
     storage = open_storage(file)
     found = _ask(storage, do="list")
-    if json:
-        show_json(found)
-        return
-    moment = _moments(storage.config)
+    show_found(json, found, _lines(found, _moments(storage.config)))
+
+
+def _lines(found: Mapping[str, Any], moment: Callable[[int], str]) -> Iterator[str]:
     for row in found["incidents"]:
-        show_line(f"{row['number']} ({row['severity']}): {row['title']}{_state(row, moment)}")
-        for line in row["text"].splitlines():
-            show_line(f"    {line}".rstrip())
+        yield f"{row['number']} ({row['severity']}): {row['title']}{_state(row, moment)}"
+        yield from (f"    {line}".rstrip() for line in row["text"].splitlines())
     if not found["incidents"]:
-        show_line("no open incident")
+        yield "no open incident"
     for one in found["receivers"]:
         if why := one["refuses"] or one["delayed"]:
-            show_line(f"receiver {one['name']}: {why}")
+            yield f"receiver {one['name']}: {why}"
         if n := one["waiting"]:
-            until = moment(one["waiting_until_ns"])
             wait = "1 incident waits" if n == 1 else f"{n} incidents wait"
-            limit = f"{wait} for its limit of messages, until {until}"
-            show_line(f"receiver {one['name']}: {limit}")
+            until = moment(one["waiting_until_ns"])
+            yield f"receiver {one['name']}: {wait} for its limit of messages, until {until}"
     if n := found["undelivered"]:
-        show_line(f"messages that did not go out yet: {n}")
+        yield f"messages that did not go out yet: {n}"
 
 
 @alert.command()
@@ -91,20 +80,16 @@ def ack(
     for_: Annotated[
         str, typer.Option("--for", help="send no reminder for this long, such as 12h or 7d")
     ] = "7d",
-    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
+    who: Who = "",
     file: Config = None,
 ) -> None:
     """Acknowledge an incident: no reminders for that time, unless it gets worse.
 
     Exit 1 if no open incident has that number; 75 if the service is not running.
     """
-    try:
-        for_ns = duration_ns(for_)
-    except ValueError as error:
-        raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
-    words = {"number": number, "for_ns": for_ns, "why": why, "who": who or account_name()}
+    words = {"number": number, "for_ns": for_how_long(for_), "why": why}
     storage = open_storage(file)
-    done = _ask(storage, do="ack", **words)
+    done = _ask(storage, do="ack", who=who or account_name(), **words)
     until = _moments(storage.config)(done["until_ns"])
     show_line(f"incident {number} is acknowledged until {until}")
 
@@ -140,16 +125,13 @@ def _as_they_come(storage: Storage, names: list[str]) -> Iterator[dict[str, str]
 def _tested(storage: Storage, name: str) -> dict[str, str]:
     """Through the daemon, or from here while none runs."""
     try:
-        row: dict[str, str] = ask(storage.layout.control, _test_of(name), SEND_WITHIN_S)["sent"][0]
+        question = {"verb": "alert", "do": "test", "receiver": name}
+        row: dict[str, str] = ask(storage.layout.control, question, SEND_WITHIN_S)["sent"][0]
     except DaemonOff:
         return _sent_here(storage.config, name)
     except (DaemonRefuses, DaemonSilent) as error:
         return {"receiver": name, "result": "later", "why": str(error)}
     return row
-
-
-def _test_of(name: str) -> dict[str, str]:
-    return {"verb": "alert", "do": "test", "receiver": name}
 
 
 def _sent_here(config: Configuration, name: str) -> dict[str, str]:
@@ -185,7 +167,7 @@ def rehearse(
         if not node:
             show_line("no files of another logger are followed: this logger's own lines are silent")
     rules = [rules_of(config, notify) for notify in config.notify]
-    shown = rules or [_nobody(config)]
+    shown = rules or [ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)]
     try:
         messages = rehearsed(situation, fault, shown, node)
     except CannotRehearse as no:
@@ -226,11 +208,6 @@ def _followed(config: Configuration) -> str:
     return node_id(NodeKind.SOURCE, paths[0]) if paths else ""
 
 
-def _nobody(config: Configuration) -> ReceiverRules:
-    """Who would be sent everything, where nobody is configured."""
-    return ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)
-
-
 def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:
     languages = {notify.name: notify.language for notify in config.notify}
     writer = MessageWriter(config, languages.get(one.due.receiver, "en"))
@@ -264,7 +241,4 @@ def _state(row: Mapping[str, Any], moment: Callable[[int], str]) -> str:
 
 
 def _ask(storage: Storage, **words: Any) -> Any:
-    try:
-        return storage.ask("alert", **words)
-    except DaemonOff as off:
-        raise fail(f"{off}; it is the service that watches", TRY_AGAIN) from None
+    return storage.ask_running("alert", "; it is the service that watches", **words)

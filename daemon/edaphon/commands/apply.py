@@ -2,19 +2,20 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from edaphon.clock import SECOND_NS, instant_text
+from edaphon.commands.options import CONFIGURATION, Config, DryRun, Json, NoWait, Who, for_how_long
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.people import account_name
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
-from edaphon.printer import show_error, show_json, show_line, visible
-from edaphon.service.check import examine, open_storage, usual_file
+from edaphon.printer import show_error, show_found, show_json, show_line, show_lines
+from edaphon.service.check import examine, examine_facts, open_accepted, open_storage, usual_file
 from edaphon.service.submit import (
     before_now,
     keep,
@@ -22,27 +23,18 @@ from edaphon.service.submit import (
     replacement_lines,
     wait_derived,
 )
-from edaphon.storage.access import CONFIGURATION, Storage, fail
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, facts_entered
 from edaphon.toml_input.lines import ConfigError, read_document, toml_row
-from edaphon.toml_input.values import duration_ns
 
 # Of a longer journal none is read where nobody asked by how much values change.
 MOST_ENTRIES = MANY
 NOT_YET = "nothing is in force by this"
-
-
 Facts = Annotated[
     list[Path] | None, typer.Argument(help="fact files or folders; default: all files in the inbox")
 ]
-Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
-Who = Annotated[str, typer.Option(help="your name; default: your login")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would change")]
-NoWait = Annotated[
-    bool, typer.Option("--no-wait", help="do not wait until all values are recalculated")
-]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+New = tuple[FactRow, ...]
 
 
 class Way(NamedTuple):
@@ -63,11 +55,30 @@ def apply(
     json: Json = False,
 ) -> None:
     """Save changes (facts) and recalculate the data they affect, also in every sink."""
-    storage = open_storage(file)
-    reported = facts_entered(storage)
-    new = new_facts(storage, reported, facts or [], file)
     most = None if dry_run else MOST_ENTRIES
-    enter(storage, reported, new, Way(who, dry_run, False, json, most))
+    enter(*given_facts(facts, file), Way(who, dry_run, False, json, most))
+
+
+def put_in_force(
+    facts: Facts = None,
+    file: Config = None,
+    who: Who = "",
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Save new calibrations, wait until all values are recalculated, and show what changed.
+
+    `edaphon apply` does the same without waiting.
+    """
+    enter(*given_facts(facts, file), Way(who, dry_run, not no_wait, json))
+
+
+def given_facts(facts: list[Path] | None, file: Path | None) -> tuple[Storage, EnteredFacts, New]:
+    """The storage, what it knows, and the new facts of the files."""
+    storage = open_accepted(file)
+    reported = facts_entered(storage)
+    return storage, reported, new_facts(storage, reported, facts or [], file)
 
 
 def fact_of(
@@ -97,10 +108,14 @@ def new_facts(
     storage: Storage, reported: EnteredFacts, files: Sequence[Path], file: Path | None
 ) -> tuple[FactRow, ...]:
     """Those of the files, else of the configuration and its inbox; exit 3 where one is wrong."""
-    found = examine([file or usual_file(), *files], reported.knowledge)
-    rows, config_errors = found.rows, found.config_errors
-    if files:
-        given = {str(path) for place in files for path in _toml_files(place)}
+    usual, knowledge = file or usual_file(), reported.knowledge
+    if not files:
+        found = examine([usual], knowledge)
+        rows, config_errors = found.rows, found.config_errors
+    else:
+        rows, config_errors = examine_facts([usual, *files], storage.config, knowledge)
+        toml = ((p.glob("*.toml") if p.is_dir() else [p]) for p in files)
+        given = {str(path) for paths in toml for path in paths}
         rows = tuple(row for row in rows if row.file in given)
         config_errors = tuple(c for c in config_errors if c.file in given)
         if not config_errors:  # they say nothing yet of what is only in the inbox
@@ -111,10 +126,6 @@ def new_facts(
         show_error("Nothing was changed.")
         raise typer.Exit(CONFIGURATION)
     return new_rows(rows, reported.knowledge)
-
-
-def _toml_files(place: Path) -> Iterable[Path]:
-    return place.glob("*.toml") if place.is_dir() else [place]
 
 
 def _alone(storage: Storage, reported: EnteredFacts, rows: Sequence[FactRow]) -> list[ConfigError]:
@@ -130,8 +141,7 @@ def enter(storage: Storage, reported: EnteredFacts, new: Sequence[FactRow], way:
     stated["copies"] = [copy._asdict() for one in replaced for copy in one.copies]
     if not way.json:
         show(new, found)
-        for line in replacement_lines(replaced):
-            show_line(line)
+        show_lines(replacement_lines(replaced))
         if new and way.dry_run:
             show_line(NOT_YET)
     if new and not way.dry_run:
@@ -171,8 +181,7 @@ def show(new: Sequence[FactRow], found: Preview) -> None:
     """What is new and what it would change, for a person."""
     for row in new:
         show_line(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
-    for line in lines_of(found):
-        show_line(line)
+    show_lines(lines_of(found))
     if not new:
         show_line("nothing new")
 
@@ -181,15 +190,12 @@ def news(new: Sequence[FactRow]) -> list[dict[str, Any]]:
     return [{"kind": r.fact.table, "id": r.fact.id, "file": r.file, "line": r.line} for r in new]
 
 
-USAGE = 2
-WHENCE = "edaphon visit"  # stands for the file
-
+WHENCE = "edaphon visit"  # in place of a file
 visit = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Announce visits of plots: values are marked as suspect, and no alerts are sent.",
 )
-
 PlotId = Annotated[str, typer.Argument(metavar="PLOT", help="id of the plot")]
 
 
@@ -204,10 +210,7 @@ def start(
     file: Config = None,
 ) -> None:
     """Start a visit of a plot now. It ends after some hours, or with `edaphon visit end`."""
-    try:
-        for_ns = duration_ns(for_)
-    except ValueError as error:
-        raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
+    for_ns = for_how_long(for_)
     storage = open_storage(file)
     reported, now_ns = facts_entered(storage), _now_ns()
     for one in _running(reported, plot, now_ns):
@@ -236,8 +239,7 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
         table = {"plot": plot, "from": one.from_ns, "to": until_ns, "who": one.who, "why": one.why}
         keep(storage, [_row(storage, reported, one.id, table)], who or account_name())
     show_line(f"the visit of {plot} is over: alerts as usual")
-    for line in _silent(storage, plot):
-        show_line(line)
+    show_lines(_silent(storage, plot))
 
 
 @visit.command("list")
@@ -245,17 +247,15 @@ def list_(json: Json = False, file: Config = None) -> None:
     """List all visits, the latest last."""
     reported, now_ns = facts_entered(open_storage(file)), _now_ns()
     visits = sorted(reported.knowledge.visits, key=lambda one: one.from_ns)
-    if json:
-        rows = [_as_json(one, now_ns) for one in visits]
-        show_json(rows)
-        return
-    for one in visits:
-        state = " (goes on)" if one.covers(now_ns) else ""
-        span = f"{instant_text(one.from_ns)} to {instant_text(one.to_ns)}{state}"
-        why = f": {one.why}" if one.why else ""
-        show_line(f"{one.plot}: {span}, {one.who}{why}   [{one.id}]")
-    if not visits:
-        show_line("no visit")
+    lines = (_line(one, now_ns) for one in visits)
+    show_found(json, [_as_json(one, now_ns) for one in visits], lines if visits else ["no visit"])
+
+
+def _line(one: Visit, now_ns: int) -> str:
+    state = " (goes on)" if one.covers(now_ns) else ""
+    why = f": {one.why}" if one.why else ""
+    span = f"{instant_text(one.from_ns)} to {instant_text(one.to_ns)}{state}"
+    return f"{one.plot}: {span}, {one.who}{why}   [{one.id}]"
 
 
 def _as_json(one: Visit, now_ns: int) -> dict[str, Any]:
@@ -304,6 +304,6 @@ def _silent(storage: Storage, plot: str) -> Iterator[str]:
     for row in rows:
         what = "number" if row["node"].startswith("channel ") else "data"
         since = f"since {instant_text(row['last_ns'])}" if row["last_ns"] is not None else "lately"
-        yield visible(f"does not speak yet: {row['label']} (no {what} {since})")
+        yield f"does not speak yet: {row['label']} (no {what} {since})"
     if not rows:
         yield "all that is expected of it speaks"

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from stat import S_ISREG
@@ -10,18 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.config import (
-    Configuration,
-)
-from edaphon.facts import (
-    FactRow,
-    Knowledge,
-    new_rows,
-)
-from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.check import Examined, examine, usual_file, with_codecs
-from edaphon.service.prerequisites import denied, is_services, next_steps
-from edaphon.storage.access import CONFIGURATION, fail
+from edaphon.commands.options import CONFIGURATION, PROBLEM, USAGE, Json
+from edaphon.config import Configuration
+from edaphon.facts import FactRow, Knowledge, new_rows
+from edaphon.printer import show_error, show_json, show_line, show_lines
+from edaphon.service.check import Examined, Needs, examine, needs_of, usual_file
+from edaphon.service.prerequisites import denied, installed_packages, is_services, next_steps
+from edaphon.storage.access import fail
 from edaphon.toml_input.lines import toml_value
 
 
@@ -29,7 +24,7 @@ def check(
     files: Annotated[
         list[Path] | None, typer.Argument(help="edaphon.toml, fact files, or folders of them")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Check the configuration and fact files and list all errors; nothing is changed.
 
@@ -40,24 +35,22 @@ def check(
     found, applied = examine(places), Knowledge()
     if found.config is not None:
         applied = _applied(found.config)
-        found = with_codecs(examine(places, applied))
+        found = examine(places, applied)
+    needs, packages = needs_of(found, applied), installed_packages()
     if json:
-        show_json(_as_table(found))
-    elif found.config_errors:
-        for config_error in found.config_errors:
-            show_error(str(config_error))
-        show_error(f"{_count(len(found.config_errors), 'error')}; nothing was changed.")
+        show_json(_as_table(found, needs, packages))
+    elif needs.errors:
+        for error in needs.errors:
+            show_error(str(error))
+        show_error(f"{_count(len(needs.errors), 'error')}; nothing was changed.")
     else:
         show_line(_summary(found))
-        for part, package in found.packages.items():
-            show_line(f"{part}: of {package}")
-        for access in found.accesses:
-            show_line(str(access))
-        for doubt in found.doubts:
+        show_lines(f"{part}: of {package}" for part, package in packages.items())
+        show_lines(map(str, needs.accesses))
+        for doubt in needs.doubts:
             show_error(str(doubt))
-        for line in _next(found, applied):
-            show_line(line)
-    if found.config_errors:
+        show_lines(_next(found, applied))
+    if needs.errors:
         raise typer.Exit(CONFIGURATION)
 
 
@@ -115,19 +108,18 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _as_table(found: Examined) -> dict[str, Any]:
+def _as_table(found: Examined, needs: Needs, packages: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "good": not found.config_errors,
-        "complaints": [c._asdict() for c in found.config_errors],
-        "doubts": [d._asdict() for d in found.doubts],
-        "accesses": [a._asdict() for a in found.accesses],
+        "good": not needs.errors,
+        "complaints": [c._asdict() for c in needs.errors],
+        "doubts": [d._asdict() for d in needs.doubts],
+        "accesses": [a._asdict() for a in needs.accesses],
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
-        "packages": found.packages,
+        "packages": packages,
     }
 
 
-REFUSED = 1
 SERVICE_STORAGE = Path("/var/lib/edaphon")
 
 
@@ -173,10 +165,7 @@ def example_text(logger: str, site: str, storage: Path) -> str:
 
 def _refuse(why: str) -> None:
     show_error(why)
-    raise typer.Exit(REFUSED)
-
-
-USAGE = 2
+    raise typer.Exit(PROBLEM)
 
 
 def write_new(path: Path, text: str) -> None:
@@ -189,10 +178,7 @@ def write_new(path: Path, text: str) -> None:
 
 
 def write_own(path: Path, text: str, begins: str) -> None:
-    """A new file, or one in place of an earlier one of ours, which begins so.
-
-    Refused (exit 2) is any other file, and a link, whatever it leads to.
-    """
+    """A new file, or one in place of an earlier one of ours, which begins so; else exit 2."""
     if not os.path.lexists(path):
         write_new(path, text)
         return

@@ -9,7 +9,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Annotated, Any
 
 import orjson
@@ -24,6 +26,7 @@ from edaphon.commands.programs import (
     free_port,
     launch,
     listens,
+    publisher,
     watch,
 )
 from edaphon.commands.status import ledger_lines
@@ -40,8 +43,9 @@ from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 
 Clock = Callable[[], float]
-FIELD, NODE_TOPIC = "field", "plot/node1"
+NODE_TOPIC = "plot/node1"
 DAY_S, STEP_S = 86_400, 600
+# As demo.toml has them: the devices by their DevEUI, the depths [cm] of the probes by address.
 DEVICES = {
     "A84041000000D001": "decentlab.dl-trs12",
     "A84041000000D002": "dragino.lse01-1.1.4",
@@ -142,128 +146,9 @@ def _node(time_s: float) -> bytes:
 
 def plot_text(folder: Path, port: str, broker_port: int, web: str) -> str:
     """edaphon.toml of this plot, its facts included."""
-    head = f"""# The simulated plot of `edaphon demo`.
-[logger]
-id = "demo-1"
-[site]
-id = "demo"
-name = "Simulated plot"
-utc_offset = "+01:00"
-[storage]
-folder = "{folder}/storage"
-[clock]
-trust = "system"
-[web]
-listen = "{web}"
-[bus.sdi12]
-kind = "sdi12"
-port = "{port}"
-[broker.{FIELD}]
-host = "127.0.0.1"
-port = {broker_port}
-topics = ["v3/+/devices/+/up"]
-envelope = "tts-v3"
-[broker.node]
-host = "127.0.0.1"
-port = {broker_port}
-topics = ["plot/#"]
-[[sink]]
-name = "files"
-kind = "jsonl"
-folder = "{folder}/values"
-[[plot]]
-id = "P1"
-treatment = "control"
-[[profile]]
-id = "P1-pit"
-plot = "P1"
-soil = "Haplic Luvisol"
-"""
-    return head + "".join((*_probe_tables(), *_device_tables(), _node_tables()))
-
-
-def _probe_tables() -> Iterator[str]:
-    for address, depth in DEPTHS.items():
-        yield f"""
-[[source]]
-bus = "sdi12"
-address = "{address}"
-model = "meter.teros12"
-interval = "2s"
-"""
-        path = f"sdi12/{address}"
-        yield _channel(f"P1-vwc-{depth}", "volumetric_water_content", "m3/m3", depth)
-        yield _deployment(f"P1-vwc-{depth}", path, "water_content_counts", 'factory = "mineral"\n')
-        yield _channel(f"P1-temp-{depth}", "soil_temperature", "degC", depth)
-        yield _deployment(f"P1-temp-{depth}", path, "soil_temperature")
-
-
-def _device_tables() -> Iterator[str]:
-    wanted = {
-        "decentlab.dl-trs12": (("water_content_counts", 'factory = "mineral"\n'), 30),
-        "dragino.lse01-1.1.4": (("volumetric_water_content", ""), 40),
-        "milesight.em500-smtc": (("volumetric_water_content", ""), 60),
-    }
-    for dev_eui, model in DEVICES.items():
-        (output, more), depth = wanted[model]
-        path = f"{FIELD}/{dev_eui.lower()}"
-        yield f"""
-[[source]]
-broker = "{FIELD}"
-dev_eui = "{dev_eui}"
-model = "{model}"
-expect = "5s"
-"""
-        yield _channel(f"P1-vwc-{depth}", "volumetric_water_content", "m3/m3", depth)
-        yield _deployment(f"P1-vwc-{depth}", path, output, more)
-
-
-def _node_tables() -> str:
-    return f"""
-[[source]]
-broker = "node"
-topic = "{NODE_TOPIC}"
-time = {{ path = "t", format = "epoch_ms" }}
-expect = "5s"
-[[source.field]]
-name = "vwc"
-path = "soil.vwc"
-quantity = "volumetric_water_content"
-unit = "m3/m3"
-[[source.field]]
-name = "temp"
-path = "soil.t"
-quantity = "soil_temperature"
-unit = "degC"
-""" + "".join(
-        (
-            _channel("P1-vwc-10", "volumetric_water_content", "m3/m3", 10),
-            _deployment("P1-vwc-10", f"node/{NODE_TOPIC}", "vwc"),
-            _channel("P1-temp-10", "soil_temperature", "degC", 10),
-            _deployment("P1-temp-10", f"node/{NODE_TOPIC}", "temp"),
-        )
-    )
-
-
-def _channel(id: str, quantity: str, unit: str, depth: int) -> str:
-    return f"""
-[[channel]]
-id = "{id}"
-quantity = "{quantity}"
-unit = "{unit}"
-profile = "P1-pit"
-depth_cm = {depth}
-"""
-
-
-def _deployment(channel: str, path: str, output: str, more: str = "") -> str:
-    return f"""
-[[deployment]]
-id = "{channel}-first"
-channel = "{channel}"
-source = "{path}"
-output = "{output}"
-{more}"""
+    text = (files("edaphon.commands") / "demo.toml").read_text("utf-8")
+    places = {"folder": folder, "port": port, "broker_port": broker_port, "web": web}
+    return Template(text).substitute(places)
 
 
 PAGE_READY_S = 60.0  # on a slow board
@@ -387,20 +272,14 @@ def _paced(chosen: Iterator[tuple[float, str, bytes]], own: bool) -> Iterator[An
 
 def _publish(port: int) -> threading.Event:
     """Say on the broker what the plot says, until the event is set."""
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
     stop = threading.Event()
 
     def speak() -> None:
-        client = Client(CallbackAPIVersion.VERSION2)
-        client.connect("127.0.0.1", port)
-        client.loop_start()
-        for wait_s, topic, data in messages(time.time):
-            client.publish(topic, data, qos=1)
-            if stop.wait(wait_s):
-                break
-        client.loop_stop()
+        with publisher(port) as send:
+            for wait_s, topic, data in messages(time.time):
+                send(topic, data)
+                if stop.wait(wait_s):
+                    break
 
     threading.Thread(target=speak, name="plot", daemon=True).start()
     return stop

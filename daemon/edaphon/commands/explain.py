@@ -1,15 +1,14 @@
 """`edaphon explain`: how one number was calculated, from the bytes to the value with its flag."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edaphon.commands.query import Folder
+from edaphon.commands.options import Config, Folder, Json
 from edaphon.explain import CannotExplain, NoObservation, lines_of
 from edaphon.explain import explain as explained
 from edaphon.explain.explanation import as_json
-from edaphon.printer import show_json, show_lines
+from edaphon.printer import show_found, show_json
 from edaphon.storage.access import fail, moment_ns, open_folder
 
 
@@ -18,9 +17,9 @@ def explain(
     time: Annotated[
         str, typer.Argument(help="time of the measurement, such as 2026-04-01T12:00:00Z")
     ],
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Show how a value was calculated; it is derived again to check it.
 
@@ -28,8 +27,7 @@ def explain(
     """
     time_ns = moment_ns(time)
     storage = open_folder(file, folder)
-    if not storage.layout.journal.exists():
-        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    storage.expect_journal()
     series = storage.series()
     storage.warn_of_lost_facts()
     try:
@@ -41,9 +39,6 @@ def explain(
         raise typer.Exit(1) from None
     except CannotExplain as error:
         raise fail(str(error)) from None
-    if json:
-        show_json(as_json(way))
-    else:
-        show_lines(lines_of(way))
+    show_found(json, as_json(way), lines_of(way))
     if not way.agrees:
         raise fail(way.again)

@@ -3,16 +3,27 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter, fact_of, unused_id
+from edaphon.commands.apply import Way, enter, fact_of, unused_id
+from edaphon.commands.options import (
+    INTERRUPTED,
+    PROBLEM,
+    TRY_AGAIN,
+    USAGE,
+    Config,
+    DryRun,
+    Json,
+    NoWait,
+    Who,
+)
 from edaphon.config import FileSource
-from edaphon.printer import bars, show_error, show_json, show_line
+from edaphon.printer import bars, show_error, show_found, show_json, show_line
 from edaphon.service.check import open_storage
 from edaphon.service.submit import copies_in
 from edaphon.storage.access import Storage, fail
@@ -21,9 +32,7 @@ from edaphon.storage.entered_facts import facts_entered
 from edaphon.toml_input.values import is_text
 from edaphon_calibration.errors import suggestion
 
-USAGE = 2
-WHENCE = "edaphon files replace"  # stands for the file
-
+WHENCE = "edaphon files replace"  # in place of a file
 files = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -35,19 +44,15 @@ files = typer.Typer(
 def listed(file: Config = None, json: Json = False) -> None:
     """List the followed files and how far each was read."""
     storage = open_storage(file)
-    rows = _files(storage)
-    if json:
-        show_json(rows)
-        return
-    for row in rows:
-        waits = f"; {row['waits']}" if row["waits"] else ""
-        size = f"{row['offset']} of {row['size']} bytes"
-        copy = f"copy {row['copy']}" if row["copy"] else "renamed"
-        gone = " (gone)" if row["gone"] else ""
-        words = f"{row['source']} {row['name']}: {copy}, {row['lines']} lines, {size}{gone}{waits}"
-        show_line(words)
-    if not rows:
-        show_line("no file was read yet")
+    rows = storage.ask_running("files", "", PROBLEM)["files"]
+    show_found(json, rows, map(_line, rows) if rows else ["no file was read yet"])
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    waits = f"; {row['waits']}" if row["waits"] else ""
+    size = f"{row['offset']} of {row['size']} bytes{' (gone)' * row['gone']}"
+    copy = f"copy {row['copy']}" if row["copy"] else "renamed"
+    return f"{row['source']} {row['name']}: {copy}, {row['lines']} lines, {size}{waits}"
 
 
 @files.command("replace")
@@ -79,14 +84,6 @@ def replace(
     enter(storage, reported, (row,), Way(who, dry_run, not no_wait, json))
 
 
-def _files(storage: Storage) -> list[dict[str, Any]]:
-    try:
-        rows: list[dict[str, Any]] = storage.ask("files")["files"]
-    except DaemonOff as off:
-        raise fail(str(off)) from None
-    return rows
-
-
 def _newest(storage: Storage, source: str, name: str) -> tuple[str, int]:
     """(full name, number of the newest copy) of a file, by the last part of its name or by all."""
     known = [s.path for s in storage.config.sources if isinstance(s, FileSource)]
@@ -102,7 +99,6 @@ def _newest(storage: Storage, source: str, name: str) -> tuple[str, int]:
     return found[0], copies[found[0]]
 
 
-TRY_AGAIN, INTERRUPTED = 75, 130
 POLL_S, JSON_S = 0.25, 1.0
 RESTART_WITHIN_S = 60.0
 _Show = Callable[[dict[str, Any]], None]
@@ -124,7 +120,7 @@ def import_(
     cancel: Annotated[
         bool, typer.Option("--cancel", help="stop importing these files; imported lines stay")
     ] = False,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON, one line each second")] = False,
 ) -> None:
     """Import files of earlier years into a file source.
@@ -138,13 +134,13 @@ def import_(
     for name in names:
         if not is_text(name):
             raise fail(f"expected names of files in UTF-8, got {os.fsencode(name)!r}; rename it", 2)
-    try:
-        if cancel:
-            _show_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
-            return
-        new = storage.ask("import", source=chosen, files=names, force=force)["new_bytes"]
-    except DaemonOff as off:
-        raise fail(f"{off}; it is the service that reads the files", TRY_AGAIN) from None
+    verb, more = ("cancel_import", {}) if cancel else ("import", {"force": force})
+    why = "; it is the service that reads the files"
+    answer = storage.ask_running(verb, why, source=chosen, files=names, **more)
+    if cancel:
+        _show_cancelled(answer, json)
+        return
+    new = answer["new_bytes"]
     if json and not wait:
         _print({"source": chosen, "new_bytes": dict(zip(names, new, strict=True))})
     elif not json:
@@ -186,7 +182,7 @@ def _size(new_bytes: int) -> str:
 def _follow(storage: Storage, source: str, names: Sequence[str], json: bool) -> None:
     """Until every file is taken and derived, over a restart of the service too."""
     try:
-        with _json_lines() if json else _bars(names) as show:
+        with nullcontext(_print) if json else _bars(names) as show:
             while True:
                 progress = _progress(storage, source, names)
                 show({"source": source, "files": progress})
@@ -214,11 +210,6 @@ def _progress(storage: Storage, source: str, names: Sequence[str]) -> list[dict[
             if time.monotonic() > until:
                 raise fail(f"{off}; the import goes on when it runs again", TRY_AGAIN) from None
         time.sleep(POLL_S)
-
-
-@contextmanager
-def _json_lines() -> Iterator[_Show]:
-    yield _print
 
 
 def _print(table: dict[str, Any]) -> None:

@@ -16,16 +16,16 @@ from edaphon.acquire.line_talks import LONGEST_HEARD_S
 from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
 from edaphon.acquire.sampler import not_asked
 from edaphon.commands.check import write_new
+from edaphon.commands.options import USAGE, Config, Who
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.people import account_name
 from edaphon.printer import answer_to, show_error, show_json, show_line, show_text
 from edaphon.service.check import open_storage
 from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import fail
-from edaphon.storage.client import DaemonOff, DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
-USAGE = 2
 _LISTEN = (
     "for an instrument that sends by itself: seconds to listen; default: 2 x `expect`, at most 60"
 )
@@ -43,7 +43,7 @@ def record(
     seconds: Annotated[
         float | None, typer.Option(min=0.1, max=LONGEST_HEARD_S, help=_LISTEN)
     ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
 ) -> None:
     """Measure now and write the bytes and readings as a transcript; recording goes on.
 
@@ -159,22 +159,16 @@ def _escaped(byte: int, last: bool) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(_characters(text))
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
-def _characters(text: str) -> Iterator[str]:
-    for character in text:
-        yield character if character.isascii() and character.isprintable() else "?"
-
-
-TRY_AGAIN = 75
 LONGEST_S = 140.0
 
 
 def read(
     source: Annotated[str, typer.Argument(help="path of a source, such as sdi12/a")],
     times: Annotated[int, typer.Option("-n", min=1, max=1000, help="number of readings")] = 1,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object per reading")] = False,
 ) -> None:
     """Measure now; recording goes on, and these readings are stored as a test."""
@@ -182,10 +176,7 @@ def read(
     if why_not := not_asked(storage.config, source):
         raise fail(why_not, USAGE)
     for _ in range(times):
-        try:
-            answer = storage.ask("read", LONGEST_S, source=source)
-        except DaemonOff as off:
-            raise fail(str(off), TRY_AGAIN) from None
+        answer = storage.ask_running("read", timeout_s=LONGEST_S, source=source)
         if json:
             show_json(answer, indent=False)
             continue
@@ -211,7 +202,7 @@ def term(
     bus: Annotated[str, typer.Argument(help="name of a bus")],
     send: Annotated[str, typer.Option(help="send one question and end")] = "",
     hex: Annotated[bool, typer.Option("--hex", help="show bytes as hexadecimal digits")] = False,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
 ) -> None:
     r"""Send commands to a line by hand, one per line typed; recording goes on.
 
@@ -324,8 +315,8 @@ def sensor(
     old: Annotated[str, typer.Argument(help="present address")],
     new: Annotated[str, typer.Argument(help="new address")],
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
-    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    who: Who = "",
+    file: Config = None,
 ) -> None:
     """Change the address of an SDI-12 probe. The new address must be free."""
     storage = open_storage(file)
@@ -360,7 +351,7 @@ def _check(config: Configuration, bus: str, old: str, new: str) -> None:
 
 
 def _look(ask: Any, bus: str, old: str, new: str) -> None:
-    """Tells who is there; ends where nobody is, or somebody at the new address."""
+    """Show who is there; ends where nobody is, or somebody at the new address."""
     rows = ask("probe", bus=bus, addresses=[old, new])["rows"]
     there = [row for row in rows if row["address"] == old and row["state"] == "answers"]
     taken = [row for row in rows if row["address"] == new and row["state"] != "silent"]

@@ -15,20 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = [
-    "BROKER",
-    "ProgramEnded",
-    "Running",
-    "broker",
-    "broker_conf",
-    "find_program",
-    "free_port",
-    "launch",
-    "libraries",
-    "listens",
-    "watch",
-]
-
 BROKER = "mosquitto"
 READY_S = 5.0
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin")  # not on the PATH of an ordinary account
@@ -158,6 +144,20 @@ def broker(program: Path, home: Path) -> Iterator[tuple[int, Running]]:
         yield port, running
     finally:
         running.end()
+
+
+@contextlib.contextmanager
+def publisher(port: int) -> Iterator[Callable[[str, bytes], object]]:
+    """A client of a broker of this machine: what it is called with, topic and payload, is sent."""
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    yield lambda topic, data: client.publish(topic, data, qos=1)
+    client.disconnect()
+    client.loop_stop()
 
 
 def listens(port: int) -> bool:

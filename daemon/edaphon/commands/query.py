@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from edaphon import printer
 from edaphon.api import (
     Site,
     ValueOrigin,
@@ -25,18 +26,9 @@ from edaphon.api import (
     window_of,
 )
 from edaphon.clock import FAR_NS, typed_ns
+from edaphon.commands.options import USAGE, Config, End, Folder, Json, Start
 from edaphon.errors import DamagedError, StorageError, TimeError
 from edaphon.model import Observations
-from edaphon.printer import (
-    as_data,
-    json_text,
-    show_error,
-    show_json,
-    show_lines,
-    show_pieces,
-    show_rows,
-    visible,
-)
 from edaphon.series import WrongFile
 from edaphon.storage.paths import Layout, find_folder
 from edaphon.tables import FLAGS, Means, means_of
@@ -59,15 +51,10 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Folder = Annotated[
-    Path | None, typer.Option("--folder", help="storage folder, else the configuration names it")
-]
-
-
 def query(
     channels: Annotated[list[str], typer.Argument(help="ids of channels", metavar="channel...")],
-    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
-    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    start: Start = "",
+    end: End = "",
     every: Annotated[
         str, typer.Option(help="means of such windows: 1d, 1h, 30min; else each value")
     ] = "",
@@ -84,7 +71,7 @@ def query(
     ] = "",
     ucum: Annotated[bool, typer.Option("--ucum", help="units as UCUM codes")] = False,
     format: Annotated[Format | None, typer.Option(help="table for people, else csv")] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
 ) -> None:
     """Show the values of a channel: now, in a release, or as known at a time."""
@@ -105,7 +92,7 @@ def query(
                 table = HEADER, _values(origins[0], span, level, ucum)
             else:
                 table = ("channel", *HEADER), _labelled(origins, span, level, ucum)
-            show_pieces(_WRITERS[chosen](*table))
+            printer.show_pieces(_WRITERS[chosen](*table))
 
 
 MEANS_HEADER = (
@@ -132,7 +119,9 @@ def _window(every: str, utc_offset: str, flags: str) -> tuple[int, int, list[int
 def _mean_rows(means: Means, ucum: bool) -> Iterator[tuple[Any, ...]]:
     for id, n in means.across.items():
         if n:
-            show_error(f"{id}: the intervals of {n} rows lie in no one window; they are left out")
+            printer.show_error(
+                f"{id}: the intervals of {n} rows lie in no one window; they are left out"
+            )
     columns = means.columns()
     ids = columns.pop("channel").tolist()
     times = [columns.pop(name).astype("int64").tolist() for name in ("time_start", "time")]
@@ -143,7 +132,18 @@ def _mean_rows(means: Means, ucum: bool) -> Iterator[tuple[Any, ...]]:
         n, coverage, *numbers, flag = rest
         mean, least, most, total, random, systematic = map(_plain, numbers)
         yield (
-            *(id, _iso(first), _iso(last), n, coverage, mean, least, most, total, units[id]),
+            *(
+                id,
+                _iso(first),
+                _iso(last),
+                n,
+                coverage,
+                mean,
+                least,
+                most,
+                total,
+                units[id],
+            ),
             *(random, systematic, flag),
         )
 
@@ -170,12 +170,7 @@ def _site(release: str, file: Path | None, folder: Path | None) -> Site:
     layout = Layout(find_folder(file, folder))
     if release:
         return open_release(_release_named(release, layout))
-    return open_site(layout.folder, say, settle)
-
-
-def say(text: str) -> None:
-    """What an answer lacks, on stderr."""
-    show_error(text)
+    return open_site(layout.folder, printer.show_error, settle)
 
 
 def settle(layout: Layout, _: Callable[[str], None]) -> None:
@@ -289,14 +284,14 @@ def _csv(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str
 
 def _csv_cell(cell: Any) -> Any:
     if isinstance(cell, str):
-        return as_data(visible(cell))
+        return printer.as_data(printer.visible(cell))
     return "" if cell is None else cell
 
 
 def _json(header: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     before = "["
     for row in rows:
-        yield before + json_text(dict(zip(header, row, strict=True)), indent=False)
+        yield before + printer.json_text(dict(zip(header, row, strict=True)), indent=False)
         before = ",\n"
     yield "]\n" if before != "[" else "[]\n"
 
@@ -314,7 +309,7 @@ _WIDTHS |= {"unit": 10, "u_random": 10, "flag": 4, "n": 6, "coverage": 8}
 def _cell(cell: Any, width: int) -> str:
     if isinstance(cell, float):
         return f"{cell:.6g}".rjust(width)
-    return visible(str("" if cell is None else cell)).ljust(width)
+    return printer.visible(str("" if cell is None else cell)).ljust(width)
 
 
 _WRITERS = {Format.TABLE: _table, Format.CSV: _csv, Format.JSON: _json}
@@ -322,23 +317,24 @@ _WRITERS = {Format.TABLE: _table, Format.CSV: _csv, Format.JSON: _json}
 
 def channels(
     release: Annotated[Path | None, typer.Option(help="of this release file")] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """List the channels: quantity, unit, place, and the first, last and number of values."""
     found = [
         row.as_json()
-        for row in open_site(release or find_folder(file, folder), say, settle).channels()
+        for row in open_site(
+            release or find_folder(file, folder), printer.show_error, settle
+        ).channels()
     ]
     if json:
-        show_json(found)
+        printer.show_json(found)
         return
     header = list(found[0]) if found else ["id"]
-    show_rows(header, ([row[name] for name in header] for row in found))
+    printer.show_rows(header, ([row[name] for name in header] for row in found))
 
 
-USAGE = 2  # exit code
 WEEK_DAYS = 7
 MOST_SPANS = 200  # on a terminal
 
@@ -347,14 +343,14 @@ def quality(
     channels: Annotated[
         list[str] | None, typer.Argument(help="ids of channels; default: all, the last 7 days")
     ] = None,
-    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
-    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    start: Start = "",
+    end: End = "",
     rules: Annotated[
         Path | None, typer.Option(help="file of rules that stand in place of the usual ones")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Test values with their context, and list what fails and why.
 
@@ -364,22 +360,22 @@ def quality(
     """
     from edaphon_calibration.quality.rules import RulesError
 
-    site = open_site(find_folder(file, folder), say, settle)
+    site = open_site(find_folder(file, folder), printer.show_error, settle)
     try:
         text = rules.read_text("utf-8") if rules else ""
         ids = channels or site.channels().ids
         begin = start or (None if channels else datetime.now(UTC) - timedelta(days=WEEK_DAYS))
         found = [site.quality(id, begin, end or None, rules=text) for id in ids]
     except (RulesError, UnicodeDecodeError) as error:
-        show_error(f"{rules}: {error}")
+        printer.show_error(f"{rules}: {error}")
         raise typer.Exit(USAGE) from None
     if json:
         shown = [report.as_json() for report in found]
-        show_json(shown[0] if channels and len(shown) == 1 else shown)
+        printer.show_json(shown[0] if channels and len(shown) == 1 else shown)
     elif channels and len(found) == 1:
-        show_lines(_quality_lines(found[0]))
+        printer.show_lines(_quality_lines(found[0]))
     else:
-        show_lines(f"{_counts(report)}: {_failed(report)}" for report in found)
+        printer.show_lines(f"{_counts(report)}: {_failed(report)}" for report in found)
 
 
 def _counts(report: "QualityReport") -> str:

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from edaphon.clock import DAY_NS
+from edaphon.commands.options import Channels, Config, Json
 from edaphon.commands.query import instant
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.plan import whole_segments
@@ -44,12 +44,10 @@ def recalibrate(
             help="from this time on; may start earlier, at the last change of calibration"
         ),
     ] = "",
-    channel: Annotated[
-        list[str] | None, typer.Option(help="id of a channel, may be repeated; default: all")
-    ] = None,
+    channel: Channels = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would differ")] = False,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    json: Json = False,
 ) -> None:
     """Recalculate values from the stored readings with the facts in force.
 
@@ -58,8 +56,7 @@ def recalibrate(
     """
     since_ns = instant(since, ALWAYS[0])
     storage = open_storage(file)
-    if not storage.layout.journal.exists():
-        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    storage.expect_journal()
     reported = facts_entered(storage)
     channels = _channels(reported, channel or [])
     if dry_run:
@@ -137,10 +134,7 @@ def _whole(series: Series, channels: list[str], since_ns: int) -> Ranges:
 
 
 def _done(series: Series, ranges: Ranges, before: Before, differing: int) -> list[Done]:
-    """None differs where the deriver has counted none.
-
-    A check that looks ahead may revise the newest rows meanwhile: they do not differ by this.
-    """
+    """None differs where the deriver counted none: checks ahead revise the newest rows."""
     found = differing_since(series, before) if differing else {}
     return [Done(id, _rows(series, id, own), found.get(id, 0)) for id, own in ranges.items()]
 
@@ -160,10 +154,7 @@ def _rows(series: Series, channel: str, ranges: list[Range]) -> int:
 POLL_S = 0.2
 
 
-def rebuild(
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-) -> None:
+def rebuild(file: Config = None, json: Json = False) -> None:
     """Recalculate all values from the journal and correct those that differ; then exit 1.
 
     Sinks get the corrected values. Recording goes on.
@@ -191,8 +182,7 @@ def _rebuilt(storage: Storage) -> dict[str, Any]:
 
 
 def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
-    if not storage.layout.journal.exists():
-        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    storage.expect_journal()
     renew_if_damaged(storage.layout.series, lambda words: show_error(words))
     with settled_deriver(storage) as (deriver, series):
         with StateFile(storage.layout.folder) as state:

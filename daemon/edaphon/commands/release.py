@@ -1,37 +1,30 @@
 """`edaphon release`: current values frozen under a name that is cited; or all such, verified."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edaphon.clock import FAR_NS
-from edaphon.commands.query import Folder, instant
+from edaphon.commands.options import Channels, Config, End, Folder, Json, Start, Who
+from edaphon.commands.query import instant
 from edaphon.people import account_name
-from edaphon.printer import show_json, show_line, show_text
+from edaphon.printer import show_found, show_json, show_text
 from edaphon.series import Release
-from edaphon.service.releases import (
-    FoundRelease,
-    Wanted,
-    found_releases,
-    make_release,
-)
+from edaphon.service.releases import FoundRelease, Wanted, found_releases, make_release
 from edaphon.storage.access import fail, open_folder
 
 
 def release(
     name: Annotated[str, typer.Argument(help="name of a new release; none: a table of all")] = "",
-    channel: Annotated[
-        list[str] | None, typer.Option(help="id of a channel, may be repeated; default: all")
-    ] = None,
-    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
-    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    channel: Channels = None,
+    start: Start = "",
+    end: End = "",
     note: Annotated[str, typer.Option(help="what it is for")] = "",
-    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    who: Who = "",
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Freeze current values in a file that is never changed; without a name verify all such files.
 
@@ -48,11 +41,7 @@ def release(
             show_text(_summary(made))
         return
     found = list(found_releases(storage))
-    if json:
-        show_json([_row(each) for each in found])
-    else:
-        for line in _lines(found):
-            show_line(line)
+    show_found(json, list(map(_row, found)), _lines(found))
     if any(each.problems for each in found):
         raise fail("expected what was released, got other files; take them from a copy")
 

@@ -4,11 +4,8 @@ import logging
 import os
 import signal
 import threading
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from edaphon.commands.options import ConfigFile
 from edaphon.printer import log_to_stderr
 from edaphon.service.check import usual_file
 from edaphon.service.prerequisites import lacking
@@ -20,9 +17,7 @@ LEFT = 70  # a part hung at the stop and was left behind; nothing that was ackno
 WATCHDOG_S = 10.0
 
 
-def run(
-    file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
-) -> None:
+def run(file: ConfigFile = None) -> None:
     """Record: read the sources, keep every answer, derive values, bring them to the sinks."""
     give_memory_back()
     log_to_stderr(logging.INFO)

@@ -4,13 +4,14 @@ import base64
 import getpass
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.clock import SystemClock, boot_id, instant_text
+from edaphon.clock import SystemClock, boot_id
+from edaphon.commands.options import TRY_AGAIN, Config, Who
+from edaphon.commands.status import seconds_text
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
@@ -24,7 +25,7 @@ from edaphon.journal.salvage import (
     undeclared,
 )
 from edaphon.people import own_account
-from edaphon.printer import show_json, show_line, show_lines
+from edaphon.printer import show_found, show_json, show_line, show_lines
 from edaphon.service.audit import (
     LostPart,
     altered_releases,
@@ -34,11 +35,9 @@ from edaphon.service.audit import (
     not_noted,
 )
 from edaphon.service.check import open_storage
-from edaphon.storage.access import TRY_AGAIN, Storage, fail
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import reached_by, settled_deriver
-
-__all__ = ["salvage"]
 
 
 def salvage(
@@ -51,8 +50,8 @@ def salvage(
             "--acknowledge", help="accept all losses and continue without the lost entries"
         ),
     ] = False,
-    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    who: Who = "",
+    file: Config = None,
     json: Annotated[
         bool, typer.Option("--json", help="print JSON; with a number, each entry of the file")
     ] = False,
@@ -76,18 +75,18 @@ def salvage(
 
 def _show_losses(storage: Storage, json: bool) -> None:
     losses, waiting = _losses(storage)
-    if json:
-        rows = [_row(loss, loss not in waiting, lost_with(storage, loss)) for loss in losses]
-        show_json(rows)
-    for loss in losses if not json else ():
-        state = "OPEN" if loss in waiting else "noted"
-        show_line(f"{_declared(loss)}  {state:<5}  {loss.why}")
-        for words in lost_text(lost_with(storage, loss)):
-            show_line(f"  {words}")
-    if not losses and not json:
-        show_line("nothing of the journal was lost")
+    rows = [(loss, loss in waiting, lost_with(storage, loss)) for loss in losses]
+    show_found(json, [_row(*row) for row in rows], _lines(rows))
     if waiting:
         raise typer.Exit(1)
+
+
+def _lines(rows: list[tuple[DeclaredLoss, bool, LostPart | None]]) -> Iterator[str]:
+    for loss, waits, lost in rows:
+        yield f"{_declared(loss)}  {'OPEN' if waits else 'noted':<5}  {loss.why}"
+        yield from (f"  {words}" for words in lost_text(lost))
+    if not rows:
+        yield "nothing of the journal was lost"
 
 
 def _losses(storage: Storage) -> tuple[list[DeclaredLoss], list[DeclaredLoss]]:
@@ -99,13 +98,11 @@ def _losses(storage: Storage) -> tuple[list[DeclaredLoss], list[DeclaredLoss]]:
 
 
 def _declared(loss: DeclaredLoss) -> str:
-    if not loss.received_ns:
-        return "not declared yet"
-    return instant_text(loss.received_ns // 10**9 * 10**9)
+    return seconds_text(loss.received_ns) if loss.received_ns else "not declared yet"
 
 
-def _row(loss: DeclaredLoss, acknowledged: bool, lost: LostPart | None) -> dict[str, Any]:
-    place = {"place": str(loss.place), "acknowledged": acknowledged}
+def _row(loss: DeclaredLoss, waits: bool, lost: LostPart | None) -> dict[str, Any]:
+    place = {"place": str(loss.place), "acknowledged": not waits}
     return {**loss._asdict(), **place, "lost": lost._asdict() if lost else None}
 
 
@@ -128,7 +125,7 @@ def _show_file(storage: Storage, number: int, json: bool) -> None:
             " damaged, take it from a backup"
         )
     if not json:
-        first, last = (instant_text(time // 10**9 * 10**9) for time in times)
+        first, last = map(seconds_text, times)
         show_line(f"{counts.total()} entries can be read, received {first} to {last}")
         for (kind, source), n in sorted(counts.items()):
             show_line(f"{n:>9}  {kind}  {source}".rstrip())

@@ -2,7 +2,6 @@
 
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -14,10 +13,11 @@ import typer
 
 from edaphon.acquire.line_tools import SDI12_KINDS
 from edaphon.clock import instant_text
+from edaphon.commands.options import INTERRUPTED, USAGE, Config, Json
 from edaphon.config import Bus, Configuration, JsonSource, LorawanSource, ScheduledSource
 from edaphon.journal import Kind, read_only
 from edaphon.model import EntryId
-from edaphon.printer import overwrite, show_json, show_line
+from edaphon.printer import overwrite, show_found
 from edaphon.service.check import open_storage
 from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import Storage, fail
@@ -241,14 +241,12 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
-USAGE, INTERRUPTED = 2, 130
 OK, MISSING, UNKNOWN, CONTRADICTED = "ok", "missing", "unknown", "contradicted"
 _SDI12 = string.digits + string.ascii_lowercase + string.ascii_uppercase
 _MODBUS = tuple(map(str, range(1, 248)))
 _AT_ONCE = 4  # addresses of one request: so long until the progress shows and Ctrl-C ends it
 _W1_MODELS = {"10": "maxim.ds18s20", "28": "maxim.ds18b20"}
 _W1_FOLDERS = "[0-9a-f][0-9a-f]-" + 12 * "[0-9a-f]"
-
 Row = dict[str, Any]
 
 
@@ -257,8 +255,8 @@ def scan(
     addresses: Annotated[
         str, typer.Option(help="only these, such as 1-20 (Modbus) or 0-9,a-f (SDI-12)")
     ] = "",
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    json: Json = False,
 ) -> None:
     """Find the instruments on lines and brokers and compare them with the configuration.
 
@@ -270,11 +268,7 @@ def scan(
     if bus is not None and bus not in names:
         raise fail(f"expected the name of a bus or broker ({', '.join(names)}), got {bus!r}", USAGE)
     found = _found(storage, bus, addresses)
-    if json:
-        show_json(found)
-    else:
-        for line in _lines(found):
-            show_line(line)
+    show_found(json, found, _lines(found))
     if found["interrupted"]:
         raise typer.Exit(INTERRUPTED)
     if found["problems"]:
@@ -358,17 +352,10 @@ def _bus(
 def _asked(name: str, addresses: list[str], ask: Any) -> Iterator[Row]:
     left = iter(addresses)
     done = 0
-    with _progress() as show:
-        while group := list(islice(left, _AT_ONCE)):
-            show(f"{name}: {done} of {len(addresses)} addresses asked, now {group[0]}")
-            yield from ask("probe", bus=name, addresses=group)["rows"]
-            done += len(group)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Shown to a person only, and wiped out at the end."""
-    yield overwrite
+    while group := list(islice(left, _AT_ONCE)):
+        overwrite(f"{name}: {done} of {len(addresses)} addresses asked, now {group[0]}")
+        yield from ask("probe", bus=name, addresses=group)["rows"]
+        done += len(group)
     overwrite("")
 
 

@@ -1,39 +1,25 @@
 """`edaphon status`: what the daemon does now, for a person or as JSON."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
 import typer
 
 from edaphon.clock import instant_text
-from edaphon.commands.query import Folder
-from edaphon.printer import show_json, show_line
+from edaphon.commands.options import PROBLEM, Config, Folder, Json
+from edaphon.printer import show_found
 from edaphon.service.notes import account_text, flood_text
-from edaphon.storage.access import fail, open_folder
-from edaphon.storage.client import DaemonOff
-
-__all__ = ["ledger_lines", "status"]
+from edaphon.storage.access import open_folder
 
 
-def status(
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-) -> None:
+def status(file: Config = None, folder: Folder = None, json: Json = False) -> None:
     """Show what is recorded, what is late and what waits.
 
     Exit 1 when something is wrong, or the service is not running; 75 where it gives no answer.
     """
     storage = open_folder(file, folder)
-    try:
-        table = storage.ask("status")
-    except DaemonOff as off:
-        raise fail(f"{off}; why it ended: `systemctl status edaphon`") from None
-    if json:
-        show_json(table)
-    else:
-        for line in _lines(table):
-            show_line(line)
+    table = storage.ask_running("status", "; why it ended: `systemctl status edaphon`", PROBLEM)
+    show_found(json, table, _lines(table))
     if table["trouble"] or any(one["wrong"] for one in table["incidents"]):
         raise typer.Exit(1)
 
@@ -84,9 +70,7 @@ def _state(source: dict[str, Any]) -> str:
 
 def _job(row: dict[str, Any]) -> str:
     """When it ran and runs, to the second."""
-    last, following = (
-        ns and instant_text(ns // 10**9 * 10**9) for ns in (row["last_ns"], row["next_ns"])
-    )
+    last, following = (ns and seconds_text(ns) for ns in (row["last_ns"], row["next_ns"]))
     if row["running"]:
         return f"job {row['name']}: runs since {last}"
     result = f" ({row['result']})" if row["result"] else ""
@@ -106,17 +90,34 @@ def _shown(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in files if row["refused"] or row["missing"] or row is last[row["source"]]]
 
 
+def seconds_text(time_ns: int) -> str:
+    """A time in UTC to the second."""
+    return instant_text(time_ns // 10**9 * 10**9)
+
+
+def records_line(n: int, entries: Mapping[str, Any]) -> str:
+    """What became of that many records."""
+    return (
+        "entries: {n} records = {decoded} decoded + {dead} unreadable + {duplicates} duplicates"
+        " + {conflicts} conflicts + {held} waiting for the clock"
+    ).format(n=n, **entries)
+
+
+def observations_line(counts: Mapping[str, Any]) -> str:
+    """What became of the observations."""
+    return (
+        "observations: {derived} derived = {current} current + {conflicts} conflicts"
+        " + {repeats} repeats + {replaced} replaced"
+    ).format_map(counts)
+
+
 def ledger_lines(ledgers: dict[str, Any]) -> list[str]:
     """Both ledgers as sentences."""
     e = ledgers["entries"]
     gaps = ", ".join(f"{n} {cause}" for cause, n in sorted(ledgers["gaps"].items())) or "none"
     lines = [
-        f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} unreadable"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
-        f" + {e['held']} waiting for the clock",
-        f"observations: {ledgers['derived']} derived = {ledgers['current']} current"
-        f" + {ledgers['conflicts']} conflicts + {ledgers['repeats']} repeats"
-        f" + {ledgers['replaced']} replaced",
+        records_line(e["records"], e),
+        observations_line(ledgers),
         f"missed measurements: {gaps}",
     ]
     for name, waiting in ledgers["waiting"].items():

@@ -5,20 +5,21 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edaphon.clock import FAR_NS
-from edaphon.commands.query import Folder, instant
+from edaphon.commands.options import Config, Folder, Json, Start
+from edaphon.commands.query import instant
+from edaphon.commands.status import observations_line, records_line, seconds_text
 from edaphon.config.model import SinkTable
-from edaphon.printer import show_error, show_json, show_line, show_lines, working
+from edaphon.printer import show_error, show_found, show_json, show_line, show_lines, working
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text
 from edaphon.service.verification import is_accounted_for, parts_of, verified
-from edaphon.storage.access import Storage, fail, open_folder
+from edaphon.storage.access import Storage, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
 
@@ -26,17 +27,16 @@ POLL_S = 0.2
 
 
 def verify(
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
     deep: Annotated[
         bool,
         typer.Option(
-            "--deep",
-            help="read every entry and row, and compare every number in InfluxDB",
+            "--deep", help="read every entry and row, and compare every number in InfluxDB"
         ),
     ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Check that no record was lost: count, read back, compare. Exit 1 if any is missing.
 
@@ -86,10 +86,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             time.sleep(POLL_S)
         return True
     except DaemonOff:
-        if not storage.layout.journal.exists():
-            raise fail(
-                f"no journal in {storage.layout.folder}; start `edaphon run` first"
-            ) from None
+        storage.expect_journal()
         if not lacks_entries(storage.layout, show_error):
             with settled_deriver(storage):
                 pass
@@ -98,12 +95,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     e, o = found["entries"], found["observations"]
-    yield (
-        f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} unreadable"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
-        f" + {e['held']} waiting for the clock"
-        f"   {_verdict(e)}"
-    )
+    yield f"{records_line(e['journalled'], e)}   {_verdict(e)}"
     for words, lost in zip(found["losses"]["open"], found["losses"]["lost"], strict=True):
         yield f"journal: {words}   OPEN"
         yield from (f"  {line}" for line in lost)
@@ -123,11 +115,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         )
     for source, n in found["floods"].items():
         yield f"{source}: {n} items above its budget were counted in the journal, and not kept"
-    yield (
-        f"observations: {o['derived']} derived = {o['current']} current"
-        f" + {o['conflicts']} conflicts + {o['repeats']} repeats + {o['replaced']} replaced"
-        f"   {_verdict(o)}"
-    )
+    yield f"{observations_line(o)}   {_verdict(o)}"
     yield from _file_lines(found["file_lines"])
     if "summaries" in found:
         s = found["summaries"]
@@ -174,25 +162,22 @@ def _verdict(part: Mapping[str, Any]) -> str:
 sink = typer.Typer(
     help="List refused points, offer them again, or send all values again.", no_args_is_help=True
 )
-Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
 
 
 @sink.command("list")
-def list_(
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    file: Config = None,
-) -> None:
+def list_(json: Json = False, file: Config = None) -> None:
     """List the points that a server refused, with its reason."""
     found = _ask(file, do="list")["refusals"]
-    if json:
-        show_json(found)
-        return
+    show_found(json, found, _refusals(found))
+
+
+def _refusals(found: Mapping[str, Any]) -> Iterator[str]:
     for name, rows in sorted(found.items()):
         if not rows:
-            show_line(f"{name}: no points refused")
+            yield f"{name}: no points refused"
         for row in rows:
-            span = f"{_time(row['first_ns'])} to {_time(row['last_ns'])}"
-            show_line(f"{name}: {row['n']} of {row['channel']}, {span}: {row['words']}")
+            first, last = (seconds_text(row[key]) for key in ("first_ns", "last_ns"))
+            yield f"{name}: {row['n']} of {row['channel']}, {first} to {last}: {row['words']}"
 
 
 @sink.command()
@@ -208,7 +193,7 @@ def retry(
 @sink.command()
 def resend(
     name: Annotated[str, typer.Argument(help="name of the sink")],
-    since: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    since: Start = "",
     file: Config = None,
 ) -> None:
     """Send all values again, to a database that was lost, emptied or replaced."""
@@ -217,11 +202,4 @@ def resend(
 
 
 def _ask(file: Path | None, **words: Any) -> Any:
-    try:
-        return open_storage(file).ask("sink", **words)
-    except DaemonOff as off:
-        raise fail(f"{off}; it is the service that sends", 75) from None
-
-
-def _time(time_ns: int) -> str:
-    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return open_storage(file).ask_running("sink", "; it is the service that sends", **words)

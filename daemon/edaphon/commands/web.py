@@ -1,20 +1,17 @@
 """`edaphon web`: the read-only page, in a process of its own that needs no access to the data."""
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import typer
-
+from edaphon.commands.options import CONFIGURATION, ConfigFile
 from edaphon.config import StorageTable, Web
 from edaphon.printer import show_line
 from edaphon.service.check import read_documents, usual_file
 from edaphon.service.socket import page_socket
-from edaphon.storage.access import CONFIGURATION, fail
+from edaphon.storage.access import fail
 from edaphon.storage.client import ask
-from edaphon.toml_input import Document
+from edaphon.toml_input.lines import Document
 from edaphon.toml_input.models import validated
-
-__all__ = ["web"]
 
 _Kind = TypeVar("_Kind", Web, StorageTable)
 
@@ -24,9 +21,7 @@ class _Tables(NamedTuple):
     storage: StorageTable
 
 
-def web(
-    file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
-) -> None:
+def web(file: ConfigFile = None) -> None:
     """Serve the page of this plot at the address given in [web]."""
     from edaphon.web import ControlView, serve
 

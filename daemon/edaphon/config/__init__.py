@@ -1,12 +1,6 @@
 """What edaphon.toml says of the box: logger, site, lines, brokers, sources, sinks."""
 
-from edaphon.config.model import (
-    Configuration,
-    Notify,
-    SinkTable,
-    StorageTable,
-    Web,
-)
+from edaphon.config.model import Configuration, Notify, SinkTable, StorageTable, Web
 from edaphon.config.reading import Draft, file_errors, read_config, read_draft, things_lacking
 from edaphon.config.sources import (
     Broker,

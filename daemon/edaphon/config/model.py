@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _BAD_TOPIC = re.compile(r"[+#\x00]")
-
 Class = Literal["lost", "will be lost", "doubtful", "late"]
 
 
@@ -242,10 +241,7 @@ class Configuration(Table):
         return Sheets({name: own.sheet(name) for name, own in self.models.items()})
 
     def sheet(self, source: Source) -> Sheet:
-        """The model sheet of a source that has one; raises LookupError.
-
-        Of one whose package is missing it is an empty one.
-        """
+        """The sheet of a source, empty where its package is missing; raises LookupError."""
         if source.model is not None and source.model not in self.sheets:
             return Sheet(source.model, "", "", "", "", {})
         found = sheet_of(source, self.sheets)

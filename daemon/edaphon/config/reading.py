@@ -15,16 +15,8 @@ from pydantic.fields import FieldInfo
 from edaphon.config.model import Configuration
 from edaphon.config.rules import Parts, rule_errors
 from edaphon.config.sources import outputs_of
+from edaphon.toml_input import models
 from edaphon.toml_input.lines import FACT_TABLES, ConfigError, Document, Place, did_you_mean
-from edaphon.toml_input.models import (
-    MOST_ERRORS,
-    came_text,
-    key_text,
-    keys_of,
-    not_looked_at,
-    toml_text,
-    validated,
-)
 from edaphon.toml_input.values import Secret, read_text
 from edaphon_drivers.outside import SYSFS, read_certificates, switch_error
 from edaphon_drivers.sheets import Output, UnknownModel
@@ -59,11 +51,7 @@ class Draft(NamedTuple):
 
 
 def read_config(document: Document) -> tuple[Configuration | None, list[ConfigError]]:
-    """The configuration, None if there is any complaint.
-
-    Looks at nothing but the text: no file, no port, no environment. Fact tables in it are left
-    to the facts.
-    """
+    """The configuration, None if there is any complaint; by its text alone, fact tables apart."""
     draft = read_draft(document)
     return draft.config, list(draft.config_errors)
 
@@ -97,7 +85,7 @@ def read_draft(document: Document) -> Draft:
 
 
 def _tables(document: Document) -> tuple[dict[str, Any], list[ConfigError]]:
-    config_errors = [*islice(_unknown_tables(document), MOST_ERRORS)]
+    config_errors = [*islice(_unknown_tables(document), models.MOST_ERRORS)]
     tables: dict[str, Any] = {}
     for info in Configuration.model_fields.values():
         tables[_key(info)], found = _section(document, info)
@@ -223,7 +211,7 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[ConfigError
     if written is None:
         return _absent(document, info, key)
     if origin is None:
-        return validated(document, (key,), info.annotation, written)
+        return models.validated(document, (key,), info.annotation, written)
     kinds = get_args(info.annotation)
     if origin is tuple and isinstance(written, list):
         return _items(document, key, kinds[0], dict(enumerate(written)))
@@ -234,7 +222,7 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[ConfigError
         if origin is tuple
         else f"[{key}.NAME] for each one"
     )
-    return None, [document.error((key,), came_text(written), right)]
+    return None, [document.error((key,), models.came_text(written), right)]
 
 
 def _is_table_of_tables(written: Any) -> bool:
@@ -247,10 +235,10 @@ def _items(
     good: dict[str | int, Any] = {}
     config_errors: list[ConfigError] = []
     for name, row in items.items():
-        if len(config_errors) >= MOST_ERRORS:
-            config_errors.append(not_looked_at(document, (key, name)))
+        if len(config_errors) >= models.MOST_ERRORS:
+            config_errors.append(models.not_looked_at(document, (key, name)))
             break
-        found, wrong = validated(document, (key, name), kind, row)
+        found, wrong = models.validated(document, (key, name), kind, row)
         config_errors += wrong
         if found is not None:
             good[name] = found
@@ -262,17 +250,17 @@ def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[Co
         return None, []
     model: Any = info.annotation
     needed = ", ".join(
-        f"{name} = {toml_text(key_text(model, name).examples[0])}"
+        f"{name} = {models.toml_text(models.key_text(model, name).examples[0])}"
         for name, field in model.model_fields.items()
         if field.is_required()
     )
-    stated = key_text(Configuration, key).stated
+    stated = models.key_text(Configuration, key).stated
     right = f"{stated}, such as, at the top of the file: {key} = {{ {needed} }}"
     return None, [document.error((key,), "missing", right)]
 
 
 def _unknown_tables(document: Document) -> Iterator[ConfigError]:
-    known = {*keys_of(Configuration), *FACT_TABLES}
+    known = {*models.keys_of(Configuration), *FACT_TABLES}
     for key in document.table:
         if key not in known:
             yield document.error((key,), "unknown table", did_you_mean(key, known))

@@ -88,10 +88,8 @@ _SPOKEN = {
     bus: tuple(engine for engine, kinds in ASKED_ON.items() if bus in kinds) for bus in BUS_KINDS
 }
 
-
 # An error that the settings of a source correct, so that it is the source's.
 _SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.(?:year|start)) is missing")
-
 _TABLE = re.compile(r"(\[{1,2})(command|frame|output)\b")  # as a sheet of its own file writes it
 
 
@@ -257,19 +255,9 @@ def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:
 
 def rule_errors(document: Document, parts: Parts) -> list[ConfigError]:
     rules: tuple[Callable[[Document, Parts], Found], ...] = (
-        _names,
-        _links,
-        _ports,
-        _clients,
-        _own_models,
-        _models,
-        _lines,
-        _paths,
-        _envelopes,
-        _topics,
-        _fields,
-        _secrets,
-    )
+        _names, _links, _ports, _clients, _own_models, _models, _lines, _paths, _envelopes, _topics,
+        _fields, _secrets,
+    )  # fmt: skip
     return [
         document.error(place, came, right)
         for rule in rules

@@ -67,14 +67,6 @@ class FileSource(Table):
         return f"{FILES}/{self.name}"
 
 
-_TIME_FORMATS = {
-    "epoch_s": json_message.TimeFormat.S,
-    "epoch_ms": json_message.TimeFormat.MS,
-    "epoch_ns": json_message.TimeFormat.NS,
-    "rfc3339": json_message.TimeFormat.RFC3339,
-}
-
-
 class JsonTime(Table):
     path: str = Field(min_length=1)
     format: Literal["epoch_s", "epoch_ms", "epoch_ns", "rfc3339"]
@@ -149,7 +141,7 @@ class JsonSource(Table):
         """The settings of the decoder."""
         if self.time is None:
             return json_message.JsonFields(json_fields(self.field))
-        form = _TIME_FORMATS[self.time.format]
+        form = json_message.TimeFormat(self.time.format.removeprefix("epoch_"))
         time = json_message.JsonTime(self.time.path, form)
         return json_message.JsonFields(json_fields(self.field), time)
 
@@ -186,10 +178,7 @@ Source = Annotated[
 
 
 def sheet_of(source: Source, sheets: Sheets) -> Sheet | None:
-    """The model sheet of a source, with its owner's settings; None for one that has fields.
-
-    Raises UnknownModel.
-    """
+    """The model sheet with the source's settings, None for one with fields; raises UnknownModel."""
     return completed(sheets[source.model], source.settings) if source.model else None
 
 

@@ -30,12 +30,11 @@ from edaphon.model import (
     Small,
     demoted_rank,
 )
-from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain
-from edaphon_calibration.checks import Flag, PreparedCheck, worst_flag
+from edaphon_calibration.chain import SAME, Calibrated, Conversion, SecondInput, Step, apply_chain
+from edaphon_calibration.checks import Flag, PreparedCheck, physical_limits, worst_flag
 from edaphon_calibration.errors import CalibrationError
-from edaphon_calibration.physics import Physics, physical_limits
+from edaphon_calibration.nomenclature import Physics
 from edaphon_calibration.uncertainty import FieldCheck, widened
-from edaphon_calibration.units import SAME, Conversion
 from edaphon_drivers.readings import Reading, Status
 
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)

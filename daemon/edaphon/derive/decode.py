@@ -24,7 +24,7 @@ from edaphon.config.reading import accepted_config
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry, Kind
 from edaphon.journal.fact_log import Item
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.files.lines import FIRST, Context, Slice
 from edaphon_drivers.json_message import JsonFields, decode_json

@@ -19,7 +19,7 @@ from edaphon.facts import (
     SecondInput,
 )
 from edaphon.model import ALWAYS, Range
-from edaphon_calibration.chain import Step, prepare_step
+from edaphon_calibration.chain import SAME, Step
 from edaphon_calibration.checks import (
     check_names,
     default_limits,
@@ -29,10 +29,11 @@ from edaphon_calibration.checks import (
 )
 from edaphon_calibration.curves import curve_names, find_curve, known_curves
 from edaphon_calibration.errors import CalibrationError
-from edaphon_calibration.physics import holds_for
+from edaphon_calibration.nomenclature import holds_for
+from edaphon_calibration.prepare import prepare_step
 from edaphon_calibration.uncertainty import FieldCheck as Deviation
 from edaphon_calibration.uncertainty import from_limits
-from edaphon_calibration.units import SAME, canonical, conversion
+from edaphon_calibration.units import canonical, conversion
 from edaphon_drivers.sheets import Factory, Output
 
 # Raised whenever the pipeline (decoding, placing, checking) gives other results for the same

@@ -12,17 +12,7 @@ import orjson
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
 from edaphon.clock import DAY_NS, FAR_NS, instant_text
 from edaphon.derive.calibrate import why_impossible, within_physics
-from edaphon.explain.explanation import (
-    CheckResult,
-    Explanation,
-    Reason,
-    ShownDeployment,
-    ShownReading,
-    ShownRecord,
-    ShownStep,
-    StoredValue,
-    ToUnit,
-)
+from edaphon.explain import explanation as shown
 from edaphon.explain.steps import entered_by, field_checks_of, span_of, steps_of, why_no_chain
 from edaphon.explain.trace import Again, Case, FoundRow, History, Row, derived_again, number, row_at
 from edaphon.facts import Deployment
@@ -43,7 +33,7 @@ _ESCAPED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\"}
 
 def explanation_of(
     journal: JournalReader, series: Series, history: History, found: FoundRow
-) -> Explanation:
+) -> shown.Explanation:
     """Raises DamagedRow or KeyError where the record can't be read any more."""
     row, place = found.row, EntryId.of(found.row.sequence)
     again = derived_again(journal, history, found.channel, row)
@@ -51,7 +41,7 @@ def explanation_of(
     kind = history.sources.kinds.get(case.path, "").partition(" ")[0]
     steps = tuple(steps_of(case))
     agrees, differs = _agreement(case)
-    return Explanation(
+    return shown.Explanation(
         channel=found.channel,
         asked=instant_text(found.time_ns),
         time=instant_text(row.time_ns),
@@ -78,9 +68,9 @@ def explanation_of(
     )
 
 
-def _stored(case: Case) -> StoredValue:
+def _stored(case: Case) -> shown.StoredValue:
     row = case.found.row
-    return StoredValue(
+    return shown.StoredValue(
         number(row.value),
         case.history.plan.channels[case.found.channel].unit,
         number(row.u_random),
@@ -92,14 +82,14 @@ def _stored(case: Case) -> StoredValue:
     )
 
 
-def _conversion(case: Case, steps: tuple[ShownStep, ...]) -> ToUnit | None:
+def _conversion(case: Case, steps: tuple[shown.ShownStep, ...]) -> shown.ToUnit | None:
     """From the last step to the channel's unit; None where no chain leads there."""
     if case.again is None or not case.again.segment.chain.known:
         return None
     line = case.again.segment.chain.final
     begin = steps[-1].own.unit_out if steps else case.reading.unit if case.reading else ""
     unit = case.history.plan.channels[case.found.channel].unit
-    return ToUnit(begin, unit, line.scale, line.offset)
+    return shown.ToUnit(begin, unit, line.scale, line.offset)
 
 
 def _figures(again: Again | None) -> Mapping[str, float]:
@@ -113,11 +103,11 @@ def _figures(again: Again | None) -> Mapping[str, float]:
     }
 
 
-def _reading(case: Case) -> ShownReading | None:
+def _reading(case: Case) -> shown.ShownReading | None:
     if case.reading is None:
         return None
     (reading,) = within_physics((case.reading,))
-    return ShownReading(
+    return shown.ShownReading(
         reading.output,
         reading.quantity,
         reading.number,
@@ -141,12 +131,12 @@ def _time_from(case: Case, reading: Reading) -> str:
     return "when it came" if near else "the server's time, or when it came by a corrected clock"
 
 
-def _deployment(case: Case) -> ShownDeployment | None:
+def _deployment(case: Case) -> shown.ShownDeployment | None:
     d = case.deployment
     if d is None:
         return None
     entered = entered_by(case.history, d)
-    return ShownDeployment(
+    return shown.ShownDeployment(
         d.id, d.source, d.output, d.sensor, d.factory, d.primary, span_of(d), entered
     )
 
@@ -179,7 +169,7 @@ def flag_name(flag: int) -> str:
     return Flag(flag).name.lower().replace("_", " ")
 
 
-def _checks_of(again: Again) -> Iterator[CheckResult]:
+def _checks_of(again: Again) -> Iterator[shown.CheckResult]:
     """Each level of each check with its limits; they see the neighbours as the line did."""
     seen = again.seen
     value = again.segment.chain.apply(seen.raw, seen.time_ns, seen.second_input).value
@@ -188,7 +178,7 @@ def _checks_of(again: Again) -> Iterator[CheckResult]:
         for (effect, limits), result in zip(check.levels, results, strict=True):
             flag = int(result[seen.at])
             rule = check.rule
-            yield CheckResult(
+            yield shown.CheckResult(
                 rule.name, int(effect), dict(limits), flag, _result(flag), rule.reference
             )
 
@@ -198,39 +188,43 @@ def _result(flag: int) -> str:
     return words.get(flag, f"failed: {flag} {flag_name(flag)}")
 
 
-def _reasons_of(case: Case, steps: Iterable[ShownStep]) -> Iterator[Reason]:
+def _reasons_of(case: Case, steps: Iterable[shown.ShownStep]) -> Iterator[shown.Reason]:
     """All that speaks against the value, whether or not something worse decided."""
     again = case.again
     if again is None:
         return
     if again.row.value != again.row.value:
-        yield Reason(_MISSING, _why_no_value(case, again))
+        yield shown.Reason(_MISSING, _why_no_value(case, again))
     for check in _checks_of(again):
         if check.flag >= _SUSPECT:
             limits = ", ".join(f"{name} = {limit:g}" for name, limit in check.limits.items())
-            yield Reason(check.flag, f"check {check.check} failed ({limits})")
+            yield shown.Reason(check.flag, f"check {check.check} failed ({limits})")
     for step in steps:
-        yield from (Reason(_SUSPECT, beyond) for beyond in step.beyond)
+        yield from (shown.Reason(_SUSPECT, beyond) for beyond in step.beyond)
     expires_ns = again.segment.expires_ns
     if expires_ns is not None and again.row.time_ns >= expires_ns:
-        yield Reason(_SUSPECT, f"a calibration expired at {instant_text(expires_ns)}")
+        yield shown.Reason(_SUSPECT, f"a calibration expired at {instant_text(expires_ns)}")
     for mark in again.segment.marks:
         if mark.covers(again.row.time_ns):
-            yield Reason(mark.flag, f"mark {mark.id} by {mark.who}: {mark.cause}")
+            yield shown.Reason(mark.flag, f"mark {mark.id} by {mark.who}: {mark.cause}")
     yield from _of_the_record(case, again)
 
 
-def _of_the_record(case: Case, again: Again) -> Iterator[Reason]:
+def _of_the_record(case: Case, again: Again) -> Iterator[shown.Reason]:
     stated, stated_ns = case.history.serial_at(case.place, case.path)
     deployed = again.segment.sensor
     if stated and again.segment.contradicted_by(stated, stated_ns):
-        yield Reason(_SUSPECT, f"the instrument reports serial {stated}, deployed is {deployed}")
+        yield shown.Reason(
+            _SUSPECT, f"the instrument reports serial {stated}, deployed is {deployed}"
+        )
     if file := _replaced_file(case):
-        yield Reason(_FAIL, f"a later copy of {file} replaces the one that has it, and lacks it")
+        yield shown.Reason(
+            _FAIL, f"a later copy of {file} replaces the one that has it, and lacks it"
+        )
     reading, row = case.reading, again.row
     if reading is not None and reading.time_ns not in {None, row.time_ns}:
         own = instant_text(reading.time_ns or 0)
-        yield Reason(
+        yield shown.Reason(
             _SUSPECT, f"the sender's own time {own} is not plausible: the time of receipt is used"
         )
 
@@ -260,9 +254,9 @@ def _why_no_value(case: Case, again: Again) -> str:
     return "a curve has no value there"
 
 
-def record_of(place: EntryId, entry: Entry, kind: str) -> ShownRecord:
+def record_of(place: EntryId, entry: Entry, kind: str) -> shown.ShownRecord:
     """`kind` is the name of the source's kind, which says what its payload is."""
-    return ShownRecord(
+    return shown.ShownRecord(
         str(place),
         instant_text(entry.received_ns),
         None if entry.slot_ns is None else instant_text(entry.slot_ns),
@@ -344,10 +338,7 @@ class Absent(NamedTuple):
 def find_observation(
     series: Series, history: History, channel: str, time_ns: int
 ) -> FoundRow | Absent:
-    """The observation of that time, else the nearest that is less than an interval away.
-
-    One on the other side of the next slot must not stand for a slot that has none.
-    """
+    """The observation of that time, else the nearest less than an interval away in its slot."""
     runs = series.read(channel, time_ns - DAY_NS, time_ns + DAY_NS + 1)
     rows = [row_at(run, index) for run in runs for index in range(len(run))]
     usual = _usual_ns(history, channel, time_ns, rows)

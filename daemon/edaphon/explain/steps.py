@@ -11,28 +11,7 @@ import orjson
 from edaphon.clock import instant_text
 from edaphon.derive.calibrate import SecondInputSource
 from edaphon.derive.segments import says_of
-from edaphon.explain.explanation import (
-    Alone,
-    CalibrationOrigin,
-    Compared,
-    Domain,
-    EnteredBy,
-    FactoryOrigin,
-    LeftOut,
-    MakerCurve,
-    Number,
-    OfChannel,
-    OfOutput,
-    PairProgress,
-    PinnedCurve,
-    RestsOn,
-    SecondValue,
-    ShownFieldCheck,
-    ShownSpan,
-    ShownStep,
-    TakenRow,
-    UsedCurve,
-)
+from edaphon.explain import explanation as shown
 from edaphon.explain.trace import Again, Case, History, Row, after_step, number, row_at
 from edaphon.facts import (
     Calibration,
@@ -45,7 +24,7 @@ from edaphon.facts import (
     Revocation,
     from_payload,
 )
-from edaphon.facts.calibrations import open_steps
+from edaphon.facts.model import open_steps
 from edaphon.model import EntryId
 from edaphon.people import person
 from edaphon.toml_input.values import duration_text
@@ -57,7 +36,7 @@ from edaphon_drivers.sheets import Factory, Output
 Source = Calibration | Factory
 
 
-def entered_by(history: History, fact: Fact) -> EnteredBy | None:
+def entered_by(history: History, fact: Fact) -> shown.EnteredBy | None:
     """Who entered a fact, when it became known, and the file that it came from."""
     known = next((k for k in history.knowledge.entered if k.fact is fact), None)
     entry = dict(history.meanings).get(known.sequence) if known else None
@@ -65,11 +44,11 @@ def entered_by(history: History, fact: Fact) -> EnteredBy | None:
         return None
     own = from_payload(entry.payload)
     since = instant_text(entry.received_ns)
-    return EnteredBy(own.who, own.account, since, own.file, own.sha256, str(known.sequence))
+    return shown.EnteredBy(own.who, own.account, since, own.file, own.sha256, str(known.sequence))
 
 
-def _evidence_of(history: History, fact: Calibration | FieldCheck) -> RestsOn:
-    return RestsOn(
+def _evidence_of(history: History, fact: Calibration | FieldCheck) -> shown.RestsOn:
+    return shown.RestsOn(
         fact.certificate,
         fact.reference,
         fact.operator,
@@ -79,8 +58,8 @@ def _evidence_of(history: History, fact: Calibration | FieldCheck) -> RestsOn:
     )
 
 
-def span_of(period: Period) -> ShownSpan:
-    return ShownSpan(_instant(period.from_ns), _instant(period.to_ns))
+def span_of(period: Period) -> shown.ShownSpan:
+    return shown.ShownSpan(_instant(period.from_ns), _instant(period.to_ns))
 
 
 def _instant(time_ns: int | None) -> str | None:
@@ -93,7 +72,7 @@ def _subject_of(fact: Calibration | FieldCheck) -> str:
     return f"sensor {fact.sensor}, output {fact.output}"
 
 
-def steps_of(case: Case) -> Iterator[ShownStep]:
+def steps_of(case: Case) -> Iterator[shown.ShownStep]:
     """One for each step, in order; nothing where the channel has no chain then."""
     again = case.again
     if again is None or not again.segment.chain.known:
@@ -109,7 +88,7 @@ def steps_of(case: Case) -> Iterator[ShownStep]:
         unit = step.own.unit_out
 
 
-def _step(case: Case, again: Again, n: int, source: Source, unit: str, row: int) -> ShownStep:
+def _step(case: Case, again: Again, n: int, source: Source, unit: str, row: int) -> shown.ShownStep:
     """The nth step; `row` is that of its second input in what the chain was handed."""
     chain = again.segment.chain
     step, side = chain.steps[n], chain.second_input[n]
@@ -120,7 +99,7 @@ def _step(case: Case, again: Again, n: int, source: Source, unit: str, row: int)
     earlier = _earlier(case, again, n, unit)
     shares = progress.share if progress and step.curve.second else None
     beyond = tuple(_beyond(own, earlier, second.value if second else shares))
-    return ShownStep(
+    return shown.ShownStep(
         own,
         number(float(after.value[0])),
         number(float(after.u_random[0])),
@@ -133,10 +112,10 @@ def _step(case: Case, again: Again, n: int, source: Source, unit: str, row: int)
     )
 
 
-def _one(case: Case, again: Again, n: int, step: Step, source: Source, unit: str) -> Alone:
+def _one(case: Case, again: Again, n: int, step: Step, source: Source, unit: str) -> shown.Alone:
     into, gives = _units(step, source, unit)
     before = after_step(again.segment.chain, again.seen, n)
-    return Alone(
+    return shown.Alone(
         _origin(case, source),
         _used(step, source),
         into,
@@ -156,16 +135,16 @@ def _alone(again: Again, n: int, step: Step) -> float:
     return float(after_step(part, again.seen, n + 1).value[0])
 
 
-def _progress(again: Again, n: int) -> PairProgress | None:
+def _progress(again: Again, n: int) -> shown.PairProgress | None:
     span = again.segment.chain.calendar[n]
     if span is None:
         return None
     begin, end = span
     share = (again.row.time_ns - begin) / (end - begin)
-    return PairProgress(share, instant_text(begin), instant_text(end))
+    return shown.PairProgress(share, instant_text(begin), instant_text(end))
 
 
-def _earlier(case: Case, again: Again, n: int, unit: str) -> Alone | None:
+def _earlier(case: Case, again: Again, n: int, unit: str) -> shown.Alone | None:
     """Of a pair, the calibration before deployment: what it says of itself and of this number."""
     step = again.segment.chain.steps[n].before
     source = _sources(case, again, _output(case))[n]
@@ -176,7 +155,7 @@ def _earlier(case: Case, again: Again, n: int, unit: str) -> Alone | None:
     return _one(case, again, n, step, earlier, unit)
 
 
-def _beyond(own: Alone, earlier: Alone | None, second: float | None) -> Iterator[str]:
+def _beyond(own: shown.Alone, earlier: shown.Alone | None, second: float | None) -> Iterator[str]:
     """What lies outside of where each calibration of a step holds."""
     for one in (earlier, own):
         if one is None or one.input is None or _within(one.input, one.used.domain):
@@ -191,12 +170,12 @@ def _beyond(own: Alone, earlier: Alone | None, second: float | None) -> Iterator
         yield f"{what} {own.used.curve}, {_range(domain)}"
 
 
-def _within(x: float, domain: Domain) -> bool:
+def _within(x: float, domain: shown.Domain) -> bool:
     lowest, highest = domain
     return (lowest is None or lowest <= x) and (highest is None or x <= highest)
 
 
-def _range(domain: Domain) -> str:
+def _range(domain: shown.Domain) -> str:
     lowest, highest = domain
     if highest is None:
         return f"{lowest:g} and more"
@@ -243,9 +222,9 @@ def _units(step: Step, source: Source, unit: str) -> tuple[str, str]:
     return into, source.to_unit or step.curve.to_unit or into
 
 
-def _used(step: Step, source: Source) -> UsedCurve:
+def _used(step: Step, source: Source) -> shown.UsedCurve:
     names = step.curve.spelled(source.parameters)
-    return UsedCurve(
+    return shown.UsedCurve(
         step.curve.name,
         step.curve.about,
         step.curve.reference,
@@ -259,15 +238,15 @@ def _used(step: Step, source: Source) -> UsedCurve:
     )
 
 
-def _domain(bounds: tuple[float, float]) -> Domain:
+def _domain(bounds: tuple[float, float]) -> shown.Domain:
     lowest, highest = (x if np.isfinite(x) else None for x in bounds)
     return lowest, highest
 
 
-def _origin(case: Case, source: Source) -> FactoryOrigin | CalibrationOrigin:
+def _origin(case: Case, source: Source) -> shown.FactoryOrigin | shown.CalibrationOrigin:
     if isinstance(source, Factory):
-        return FactoryOrigin("factory", source.name, _pin(case))
-    return CalibrationOrigin(
+        return shown.FactoryOrigin("factory", source.name, _pin(case))
+    return shown.CalibrationOrigin(
         "sensor" if source.channel is None else "channel",
         source.id,
         source.place,
@@ -277,29 +256,31 @@ def _origin(case: Case, source: Source) -> FactoryOrigin | CalibrationOrigin:
     )
 
 
-def _pin(case: Case) -> PinnedCurve | None:
+def _pin(case: Case) -> shown.PinnedCurve | None:
     output = _output(case)
     pinned, sheet = _pinned(case, output), _on_the_sheet(case, output)
     if pinned is None:
         return None
     kept, says = (None if f is None else _of_maker(f) for f in (pinned.as_on_a_sheet(), sheet))
     entered = entered_by(case.history, pinned)
-    return PinnedCurve(pinned.id, pinned.model, entered, says == kept, says)
+    return shown.PinnedCurve(pinned.id, pinned.model, entered, says == kept, says)
 
 
-def _of_maker(factory: Factory) -> MakerCurve:
+def _of_maker(factory: Factory) -> shown.MakerCurve:
     """A curve that is not there any more has the parameters of the sheet only."""
     parameters = dict(factory.parameters)
     if factory.curve in curve_names():
         own = find_curve(factory.curve)
         numbers = own.parameter_vector(factory.parameters).tolist()
         parameters = dict(zip(own.spelled(factory.parameters), numbers, strict=True))
-    return MakerCurve(factory.curve, parameters, factory.quantity, canonical(factory.unit))
+    return shown.MakerCurve(factory.curve, parameters, factory.quantity, canonical(factory.unit))
 
 
-def _second(case: Case, again: Again, step: Step, side: SecondInputSource, row: int) -> SecondValue:
+def _second(
+    case: Case, again: Again, step: Step, side: SecondInputSource, row: int
+) -> shown.SecondValue:
     value, u_random, u_systematic = again.seen.second_input[row : row + 3, again.seen.at].tolist()
-    return SecondValue(
+    return shown.SecondValue(
         number(value),
         number(u_random),
         number(u_systematic),
@@ -308,12 +289,14 @@ def _second(case: Case, again: Again, step: Step, side: SecondInputSource, row: 
     )
 
 
-def _of_output(case: Case, side: SecondInputSource) -> OfOutput:
+def _of_output(case: Case, side: SecondInputSource) -> shown.OfOutput:
     reading = case.second_reading(side.output)
-    return OfOutput(side.output, Number(reading.number, reading.unit) if reading else None)
+    return shown.OfOutput(
+        side.output, shown.Number(reading.number, reading.unit) if reading else None
+    )
 
 
-def _of_channel(case: Case, row: Row, side: SecondInputSource, value: float) -> OfChannel:
+def _of_channel(case: Case, row: Row, side: SecondInputSource, value: float) -> shown.OfChannel:
     """The observation of the other channel that was taken: the latest placed before, and equal."""
     begin, end = row.time_ns - side.max_age_ns, row.time_ns + side.max_age_ns + 1
     runs = [run for run in case.series.read(side.channel, begin, end) if run.rank == 0]
@@ -322,8 +305,8 @@ def _of_channel(case: Case, row: Row, side: SecondInputSource, value: float) -> 
     taken = max(own, key=lambda r: (r.sequence <= row.sequence, r.sequence), default=None)
     max_age = duration_text(side.max_age_ns)
     if taken is None:
-        return OfChannel(side.channel, max_age, None)
-    shown = TakenRow(
+        return shown.OfChannel(side.channel, max_age, None)
+    row_taken = shown.TakenRow(
         str(EntryId.of(taken.sequence)),
         instant_text(taken.time_ns),
         (row.time_ns - taken.time_ns) / 1e9,
@@ -331,7 +314,7 @@ def _of_channel(case: Case, row: Row, side: SecondInputSource, value: float) -> 
         taken.value,
         case.history.plan.channels[side.channel].unit,
     )
-    return OfChannel(side.channel, max_age, shown)
+    return shown.OfChannel(side.channel, max_age, row_taken)
 
 
 def why_no_chain(case: Case) -> str:
@@ -403,7 +386,7 @@ def _followers(knowledge: Knowledge, id: str) -> Iterator[str]:
             yield id
 
 
-def field_checks_of(case: Case) -> Iterator[ShownFieldCheck]:
+def field_checks_of(case: Case) -> Iterator[shown.ShownFieldCheck]:
     """Each check in the field that counts for the value, in the order of their use."""
     again, deployment = case.again, case.deployment
     if again is None or deployment is None or again.row.value != again.row.value:
@@ -415,7 +398,7 @@ def field_checks_of(case: Case) -> Iterator[ShownFieldCheck]:
     unit = _unit(case)
     for check in own:
         if check.covers(again.row.time_ns) and not says_of(check, unit):
-            outcome = LeftOut("left out", f"{check.unit} is not {unit}")
+            outcome = shown.LeftOut("left out", f"{check.unit} is not {unit}")
             yield _field_check(case, check, outcome)
 
 
@@ -423,8 +406,10 @@ def _unit(case: Case) -> str:
     return case.history.plan.channels[case.found.channel].unit
 
 
-def _field_check(case: Case, check: FieldCheck, outcome: Compared | LeftOut) -> ShownFieldCheck:
-    return ShownFieldCheck(
+def _field_check(
+    case: Case, check: FieldCheck, outcome: shown.Compared | shown.LeftOut
+) -> shown.ShownFieldCheck:
+    return shown.ShownFieldCheck(
         check.id,
         _subject_of(check),
         check.state,
@@ -439,12 +424,12 @@ def _field_check(case: Case, check: FieldCheck, outcome: Compared | LeftOut) -> 
     )
 
 
-def _compared(case: Case, again: Again, n: int) -> Compared:
+def _compared(case: Case, again: Again, n: int) -> shown.Compared:
     deviation, u_reference = again.segment.chain.deviations[n]
     before, after = _u_systematic(again, n), _u_systematic(again, n + 1)
     limit = 2.0 * sqrt(before * before + u_reference * u_reference)
     result = "confirmed" if after == before else "widened"
-    return Compared(deviation, limit, before, after, _unit(case), result)
+    return shown.Compared(deviation, limit, before, after, _unit(case), result)
 
 
 def _u_systematic(again: Again, n: int) -> float:

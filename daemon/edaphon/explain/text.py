@@ -3,29 +3,11 @@
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
 
-from edaphon.explain.explanation import (
-    Alone,
-    Compared,
-    EnteredBy,
-    Explanation,
-    FactoryOrigin,
-    LeftOut,
-    OfChannel,
-    PairProgress,
-    PinnedCurve,
-    RestsOn,
-    SecondValue,
-    ShownDeployment,
-    ShownFieldCheck,
-    ShownRecord,
-    ShownSpan,
-    ShownStep,
-    ToUnit,
-)
+from edaphon.explain import explanation as shown
 from edaphon.people import person
 
 
-def lines_of(way: Explanation) -> Iterator[str]:
+def lines_of(way: shown.Explanation) -> Iterator[str]:
     yield f"{way.channel} at {way.time}{_nearest(way)}"
     yield from _record(way.record)
     yield from _reading(way)
@@ -38,14 +20,14 @@ def lines_of(way: Explanation) -> Iterator[str]:
     yield from _end(way)
 
 
-def _nearest(way: Explanation) -> str:
+def _nearest(way: shown.Explanation) -> str:
     if not way.nearest:
         return ""
     usual = f"; the usual interval is {way.usual_interval}" if way.usual_interval else ""
     return f" (nearest to {way.asked}{usual})"
 
 
-def _record(record: ShownRecord) -> Iterator[str]:
+def _record(record: shown.ShownRecord) -> Iterator[str]:
     slot = f", slot {record.slot}" if record.slot else ""
     yield ""
     yield (
@@ -55,7 +37,7 @@ def _record(record: ShownRecord) -> Iterator[str]:
     yield from (f"              {line}" for line in record.payload)
 
 
-def _reading(way: Explanation) -> Iterator[str]:
+def _reading(way: shown.Explanation) -> Iterator[str]:
     reading = way.reading
     if reading is None:
         yield "reading       not found: the record's bytes mean nothing to the software now"
@@ -72,7 +54,7 @@ def _reading(way: Explanation) -> Iterator[str]:
         yield f"              covers the {way.support_s:g} s before"
 
 
-def _deployment(deployment: ShownDeployment | None) -> Iterator[str]:
+def _deployment(deployment: shown.ShownDeployment | None) -> Iterator[str]:
     if deployment is None:
         yield "deployment    not found"
         return
@@ -85,19 +67,19 @@ def _deployment(deployment: ShownDeployment | None) -> Iterator[str]:
     yield from _entered(deployment.entered)
 
 
-def _entered(entered: EnteredBy | None) -> Iterator[str]:
+def _entered(entered: shown.EnteredBy | None) -> Iterator[str]:
     if entered is not None:
         who = person(entered.who, entered.account)
         yield (f"              entered by {who} at {entered.known_since} (journal {entered.place})")
         yield f"              from {entered.file}, sha256 {entered.sha256}"
 
 
-def _span(span: ShownSpan) -> str:
+def _span(span: shown.ShownSpan) -> str:
     begin = f"from {span.from_}" if span.from_ else "from the beginning"
     return f"{begin} to {span.to}" if span.to else f"{begin} on"
 
 
-def _steps(way: Explanation) -> Iterator[str]:
+def _steps(way: shown.Explanation) -> Iterator[str]:
     figures = ", ".join(f"{name} {x:g}" for name, x in way.accuracy.items() if x)
     raw = "no number" if way.raw is None else f"{_shown(way.raw)} {way.raw_unit}"
     yield f"as reported   {raw}; of the instrument [{way.raw_unit}]: {figures or 'no figures'}"
@@ -107,7 +89,7 @@ def _steps(way: Explanation) -> Iterator[str]:
     yield from _wrapped("conversion    ", _conversion(way.conversion, way.no_chain))
 
 
-def _conversion(line: ToUnit | None, no_chain: str) -> str:
+def _conversion(line: shown.ToUnit | None, no_chain: str) -> str:
     if line is None:
         return f"none: {no_chain}"
     if line.scale == 1.0 and line.offset == 0.0:
@@ -115,7 +97,7 @@ def _conversion(line: ToUnit | None, no_chain: str) -> str:
     return f"from {line.from_} to {line.to}: {line.scale:.10g} x {line.offset:+.10g}"
 
 
-def _step(n: int, step: ShownStep) -> Iterator[str]:
+def _step(n: int, step: shown.ShownStep) -> Iterator[str]:
     own = step.own
     yield f"step {n}        {own.origin.step_of} {own.origin.id}: curve {own.used.curve}"
     for paragraph in own.used.formula.split("\n\n"):
@@ -135,7 +117,7 @@ def _step(n: int, step: ShownStep) -> Iterator[str]:
         yield from _wrapped("              ", beyond)
 
 
-def _numbers(own: Alone) -> Iterator[str]:
+def _numbers(own: shown.Alone) -> Iterator[str]:
     used = own.used
     yield f"              parameters {_parameters(used.parameters)}"
     if used.covariance is not None:
@@ -155,9 +137,9 @@ def _parameters(given: Mapping[str, float]) -> str:
     return ", ".join(f"{name} = {x!r}" for name, x in given.items()) or "none"
 
 
-def _origin(own: Alone) -> Iterator[str]:
+def _origin(own: shown.Alone) -> Iterator[str]:
     origin = own.origin
-    if isinstance(origin, FactoryOrigin):
+    if isinstance(origin, shown.FactoryOrigin):
         yield from _pin(origin.pinned)
         return
     expires = f", expires {origin.expires}" if origin.expires else ""
@@ -165,7 +147,7 @@ def _origin(own: Alone) -> Iterator[str]:
     yield from _rests_on(origin.rests_on)
 
 
-def _rests_on(own: RestsOn) -> Iterator[str]:
+def _rests_on(own: shown.RestsOn) -> Iterator[str]:
     named = {
         "certificate": own.certificate,
         "standard": own.standard,
@@ -180,7 +162,7 @@ def _rests_on(own: RestsOn) -> Iterator[str]:
     yield from _entered(own.entered)
 
 
-def _pin(pin: PinnedCurve | None) -> Iterator[str]:
+def _pin(pin: shown.PinnedCurve | None) -> Iterator[str]:
     """The fact that keeps a maker's curve, and whether the model sheet has changed since."""
     if pin is None:
         return
@@ -196,7 +178,9 @@ def _pin(pin: PinnedCurve | None) -> Iterator[str]:
         yield f"              the sheet of {pin.model} says otherwise now: {otherwise}"
 
 
-def _pair(own: Alone, earlier: Alone, progress: PairProgress | None) -> Iterator[str]:
+def _pair(
+    own: shown.Alone, earlier: shown.Alone, progress: shown.PairProgress | None
+) -> Iterator[str]:
     yield f"              drifts from {earlier.origin.id}: curve {earlier.used.curve}"
     yield from (f"  {line}" for line in (*_numbers(earlier), *_origin(earlier)))
     if progress is not None:
@@ -206,12 +190,12 @@ def _pair(own: Alone, earlier: Alone, progress: PairProgress | None) -> Iterator
         yield f"              {one.origin.id} alone gives {alone} {one.unit_out}"
 
 
-def _way_gone(progress: PairProgress) -> str:
+def _way_gone(progress: shown.PairProgress) -> str:
     gone, begin, end = progress.share, progress.from_, progress.to
     return f"{gone:.6g} of the time from {begin} to {end} has passed"
 
 
-def _field_check(check: ShownFieldCheck) -> Iterator[str]:
+def _field_check(check: shown.ShownFieldCheck) -> Iterator[str]:
     unit = check.check_unit
     yield f"field check   {check.id} of {check.of}, {check.state} at {check.visit}"
     yield (
@@ -223,8 +207,8 @@ def _field_check(check: ShownFieldCheck) -> Iterator[str]:
     yield f"              {_verdict(check.outcome)}"
 
 
-def _verdict(found: Compared | LeftOut) -> str:
-    if isinstance(found, LeftOut):
+def _verdict(found: shown.Compared | shown.LeftOut) -> str:
+    if isinstance(found, shown.LeftOut):
         return f"left out: {found.why}"
     unit, before = found.unit, _shown(found.u_systematic_before)
     limit = f"{found.limit:.4g} {unit}, 2 u of both"
@@ -241,11 +225,11 @@ def _wrapped(head: str, text: str) -> Iterator[str]:
         yield (" " * len(head) if n else head) + line
 
 
-def _second(second: SecondValue | None) -> Iterator[str]:
+def _second(second: shown.SecondValue | None) -> Iterator[str]:
     if second is None:
         return
     origin = second.origin
-    if isinstance(origin, OfChannel):
+    if isinstance(origin, shown.OfChannel):
         place, taken = f"channel {origin.channel}", origin.taken
     else:
         place, taken = f"output {origin.output}", None
@@ -253,7 +237,7 @@ def _second(second: SecondValue | None) -> Iterator[str]:
     if second.value is not None:
         value = _whole(second.value, second.u_random, second.u_systematic, second.unit)
     yield f"              second input: {place} = {value}"
-    if isinstance(origin, OfChannel) and taken is not None:
+    if isinstance(origin, shown.OfChannel) and taken is not None:
         yield (
             f"              of {taken.time}, {_age(taken.age_s)}, record"
             f" {taken.record}, flag {taken.flag}; at most {origin.max_age} old"
@@ -264,7 +248,7 @@ def _age(age_s: float) -> str:
     return f"{abs(age_s):g} s {'before' if age_s >= 0 else 'after'}"
 
 
-def _checks(way: Explanation) -> Iterator[str]:
+def _checks(way: shown.Explanation) -> Iterator[str]:
     yield ""
     for check in way.checks:
         limits = ", ".join(f"{name} {x:g}" for name, x in check.limits.items())
@@ -279,7 +263,7 @@ def _checks(way: Explanation) -> Iterator[str]:
             yield f"              also {reason.flag}: {reason.why}"
 
 
-def _end(way: Explanation) -> Iterator[str]:
+def _end(way: shown.Explanation) -> Iterator[str]:
     own = way.stored
     yield f"value         {_whole(own.value, own.u_random, own.u_systematic, own.unit)}"
     yield f"derivation    {own.derivation}, the hash of: {', '.join(sorted(own.derivation_of))}"

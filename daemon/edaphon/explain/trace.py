@@ -28,9 +28,8 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, Item, recalled
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
 from edaphon.series import Series
-from edaphon.toml_input import read_document
-from edaphon_calibration.chain import Calibrated
-from edaphon_calibration.units import SAME
+from edaphon.toml_input.lines import read_document
+from edaphon_calibration.chain import SAME, Calibrated
 from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.readings import Reading, unpack_piece
 
@@ -172,11 +171,7 @@ def history_of(journal: JournalReader) -> History:
 def readings_of(
     journal: JournalReader, history: History, place: EntryId, time_ns: int
 ) -> tuple[Reading, ...]:
-    """The readings of a record, those of a file as its earlier lines date them.
-
-    The pieces before it are read only where none of its readings has that time otherwise. Raises
-    Fault.
-    """
+    """The readings of a record, those of a file as its earlier lines date them; raises Fault."""
     entry = journal.entry(place)
     sources = history.sources_at(place)
     readings = history.decode(place, entry, sources).readings
@@ -194,18 +189,11 @@ def readings_of(
 
 
 def row_at(run: Observations, index: int) -> Row:
-    return Row(
-        int(run.time_ns[index]),
-        int(run.start_ns[index]),
-        float(run.raw[index]),
-        float(run.value[index]),
-        float(run.u_random[index]),
-        float(run.u_systematic[index]),
-        int(run.flag[index]),
-        run.derivation,
-        int(run.sequence[index]),
-        run.rank,
-    )
+    columns = (run.time_ns, run.start_ns, run.raw, run.value, run.u_random, run.u_systematic)
+    time, start, raw, value, random, systematic = (column[index].item() for column in columns)
+    flag, place = int(run.flag[index]), int(run.sequence[index])
+    numbers = raw, value, random, systematic
+    return Row(time, start, *numbers, flag, run.derivation, place, run.rank)
 
 
 def derived_again(
@@ -292,15 +280,9 @@ class _Derivation:
         known = self._history.known_from(self._record, entry)
         if known is None:
             return None
-        sources = self._history.sources
-        line = Pipeline(
-            PipelineState(),
-            self._plan,
-            Sources(),
-            partial(recalled, self._journal),
-            latest=sources,
-            journal=self._journal,
-        )
+        begin, recall = PipelineState(), partial(recalled, self._journal)
+        latest = self._history.sources
+        line = Pipeline(begin, self._plan, Sources(), recall, latest=latest, journal=self._journal)
         line.step(self._history.before(start))
         for batch in self._batches(start, self._record):
             line.step(batch)

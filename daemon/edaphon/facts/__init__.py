@@ -1,6 +1,5 @@
 """What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
 
-from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, SecondInput
 from edaphon.facts.conflicts import knowledge_conflicts
 from edaphon.facts.files import (
     FactPayload,
@@ -17,9 +16,12 @@ from edaphon.facts.files import (
 )
 from edaphon.facts.knowledge import Knowledge, new_rows, pin_id, pin_of, pins_needed
 from edaphon.facts.model import (
+    Calibration,
     ChannelFact,
     Deployment,
     Fact,
+    FactoryCurve,
+    FieldCheck,
     Horizon,
     Mark,
     Pause,
@@ -28,6 +30,7 @@ from edaphon.facts.model import (
     Profile,
     Replacement,
     Revocation,
+    SecondInput,
     Sensor,
     Visit,
 )

@@ -10,7 +10,7 @@ from edaphon.facts.fitting import fitting_errors
 from edaphon.facts.knowledge import Found, Kind, Knowledge, NewFacts, new_rows
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_errors
-from edaphon.toml_input import ConfigError, did_you_mean
+from edaphon.toml_input.lines import ConfigError, did_you_mean
 from edaphon.toml_input.models import MOST_ERRORS, RIGHT, came_hidden, hidden_texts
 from edaphon_drivers.sheets import Output, Sheets
 

@@ -9,21 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 
-from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
-from edaphon.facts.model import (
-    ChannelFact,
-    Deployment,
-    Fact,
-    Horizon,
-    Mark,
-    Pause,
-    Plot,
-    Profile,
-    Replacement,
-    Revocation,
-    Sensor,
-    Visit,
-)
+from edaphon.facts import model
 from edaphon.people import person
 from edaphon.toml_input.lines import (
     FACT_TABLES,
@@ -33,40 +19,22 @@ from edaphon.toml_input.lines import (
     did_you_mean,
     read_document,
 )
-from edaphon.toml_input.models import (
-    MOST_ERRORS,
-    came_text,
-    not_looked_at,
-    validated,
-)
+from edaphon.toml_input.models import MOST_ERRORS, came_text, not_looked_at, validated
 from edaphon_calibration.curves import curve_names, find_curve
 
-_ALL: tuple[type[Fact], ...] = (
-    Plot,
-    Profile,
-    Horizon,
-    Sensor,
-    ChannelFact,
-    Deployment,
-    FactoryCurve,
-    Calibration,
-    FieldCheck,
-    Mark,
-    Visit,
-    Pause,
-    Replacement,
-    Revocation,
-)
-KINDS: Mapping[str, type[Fact]] = {kind.table: kind for kind in _ALL}
-
-
+_ALL: tuple[type[model.Fact], ...] = (
+    model.Plot, model.Profile, model.Horizon, model.Sensor, model.ChannelFact, model.Deployment,
+    model.FactoryCurve, model.Calibration, model.FieldCheck, model.Mark, model.Visit, model.Pause,
+    model.Replacement, model.Revocation,
+)  # fmt: skip
+KINDS: Mapping[str, type[model.Fact]] = {kind.table: kind for kind in _ALL}
 MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
 
 
 class FactRow(NamedTuple):
     """One row of a fact table; `text` is its own lines, `sha256` that of the whole file."""
 
-    fact: Fact
+    fact: model.Fact
     text: str
     sha256: str
     file: str
@@ -81,10 +49,7 @@ class FactRow(NamedTuple):
 def read_facts(
     document: Document, *, alone: bool = True
 ) -> tuple[tuple[FactRow, ...], list[ConfigError]]:
-    """The rows that are right in themselves, in the order of the file, and complaints.
-
-    With `alone` the file may hold facts only, so all errors in it are reported here.
-    """
+    """The rows that are right in themselves, and complaints; `alone`: the file holds facts only."""
     config_errors = list(_single_brackets(document))
     if alone:
         config_errors += [*document.config_errors, *islice(_foreign_tables(document), MOST_ERRORS)]
@@ -136,7 +101,7 @@ def _row(
     document: Document,
     place: Place,
     row: Mapping[str, Any],
-    fact: Fact,
+    fact: model.Fact,
     sha256: str,
     texts: "_Texts",
 ) -> FactRow:
@@ -177,12 +142,9 @@ def _single_brackets(document: Document) -> Iterator[ConfigError]:
 
 
 class FactPayload(NamedTuple):
-    """A fact with the TOML text it was written in, the SHA-256 of its file, and who applied it.
+    """A fact with its text, the SHA-256 of its file, who applied it and by which account."""
 
-    `who` is the name that was given, `account` that of the system; entries of before have none.
-    """
-
-    fact: Fact
+    fact: model.Fact
     text: str
     sha256: str
     file: str
@@ -194,16 +156,16 @@ class FactPayload(NamedTuple):
         return person(self.who, self.account)
 
 
-def table_of(fact: Fact) -> dict[str, Any]:
+def table_of(fact: model.Fact) -> dict[str, Any]:
     """The fact as a JSON object with `kind` and every key that has a value, defaults included."""
     return {"kind": fact.table, **fact.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
 
-def fact_of(table: Mapping[str, Any]) -> Fact:
+def fact_of(table: Mapping[str, Any]) -> model.Fact:
     """The inverse of `table_of`; raises KeyError or ValueError for what is no fact."""
     row = dict(table)
     kind = KINDS[row.pop("kind")]
-    if kind in {Calibration, FactoryCurve}:
+    if kind in {model.Calibration, model.FactoryCurve}:
         row["parameters"] = _in_order(row["curve"], row["parameters"])
     return kind.model_validate(row)
 
@@ -215,7 +177,9 @@ def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in in_order}
 
 
-def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str, account: str = "") -> bytes:
+def to_payload(
+    fact: model.Fact, text: str, sha256: str, file: str, who: str, account: str = ""
+) -> bytes:
     whole = {"fact": table_of(fact), "text": text, "sha256": sha256, "file": file, "who": who}
     whole |= {"account": account} if account else {}
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
@@ -226,14 +190,8 @@ def from_payload(payload: bytes) -> FactPayload:
     whole = orjson.loads(payload)
     if not isinstance(whole, dict) or not isinstance(whole.get("fact"), dict):
         raise ValueError("expected a JSON object with a fact in it")
-    return FactPayload(
-        fact_of(whole["fact"]),
-        whole["text"],
-        whole["sha256"],
-        whole["file"],
-        whole["who"],
-        whole.get("account", ""),
-    )
+    text, sha256, file, who = (whole[key] for key in ("text", "sha256", "file", "who"))
+    return FactPayload(fact_of(whole["fact"]), text, sha256, file, who, whole.get("account", ""))
 
 
 def in_order(rows: Sequence[FactRow]) -> list[FactRow]:
@@ -268,9 +226,7 @@ def documents_of(rows: Sequence[FactRow]) -> list[dict[str, Any]]:
     return [{"file": file, "text": text, "rows": own} for (file, text), own in found.items()]
 
 
-def rows_of(
-    documents: Iterable[Mapping[str, Any]],
-) -> tuple[list[FactRow], list[ConfigError]]:
+def rows_of(documents: Iterable[Mapping[str, Any]]) -> tuple[list[FactRow], list[ConfigError]]:
     """The rows as their text says them; complaints about all that is wrong there."""
     rows: list[FactRow] = []
     config_errors: list[ConfigError] = []

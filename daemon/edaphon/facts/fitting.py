@@ -2,14 +2,21 @@
 
 from collections.abc import Iterator
 
-from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, OfSubject
 from edaphon.facts.knowledge import Found, NewFacts, unless_known
-from edaphon.facts.model import ChannelFact, Deployment, Fact
+from edaphon.facts.model import (
+    Calibration,
+    ChannelFact,
+    Deployment,
+    Fact,
+    FactoryCurve,
+    FieldCheck,
+    OfSubject,
+)
 from edaphon.toml_input.lines import did_you_mean, refusal
 from edaphon.toml_input.values import is_hash
-from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.prepare import prepare_step
 from edaphon_calibration.units import canonical, check_unit, conversion
 from edaphon_drivers.sheets import Output
 

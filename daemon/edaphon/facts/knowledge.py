@@ -7,45 +7,39 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
+from edaphon.facts import model
 from edaphon.facts.files import FactRow, fact_of
-from edaphon.facts.model import (
-    ChannelFact,
-    Deployment,
-    Fact,
-    Horizon,
-    Mark,
-    Pause,
-    Plot,
-    Profile,
-    Replacement,
-    Revocation,
-    Sensor,
-    Visit,
-)
 from edaphon.model import Channel, EntryId, FactName, in_force
-from edaphon.toml_input import ConfigError, did_you_mean
+from edaphon.toml_input.lines import ConfigError, did_you_mean
 from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output, Sheets
 
-Kind = TypeVar("Kind", bound=Fact)
+Kind = TypeVar("Kind", bound=model.Fact)
 _AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
-Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
+Found = tuple[
+    model.Fact, str, str, str
+]  # the fact complained of, its key, what came, what is right
 
 
 class Known(NamedTuple):
     """A fact and the sequence of the entry that brought it."""
 
     sequence: EntryId
-    fact: Fact
+    fact: model.Fact
+
+
+def _all(kind: type[Kind]) -> "cached_property[tuple[Kind, ...]]":
+    """The facts of one kind in force, as a property of what is known."""
+    return cached_property(lambda known: known.current(kind))
+
+
+def _by_id(kind: type[Kind]) -> "cached_property[Mapping[str, Kind]]":
+    return cached_property(lambda known: {fact.id: fact for fact in known.current(kind)})
 
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """Immutable; the facts in force are those neither superseded nor revoked.
-
-    All views list facts in the order in which they were entered.
-    """
+    """Facts in the order of their entry; in force are those neither superseded nor revoked."""
 
     entered: tuple[Known, ...] = ()
 
@@ -55,7 +49,7 @@ class Knowledge:
         known = [Known(sequence, fact_of(table)) for sequence, table in rows]
         return cls(tuple(sorted(known, key=lambda k: k.sequence)))
 
-    def learn(self, sequence: EntryId, fact: Fact) -> "Knowledge":
+    def learn(self, sequence: EntryId, fact: model.Fact) -> "Knowledge":
         """The knowledge with one fact more; its sequence must be later than all."""
         return Knowledge((*self.entered, Known(sequence, fact)))
 
@@ -69,9 +63,9 @@ class Knowledge:
         return Knowledge(tuple(k for k in self.entered if k.sequence <= sequence))
 
     @cached_property
-    def ever(self) -> Mapping[str, tuple[Fact, ...]]:
+    def ever(self) -> Mapping[str, tuple[model.Fact, ...]]:
         """Every fact that was ever entered, in force or not, by id; things have several."""
-        found: dict[str, tuple[Fact, ...]] = {}
+        found: dict[str, tuple[model.Fact, ...]] = {}
         for known in self.entered:
             found[known.fact.id] = (*found.get(known.fact.id, ()), known.fact)
         return found
@@ -81,7 +75,8 @@ class Knowledge:
         """Those neither superseded nor revoked."""
         facts = [known.fact for known in self.entered]
         names = [
-            FactName(f.id, f.supersedes, f.of if isinstance(f, Revocation) else None) for f in facts
+            FactName(f.id, f.supersedes, f.of if isinstance(f, model.Revocation) else None)
+            for f in facts
         ]
         return tuple(self.entered[place] for place in in_force(names))
 
@@ -89,7 +84,7 @@ class Knowledge:
         """The facts of one kind in force."""
         return tuple(k.fact for k in self.in_force if isinstance(k.fact, kind))
 
-    def standing(self, id: str) -> Fact | None:
+    def standing(self, id: str) -> model.Fact | None:
         """The fact of that id if it is in force, else the last one that corrects it."""
         mine = {k.fact.id: k.fact for k in self.in_force}
         reached, new = set[str](), {id}
@@ -100,75 +95,46 @@ class Knowledge:
             new = {k.fact.id for k in self.entered if k.fact.supersedes in new} - reached
         return None
 
-    @cached_property
-    def plots(self) -> Mapping[str, Plot]:
-        return {f.id: f for f in self.current(Plot)}
+    plots = _by_id(model.Plot)
+    profiles = _by_id(model.Profile)
+    sensors = _by_id(model.Sensor)
+    channels = _by_id(model.ChannelFact)
+    deployments = _all(model.Deployment)
+    calibrations = _all(model.Calibration)
+    field_checks = _all(model.FieldCheck)
+    visits = _all(model.Visit)
+    pauses = _all(model.Pause)
+    horizons = _all(model.Horizon)
 
-    @cached_property
-    def profiles(self) -> Mapping[str, Profile]:
-        return {f.id: f for f in self.current(Profile)}
-
-    @cached_property
-    def sensors(self) -> Mapping[str, Sensor]:
-        return {f.id: f for f in self.current(Sensor)}
-
-    @cached_property
-    def channels(self) -> Mapping[str, ChannelFact]:
-        return {f.id: f for f in self.current(ChannelFact)}
-
-    @cached_property
-    def deployments(self) -> tuple[Deployment, ...]:
-        return self.current(Deployment)
-
-    def deployments_at(self, channel: str, time_ns: int) -> tuple[Deployment, ...]:
+    def deployments_at(self, channel: str, time_ns: int) -> tuple[model.Deployment, ...]:
         return tuple(d for d in self.deployments if d.channel == channel and d.covers(time_ns))
 
-    @cached_property
-    def calibrations(self) -> tuple[Calibration, ...]:
-        return self.current(Calibration)
-
-    def calibrations_of(self, deployment: Deployment) -> tuple[Calibration, ...]:
+    def calibrations_of(self, deployment: model.Deployment) -> tuple[model.Calibration, ...]:
         return tuple(c for c in self.calibrations if c.is_for(deployment))
 
-    def field_checks_of(self, deployment: Deployment) -> tuple[FieldCheck, ...]:
+    def field_checks_of(self, deployment: model.Deployment) -> tuple[model.FieldCheck, ...]:
         return tuple(c for c in self.field_checks if c.is_for(deployment))
 
     @cached_property
-    def field_checks(self) -> tuple[FieldCheck, ...]:
-        return self.current(FieldCheck)
+    def _factories(self) -> Mapping[tuple[str, str, str], model.FactoryCurve]:
+        return {f.key: f for f in self.current(model.FactoryCurve)}
 
-    @cached_property
-    def _factories(self) -> Mapping[tuple[str, str, str], FactoryCurve]:
-        return {f.key: f for f in self.current(FactoryCurve)}
-
-    def factory(self, model: str, output: str, name: str) -> FactoryCurve | None:
+    def factory(self, model: str, output: str, name: str) -> model.FactoryCurve | None:
         """The maker's curve as it was when it was first used, None for one that never was."""
         return self._factories.get((model, output, name))
 
     @cached_property
-    def marks(self) -> tuple[Mark, ...]:
+    def marks(self) -> tuple[model.Mark, ...]:
         """Marks, and those that visits put on all channels of their plots."""
-        found: list[Mark] = []
+        found: list[model.Mark] = []
         for _, fact in self.in_force:
-            if isinstance(fact, Mark):
+            if isinstance(fact, model.Mark):
                 found.append(fact)
-            elif isinstance(fact, Visit):
+            elif isinstance(fact, model.Visit):
                 found.append(fact.mark(self.channels_of(fact.plot)))
         return tuple(found)
 
-    @cached_property
-    def visits(self) -> tuple[Visit, ...]:
-        return self.current(Visit)
-
-    @cached_property
-    def pauses(self) -> tuple[Pause, ...]:
-        return self.current(Pause)
-
-    @cached_property
-    def horizons(self) -> tuple[Horizon, ...]:
-        return self.current(Horizon)
-
-    def horizon(self, profile: str, depth_cm: float, time_ns: int) -> Horizon | None:
+    def horizon(self, profile: str, depth_cm: float, time_ns: int) -> model.Horizon | None:
         """The layer of a profile at that depth and time; what lies on a border is in the lower."""
         for one in self.horizons:
             inside = one.profile == profile and one.top_cm <= depth_cm < one.bottom_cm
@@ -190,7 +156,7 @@ class Knowledge:
     def replacements(self) -> Mapping[tuple[str, str], int]:
         """The copy that replaces all earlier ones, by (source path, file name)."""
         found: dict[tuple[str, str], int] = {}
-        for fact in self.current(Replacement):
+        for fact in self.current(model.Replacement):
             key = fact.source, fact.file
             found[key] = max(fact.copy_number, found.get(key, 0))
         return found
@@ -204,9 +170,9 @@ class Knowledge:
         plots: dict[str, str] = {}
         found: dict[str, Channel] = {}
         for _, fact in self.entered:
-            if isinstance(fact, Profile):
+            if isinstance(fact, model.Profile):
                 plots[fact.id] = fact.plot
-            elif isinstance(fact, ChannelFact):
+            elif isinstance(fact, model.ChannelFact):
                 found[fact.id] = fact.channel(site, plots.get(fact.profile or "", ""))
         return found
 
@@ -229,10 +195,10 @@ def pin_id(model: str, output: str, name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:-]+", "-", plain)[: _LONGEST - 13] + f"-{tail}"
 
 
-def pin_of(model: str, output: str, factory: Factory) -> FactoryCurve:
-    return FactoryCurve(
-        id=pin_id(model, output, factory.name),
-        model=model,
+def pin_of(sheet: str, output: str, factory: Factory) -> model.FactoryCurve:
+    return model.FactoryCurve(
+        id=pin_id(sheet, output, factory.name),
+        model=sheet,
         output=output,
         name=factory.name,
         curve=factory.curve,
@@ -254,16 +220,16 @@ def pins_needed(
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]],
     models: Mapping[str, str],
-) -> tuple[FactoryCurve, ...]:
+) -> tuple[model.FactoryCurve, ...]:
     """The curves that new deployments among `rows` name and nobody has kept yet, each once.
 
     `sources` are the outputs of each source path, `models` its model sheet. A curve among
     `rows` itself needs none.
     """
     new = [row.fact for row in new_rows(rows, knowledge)]
-    written = {fact.key for fact in new if isinstance(fact, FactoryCurve)}
-    found: dict[tuple[str, str, str], FactoryCurve] = {}
-    for deployment in (fact for fact in new if isinstance(fact, Deployment)):
+    written = {fact.key for fact in new if isinstance(fact, model.FactoryCurve)}
+    found: dict[tuple[str, str, str], model.FactoryCurve] = {}
+    for deployment in (fact for fact in new if isinstance(fact, model.Deployment)):
         for pin in _named(deployment, sources, models):
             if pin.key not in written and knowledge.factory(*pin.key) is None:
                 found[pin.key] = _fresh(pin, knowledge)
@@ -271,10 +237,10 @@ def pins_needed(
 
 
 def _named(
-    deployment: Deployment,
+    deployment: model.Deployment,
     sources: Mapping[str, Mapping[str, Output]],
     models: Mapping[str, str],
-) -> Iterator[FactoryCurve]:
+) -> Iterator[model.FactoryCurve]:
     output = sources.get(deployment.source, {}).get(deployment.output)
     model = models.get(deployment.source)
     if output is not None and model:
@@ -283,7 +249,7 @@ def _named(
                 yield pin_of(model, output.name, factory)
 
 
-def _fresh(pin: FactoryCurve, knowledge: Knowledge) -> FactoryCurve:
+def _fresh(pin: model.FactoryCurve, knowledge: Knowledge) -> model.FactoryCurve:
     """With an id that was never used: that of a curve that was taken back stays its own."""
     number, id = 1, pin.id
     while id in knowledge.ever:
@@ -324,16 +290,16 @@ class NewFacts:
             if isinstance(row.fact, kind):
                 yield row.fact
 
-    def is_new(self, fact: Fact) -> bool:
+    def is_new(self, fact: model.Fact) -> bool:
         return id(fact) in self.rows
 
-    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
+    def config_error(self, fact: model.Fact, key: str, came: str, right: str) -> ConfigError:
         row = self.rows[id(fact)]
         return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
 
 
 def unless_known(
-    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
+    fact: model.Fact, key: str, name: str | None, names: Iterable[str], what: str
 ) -> Iterator[Found]:
     """A complaint about a name that is none of `names`; a key that is not given names nothing."""
     known = set(names)

@@ -6,23 +6,16 @@ from errno import EFBIG, ESTALE
 from pathlib import Path
 from typing import NamedTuple
 
-from edaphon.facts.calibrations import Calibration
 from edaphon.facts.files import FactRow
 from edaphon.facts.fitting import naming_errors, own_errors
 from edaphon.facts.knowledge import Found, Knowledge, NewFacts, new_rows, unless_known
-from edaphon.facts.model import (
-    ChannelFact,
-    Deployment,
-    Fact,
-    Horizon,
-    Sensor,
-)
+from edaphon.facts.model import Calibration, ChannelFact, Deployment, Fact, Horizon, Sensor
 from edaphon.toml_input.lines import ConfigError, refusal
 from edaphon.toml_input.values import is_hash, read_bytes
-from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.checks import find_check, prepare_check
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.prepare import prepare_step
 from edaphon_calibration.units import canonical, check_unit
 from edaphon_drivers.sheets import Output
 

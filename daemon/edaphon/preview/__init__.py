@@ -13,9 +13,8 @@ from edaphon.derive.calibrate import Segment
 from edaphon.derive.plan import Plan, changed_ranges, plan_of, whole_segments
 from edaphon.derive.projection import Comparison, derived_by, previewed, readings_suffice
 from edaphon.facts import Calibration, FactRow, Knowledge
-from edaphon.facts.calibrations import open_steps
+from edaphon.facts.model import open_steps
 from edaphon.journal import JournalReader, read_only
-from edaphon.model import EntryId as EntryId
 from edaphon.model import Range
 from edaphon.printer import show_error
 from edaphon.series import Series
@@ -123,14 +122,10 @@ def preview_of(
         behind = _behind(series, reported.plan) & ranges.keys()
     finally:
         series.close()
+    units = {channel: own.unit for channel, own in after.channels.items()}
     channels = tuple(
-        ChannelPreview(
-            channel,
-            after.channels[channel].unit if channel in after.channels else "",
-            one,
-            lost_stretches(plan, after, channel, one),
-        )
-        for channel, one in sorted(found.items())
+        ChannelPreview(id, units.get(id, ""), one, lost_stretches(plan, after, id, one))
+        for id, one in sorted(found.items())
     )
     rest = {c: own for c, own in {**ranges, **bare}.items() if c not in found}
     return Preview(channels, rest, tuple(sorted(behind)), unread)
@@ -172,10 +167,7 @@ def _by_this_configuration(storage: Storage, before: Knowledge, after: Knowledge
 def _too_long(
     journal: JournalReader, series: Series, plan: Plan, ranges: Ranges, most_entries: int | None
 ) -> frozenset[str]:
-    """The channels that need the journal, where it is longer than that; else nothing.
-
-    Where it is read all the same, a terminal shows what takes so long.
-    """
+    """The channels that need a longer journal than that; where it is read, a terminal shows why."""
     if journal.length <= (MANY if most_entries is None else most_entries):
         return frozenset()
     hard = frozenset(_of_the_journal(series, plan, ranges))

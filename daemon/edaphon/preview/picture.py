@@ -6,21 +6,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from edaphon import svg
 from edaphon.derive.projection import BINS, Sketch
 from edaphon.model import Float
 from edaphon.preview import ChannelPreview
-from edaphon.svg import (
-    HEIGHT,
-    LEFT,
-    RIGHT,
-    Panel,
-    band,
-    frame,
-    line,
-    picture,
-    wider,
-    words_at,
-)
 
 BEFORE, AFTER, CHANGE = "#7f8c8d", "#b03a2e", "#1f618d"
 USAGE = 2
@@ -38,22 +27,22 @@ def change_svg(one: ChannelPreview) -> str:
     """The lowest and highest value in each stretch of time, and how much these move."""
     span, along, ends = _drawn(one.found.sketch)
     moved = ends[2:] - ends[:2]
-    above = Panel(span, _reach(ends), 70.0, 380.0)
-    below = Panel(span, _reach(np.append(moved, 0.0)), 420.0, 560.0)
+    above = svg.Panel(span, _reach(ends), 70.0, 380.0)
+    below = svg.Panel(span, _reach(np.append(moved, 0.0)), 420.0, 560.0)
     across = list(_times(*span))
     title = f"{one.channel}: {one.found.changed} of {one.found.rows} rows change"
     parts = [
-        *frame(above, f"value [{one.unit}]", [(tick, "") for tick, _ in across]),
-        *frame(below, f"change [{one.unit}]", across),
+        *svg.frame(above, f"value [{one.unit}]", [(tick, "") for tick, _ in across]),
+        *svg.frame(below, f"change [{one.unit}]", across),
         *_envelope(above, along, ends[0], ends[1], BEFORE, "before"),
         *_envelope(above, along, ends[2], ends[3], AFTER, "after"),
-        line(below, np.array(span), np.zeros(2), BEFORE),
+        svg.line(below, np.array(span), np.zeros(2), BEFORE),
         *_envelope(below, along, np.fmin(*moved), np.fmax(*moved), CHANGE, "change"),
-        words_at((LEFT + RIGHT) / 2, HEIGHT - 12, "time [UTC]"),
-        words_at((LEFT + RIGHT) / 2, 24, title),
+        svg.words_at((svg.LEFT + svg.RIGHT) / 2, svg.HEIGHT - 12, "time [UTC]"),
+        svg.words_at((svg.LEFT + svg.RIGHT) / 2, 24, title),
         *_key(),
     ]
-    return picture(title, above, parts)
+    return svg.picture(title, above, parts)
 
 
 def _drawn(sketch: Sketch) -> tuple[tuple[float, float], Float, Float]:
@@ -69,18 +58,18 @@ def _drawn(sketch: Sketch) -> tuple[tuple[float, float], Float, Float]:
 
 def _reach(numbers: Float) -> tuple[float, float]:
     good = numbers[np.isfinite(numbers)]
-    return wider(good) if len(good) else (0.0, 1.0)
+    return svg.wider(good) if len(good) else (0.0, 1.0)
 
 
 def _envelope(
-    panel: Panel, x: Float, low: Float, high: Float, colour: str, name: str
+    panel: svg.Panel, x: Float, low: Float, high: Float, colour: str, name: str
 ) -> Iterator[str]:
     """A band for each stretch without a hole, with a line along its middle."""
     yield f'<g class="{name}">'
     for part in _unbroken(x, np.isfinite(low) & np.isfinite(high)):
         here, lows, highs = x[part], low[part], high[part]
-        yield band(panel, here, lows, highs, f'fill="{colour}" fill-opacity="0.25"')
-        yield line(panel, *_of_some_width(panel, here, (lows + highs) / 2), colour)
+        yield svg.band(panel, here, lows, highs, f'fill="{colour}" fill-opacity="0.25"')
+        yield svg.line(panel, *_of_some_width(panel, here, (lows + highs) / 2), colour)
     yield "</g>"
 
 
@@ -96,7 +85,7 @@ def _unbroken(x: Float, good: npt.NDArray[np.bool_]) -> Iterator[slice]:
             yield slice(begin, here)
 
 
-def _of_some_width(panel: Panel, x: Float, y: Float) -> tuple[Float, Float]:
+def _of_some_width(panel: svg.Panel, x: Float, y: Float) -> tuple[Float, Float]:
     """A single point as a dash that can be seen."""
     if len(x) > 1:
         return x, y
@@ -105,9 +94,9 @@ def _of_some_width(panel: Panel, x: Float, y: Float) -> tuple[Float, Float]:
 
 
 def _key() -> Iterator[str]:
-    for x, colour, words in ((LEFT, BEFORE, "before"), (LEFT + 100, AFTER, "after")):
+    for x, colour, words in ((svg.LEFT, BEFORE, "before"), (svg.LEFT + 100, AFTER, "after")):
         yield f'<path d="M{x},52h24" stroke="{colour}" stroke-width="6"/>'
-        yield words_at(x + 30, 56, words, "start")
+        yield svg.words_at(x + 30, 56, words, "start")
 
 
 def _times(start_ns: float, end_ns: float) -> Iterator[tuple[float, str]]:

@@ -7,11 +7,9 @@ import numpy as np
 
 from edaphon.clock import instant_text
 from edaphon.derive.projection import Comparison
-from edaphon.explain.build import flag_name
 from edaphon.model import ALWAYS, Range
 from edaphon.preview import ChannelPreview, Preview
-
-__all__ = ["COLUMNS", "as_json", "bare_lines", "lines_of", "row_of", "warnings_of"]
+from edaphon.tables import FLAGS
 
 COLUMNS = (
     "channel", "unit", "first", "last", "rows", "changed", "moved", "mean_change",
@@ -65,14 +63,11 @@ def _channel(one: ChannelPreview) -> Iterator[str]:
     if found.gained:
         yield f"      {found.gained} rows gain a value"
     if kept := same_value(found):
-        yield f"      {kept} keep their value and get {_what_else(found)}"
+        other = "another uncertainty or flag" if flags_of(found) else "another uncertainty"
+        yield f"      {kept} keep their value and get {other}"
     flags = ", ".join(f"{n} from {_flag(a)} to {_flag(b)}" for a, b, n in flags_of(found))
     if flags:
         yield f"      flags: {flags}"
-
-
-def _what_else(found: Comparison) -> str:
-    return "another uncertainty or flag" if flags_of(found) else "another uncertainty"
 
 
 def _lost(one: ChannelPreview) -> Iterator[str]:
@@ -98,7 +93,7 @@ def flags_of(found: Comparison) -> list[tuple[int, int, int]]:
 
 
 def _flag(flag: int) -> str:
-    return "no row" if flag == NO_ROW else f"{flag} {flag_name(flag)}"
+    return "no row" if flag == NO_ROW else f"{flag} {FLAGS[flag].replace('_', ' ')}"
 
 
 def _time(time_ns: int | None) -> str:

@@ -10,7 +10,7 @@ from edaphon.series.release import (
     write_release,
 )
 from edaphon.series.rows import Change, Conflict, Contested, Withdrawal, contested
-from edaphon.series.series import Series
+from edaphon.series.series import Series, cursor_name
 from edaphon.series.store import BlockHead
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Withdrawal",
     "WrongFile",
     "contested",
+    "cursor_name",
     "read_release",
     "release_problems",
     "write_release",

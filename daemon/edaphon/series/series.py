@@ -53,6 +53,11 @@ _Gone = dict[str, list[Int]]  # times to withdraw, by channel
 _NO_TIMES = np.empty(0, np.int64)
 
 
+def cursor_name(sink: str) -> str:
+    """The checkpoint of the series that keeps the last change a sink holds."""
+    return f"sink:{sink}"
+
+
 class Series:
     """One writer (the deriver), many readers; every method may be called from any thread."""
 

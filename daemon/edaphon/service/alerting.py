@@ -7,6 +7,7 @@ dead when no row came for three hours.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ from edaphon.storage.client import DaemonRefuses
 from edaphon.toml_input.values import http_place, revealed
 
 if TYPE_CHECKING:
-    from edaphon.alerts.words import Location
+    from edaphon.alerts.words import Letter
     from edaphon.service.service import Service
 
 MEASUREMENT = "edaphon_health"
@@ -167,12 +168,12 @@ class MessageWriter:
     def __init__(self, config: Configuration, language: str) -> None:
         self._config, self._language = config, language
 
-    @property
-    def _place(self) -> "Location":
-        from edaphon.alerts.words import Location
+    def _letter(self, nodes: Mapping[str, Node], now_ns: int) -> "Letter":
+        from edaphon.alerts.words import Letter, Location
 
-        site = self._config.site
-        return Location(site.name or site.id, site.utc_offset_s)
+        site, link = self._config.site, self._config.alerts.page_url
+        place = Location(site.name or site.id, site.utc_offset_s)
+        return Letter(nodes, self._language, place, now_ns, link)
 
     def incident(
         self,
@@ -183,10 +184,9 @@ class MessageWriter:
     ) -> Message:
         from edaphon.alerts.words import message
 
-        link, sheets = self._config.alerts.page_url, self._config.sheets
-        where = self._language, self._place, now_ns, link
+        letter = replace(self._letter(nodes, now_ns), sheets=self._config.sheets)
         try:
-            return message(one, occasion, nodes, *where, sheets)
+            return message(letter, one, occasion)
         except Exception as error:  # a text that lacks something must not hide what is wrong
             return self._plain([one], occasion, now_ns, error)
 
@@ -194,14 +194,12 @@ class MessageWriter:
         from edaphon.alerts.due import summary, visit_ended
 
         if due.occasion is Occasion.VISIT_ENDED:
-            unheard, link = book.visits[due.visit].nodes, self._config.alerts.page_url
-            return visit_ended(unheard, nodes, self._language, self._place, now_ns, link)
+            return visit_ended(self._letter(nodes, now_ns), book.visits[due.visit].nodes)
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
             return self.incident(known[0], nodes, now_ns, due.occasion)
-        where = self._language, self._place, now_ns, self._config.alerts.page_url
         try:
-            return summary(known, nodes, *where)
+            return summary(self._letter(nodes, now_ns), known)
         except Exception as error:  # as above
             return self._plain(known, due.occasion, now_ns, error)
 
@@ -218,24 +216,13 @@ class MessageWriter:
         ended = sum(one.resolved_ns > since_ns for one in book.incidents.values())
         sources = sum((one.last_ns or 0) > since_ns for one in now.sources)
         channels = sum((one.last_number_ns or 0) > since_ns for one in now.channels)
-        return well(
-            book.open,
-            ended,
-            sources,
-            channels,
-            since_ns,
-            now.nodes,
-            self._language,
-            self._place,
-            now.now_ns,
-            self._config.alerts.page_url,
-            week,
-        )
+        letter = self._letter(now.nodes, now.now_ns)
+        return well(letter, book.open, ended, sources, channels, since_ns, week)
 
     def trial(self, now_ns: int) -> Message:
         from edaphon.alerts.due import trial
 
-        return trial(self._language, self._place, now_ns, self._config.alerts.page_url)
+        return trial(self._letter({}, now_ns))
 
 
 def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from errno import EFBIG, ELOOP
 from pathlib import Path
@@ -35,13 +36,11 @@ from edaphon.facts import (
 )
 from edaphon.printer import show_error
 from edaphon.service.prerequisites import (
-    SERVICE_FOLDER,
     Access,
     accesses,
     codec_errors,
     denied,
     evidence_accesses,
-    installed_packages,
     lacking_part,
     part_problems,
     recorded_packages,
@@ -51,7 +50,7 @@ from edaphon.service.prerequisites import (
 from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
 from edaphon.storage.client import become_owner, set_umask
-from edaphon.storage.paths import Layout
+from edaphon.storage.paths import CONFIG_NAME, USUAL_FILES, Layout
 from edaphon.toml_input.lines import (
     FACT_TABLES,
     MOST_BYTES,
@@ -62,11 +61,9 @@ from edaphon.toml_input.lines import (
 )
 from edaphon.toml_input.models import configuration_errors, validated
 from edaphon.toml_input.values import is_text, read_text
+from edaphon_drivers.sheets import Output, Sheets
 
-CONFIG_NAME = "edaphon.toml"
-
-
-USUAL = (Path(CONFIG_NAME), SERVICE_FOLDER / CONFIG_NAME)
+USUAL = USUAL_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +78,59 @@ class Examined:
     document: Document | None
     rows: tuple[FactRow, ...]
     config_errors: tuple[ConfigError, ...]
-    doubts: tuple[ConfigError, ...] = ()  # what works, and a person should know
-    accesses: tuple[Access, ...] = ()
     left_out: tuple[ConfigError, ...] = ()  # files and rows that are in none of `rows`
-    packages: Mapping[str, str] = field(default_factory=installed_packages)  # by part
+    draft: Draft | None = None
+    kinds: Mapping[Place, BaseModel] = field(default_factory=dict)  # settings of sinks, receivers
 
 
-def with_codecs(found: Examined) -> Examined:
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What `edaphon check` alone lists: what works and a person should know, what is reached."""
+
+    errors: tuple[ConfigError, ...]
+    doubts: tuple[ConfigError, ...] = ()
+    accesses: tuple[Access, ...] = ()
+
+
+def needs_of(found: Examined, knowledge: Knowledge) -> Needs:
     """Here alone makers' codecs are tried: the service starts whatever they are."""
-    if found.config is None or found.document is None:
-        return found
-    wrong, untried = codec_errors(found.document, found.config)
-    config_errors = tuple(sorted({*found.config_errors, *wrong}))
-    return replace(found, config_errors=config_errors, doubts=(*found.doubts, *untried))
+    document, draft, errors = found.document, found.draft, found.config_errors
+    if document is None or draft is None:
+        return Needs(errors)
+    doubts = [*_of_packages(document), *_of_kinds(document, draft, found.kinds)]
+    if found.config is None:
+        return Needs(errors, tuple(sorted(doubts)))
+    doubts += unencrypted(document, found.config)
+    listed = accesses(document, found.config, found.kinds)
+    listed += evidence_accesses(new_rows(found.rows, knowledge))
+    wrong, untried = codec_errors(document, found.config)
+    errors = tuple(sorted({*errors, *wrong}))
+    return Needs(errors, (*sorted(doubts), *untried), tuple(listed))
+
+
+class Against(NamedTuple):
+    """What of a configuration facts are checked against; `whole`: it has no error itself."""
+
+    outputs: Mapping[str, Mapping[str, Output]]
+    sheets: Sheets
+    secrets: frozenset[Path]
+    inbox: Path | None
+    folder: Path | None
+    whole: bool = True
+
+    @classmethod
+    def of_draft(cls, draft: Draft) -> "Against":
+        parts, outputs = draft.parts, draft.outputs()
+        inbox = parts.facts.inbox if parts.facts else None
+        folder = parts.storage.folder if parts.storage else None
+        whole = draft.config is not None
+        return cls(outputs, parts.sheets, secret_files(parts), inbox, folder, whole)
+
+    @classmethod
+    def of(cls, config: Configuration) -> "Against":
+        folder = config.storage.folder
+        secrets = secret_files(config)
+        return cls(config.outputs(), config.sheets, secrets, config.facts.inbox, folder)
 
 
 def usual_file() -> Path:
@@ -103,43 +140,52 @@ def usual_file() -> Path:
 
 def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
     """All that these files say and all that is wrong with it, on top of what is known already."""
-    documents, config_errors = read_documents(files)
+    documents, errors = read_documents(files)
     configs = [d for d in documents if _is_config(d)]
-    config_errors += _too_many(configs)
-    draft = read_draft(configs[0]) if configs else None
-    doubts: list[ConfigError] = []
+    errors += _too_many(configs)
+    if not configs:
+        return Examined(None, None, *_with_facts(documents, errors, None, knowledge))
+    document, draft = configs[0], read_draft(configs[0])
+    errors += draft.config_errors
+    errors += file_errors(document, draft.parts)
+    errors += configuration_errors(document)
+    mistakes, kinds = _kinds(document, draft)
+    errors += mistakes
+    found = _with_facts(documents, errors, Against.of_draft(draft), knowledge)
+    return Examined(draft.config, document, *found, draft, kinds)
+
+
+def examine_facts(
+    files: Sequence[Path], config: Configuration, knowledge: Knowledge
+) -> tuple[tuple[FactRow, ...], tuple[ConfigError, ...]]:
+    """The facts of these files and of the inbox, and every error; the configuration has none."""
+    documents, errors = read_documents(files)
+    errors += _too_many([d for d in documents if _is_config(d)])
+    rows, found, _ = _with_facts(documents, errors, Against.of(config), knowledge)
+    return rows, found
+
+
+def _with_facts(
+    documents: list[Document],
+    errors: list[ConfigError],
+    against: Against | None,
+    knowledge: Knowledge | None,
+) -> tuple[tuple[FactRow, ...], tuple[ConfigError, ...], tuple[ConfigError, ...]]:
+    """The rows, those of the inbox too; all errors; and those that are about what was left out."""
     left_out: list[ConfigError] = []
-    kinds: dict[Place, BaseModel] = {}
-    if draft is not None:
-        config_errors += draft.config_errors
-        config_errors += file_errors(configs[0], draft.parts)
-        config_errors += configuration_errors(configs[0])
-        doubts += _of_packages(configs[0])
-        mistakes, doubtful, kinds = _kinds(configs[0], draft)
-        doubts += doubtful
-        config_errors += mistakes
-        more, left_out = _read(_inbox(draft, documents))
-        documents += more
-    rows, wrong_rows, wrong = _facts(documents, draft, knowledge or Knowledge())
+    if against is not None:
+        waiting, left_out = _read(_inbox(against.inbox, documents))
+        documents = documents + waiting
+    rows, wrong_rows, wrong = _facts(documents, against, knowledge or Knowledge())
     left_out += wrong_rows
-    found = tuple(sorted({*config_errors, *left_out, *wrong}))
-    if found and draft is not None and draft.parts.storage is not None:
-        found = tuple(with_packages(found, Layout(draft.parts.storage.folder)))
-    if draft is None:
-        return Examined(None, None, rows, found)
-    listed: list[Access] = []
-    if draft.config is not None:
-        listed = accesses(configs[0], draft.config, kinds)
-        listed += evidence_accesses(new_rows(rows, knowledge or Knowledge()))
-        doubts += unencrypted(configs[0], draft.config)
-    doubts = sorted(doubts)
-    return Examined(
-        draft.config, configs[0], rows, found, tuple(doubts), tuple(listed), tuple(left_out)
-    )
+    found = tuple(sorted({*errors, *left_out, *wrong}))
+    if found and against is not None and against.folder is not None:
+        found = tuple(with_packages(found, Layout(against.folder)))
+    return rows, found, tuple(left_out)
 
 
 def _facts(
-    documents: Iterable[Document], draft: Draft | None, knowledge: Knowledge
+    documents: Iterable[Document], against: Against | None, knowledge: Knowledge
 ) -> tuple[tuple[FactRow, ...], list[ConfigError], list[ConfigError]]:
     """The rows that are right in themselves, and complaints about all others, and about these."""
     rows: list[FactRow] = []
@@ -152,13 +198,12 @@ def _facts(
         written |= written_ids(document)
     rows = in_order(rows)
     doubtful = frozenset(written - {row.fact.id for row in rows})
-    sources = draft.outputs() if draft else None
-    sheets = draft.parts.sheets if draft else None
+    sources, sheets = (against.outputs, against.sheets) if against else (None, None)
     conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful, sheets)
-    if draft is not None and draft.config is None:
+    if against is not None and not against.whole:
         # a source that is wrong itself is reported once, not again at each deployment
         conflicts = [c for c in conflicts if c.key != "deployment.source"]
-    secrets = secret_files(draft.parts) if draft else frozenset()
+    secrets = against.secrets if against else frozenset()
     evidence = evidence_errors(
         [r for r in rows if Path(r.file).exists()], knowledge, lambda p: is_secret(p, secrets)
     )
@@ -236,8 +281,7 @@ def _too_many(configs: Sequence[Document]) -> Iterator[ConfigError]:
         yield ConfigError(other.file, 1, "", came, f"only fact tables here ({tables})")
 
 
-def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path | None]]:
-    inbox = draft.parts.facts.inbox if draft.parts.facts else None
+def _inbox(inbox: Path | None, documents: Iterable[Document]) -> list[tuple[Path, Path | None]]:
     if inbox is None:
         return []
     given = {Path(document.file).resolve() for document in documents}
@@ -272,24 +316,31 @@ def _kind_errors(
     return found, right
 
 
-def _kinds(
-    document: Document, draft: Draft
-) -> tuple[list[ConfigError], list[ConfigError], dict[Place, BaseModel]]:
-    """About sinks and receivers: mistakes, what a person should know, and the settings."""
+def _kinds(document: Document, draft: Draft) -> tuple[list[ConfigError], dict[Place, BaseModel]]:
+    """About sinks and receivers: mistakes, and the settings that are right."""
     parts = draft.parts
     mistakes, sinks = _kind_errors(document, "sink", parts.sinks, sink_kind)
     wrong, receivers = _kind_errors(document, "notify", parts.notify, receiver_kind)
     mistakes += wrong
-    doubts: list[ConfigError] = []
     for number, own in receivers.items():
-        found, doubtful = remarks(parts.notify[number].kind, own, parts)
+        found, _ = remarks(parts.notify[number].kind, own, parts)
         mistakes += _remarks(document, ("notify", number), found)
-        doubts += _remarks(document, ("notify", number), doubtful)
-    for number, own in sinks.items():
-        about = sink_kind(parts.sinks[number].kind).doubts
-        doubts += _remarks(document, ("sink", number), about(own))
     settings: dict[Place, BaseModel] = {("sink", n): own for n, own in sinks.items()}
-    return mistakes, doubts, settings | {("notify", n): own for n, own in receivers.items()}
+    return mistakes, settings | {("notify", n): own for n, own in receivers.items()}
+
+
+def _of_kinds(
+    document: Document, draft: Draft, kinds: Mapping[Place, BaseModel]
+) -> Iterator[ConfigError]:
+    """What a person should know of the settings of sinks and receivers."""
+    parts = draft.parts
+    for place, own in kinds.items():
+        number = int(place[1])
+        if place[0] == "sink":
+            doubts = sink_kind(parts.sinks[number].kind).doubts(own)
+        else:
+            _, doubts = remarks(parts.notify[number].kind, own, parts)
+        yield from _remarks(document, place, doubts)
 
 
 def _remarks(
@@ -314,11 +365,23 @@ def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
 
     `as_owner` as for `open_folder`.
     """
-
     found = configured(file or usual_file())
     if as_owner:
         become_owner(found.config.storage.folder)
     return Storage(found.config, Layout(found.config.storage.folder))
+
+
+def open_accepted(file: Path | None) -> Storage:
+    """As `open_storage`; a text that the service has started with is not checked again."""
+    set_umask()
+    documents, wrong = read_documents([file or usual_file()])
+    with suppress(ValueError):  # tables that do not fit
+        config = None if wrong or len(documents) != 1 else accepted_config(documents[0])
+        if config is not None and not config.missing():
+            storage = Storage(config, Layout(config.storage.folder))
+            if storage.journalled_text() == documents[0].text:
+                return storage
+    return open_storage(file)
 
 
 def configured(path: Path) -> Configured:

@@ -5,9 +5,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
-from edaphon.alerts.model import Node, NodeKind
-from edaphon.clock import DAY_NS, HOUR_NS
+from edaphon.alerts.look import (
+    ChannelState,
+    DoubtState,
+    SinkState,
+    Situation,
+    SourceState,
+    SupplyState,
+)
+from edaphon.alerts.model import Node, NodeKind, What
+from edaphon.clock import HOUR_NS
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
 from edaphon.derive.plan import lost_facts_text
@@ -35,6 +42,7 @@ from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.readings import unpack_message
 
 if TYPE_CHECKING:
+    from edaphon.doubts import Doubt
     from edaphon.service.service import Service
 
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
@@ -44,7 +52,6 @@ HOURS = 24
 GATEWAYS_EVERY_S = 3600.0
 FLOOD_GOES_ON_NS = 600 * 10**9  # after the last item that was not kept
 MOST_MARKS = 512  # of a sink that is behind
-MOST_A_DAY, MOST_ROWS = 20_000, 60_000  # rows of a channel that is tested each day, and looked at
 REST = 9  # times as long as a channel took: at most a tenth of one core
 
 
@@ -53,29 +60,41 @@ class DoubtfulChannels:
 
     def __init__(self, service: "Service") -> None:
         self._service = service
-        self.found: Mapping[str, tuple[int, str]] = {}  # node -> (since UTC ns, tests)
+        self.found: Mapping[str, DoubtState] = {}  # by node
 
     def run(self) -> None:
         """Channel by channel, with a rest after each; one that is faster than 5 s is left out."""
-        from edaphon.quality import BEFORE_NS, doubt_of, quality_of
+        from edaphon.doubts import doubts_of
 
-        service, found = self._service, {}
-        knowledge, now_ns = service.deriver.knowledge, utc_now_ns(service)
-        for id in knowledge.channels:
-            begun_s, read = time.monotonic(), service.series.read
-            rows = sum(map(len, read(id, now_ns - DAY_NS, now_ns)))
-            if not 0 < rows < MOST_A_DAY:
-                continue
-            before_ns = min(BEFORE_NS, MOST_ROWS * DAY_NS // rows)
-            span = now_ns - DAY_NS, now_ns
-            report = quality_of(knowledge, id, *span, read, before_ns=before_ns)
-            doubt = doubt_of(report, [mark for mark in knowledge.marks if id in mark.channels])
-            # Of two probes that differ nobody knows which is right: one message names both.
-            if doubt is not None and not (doubt.shared_with and doubt.shared_with in found):
-                found[id] = doubt.since_ns, doubt.text
-            if service.threads.stop.wait(REST * (time.monotonic() - begun_s)):
-                return
-        self.found = {node_id(NodeKind.CHANNEL, id): doubt for id, doubt in found.items()}
+        service, begun_s = self._service, time.monotonic()
+
+        def rest() -> bool:
+            nonlocal begun_s
+            stopped = service.threads.stop.wait(REST * (time.monotonic() - begun_s))
+            begun_s = time.monotonic()
+            return stopped
+
+        knowledge, read = service.deriver.knowledge, service.series.read
+        found = doubts_of(knowledge, read, utc_now_ns(service), rest)
+        if found is not None:
+            self.found = {
+                self._node(id, doubt): DoubtState(_what(doubt), doubt.since_ns, doubt.text)
+                for id, doubt in found.items()
+            }
+
+    def _node(self, id: str, doubt: "Doubt") -> str:
+        """The channel, or its probe where all of the probe is where it should not be."""
+        deployments = self._service.deriver.knowledge.deployments
+        sensor = next((d.sensor for d in reversed(deployments) if d.channel == id), None)
+        if doubt.of_probe and sensor:
+            return node_id(NodeKind.SENSOR, sensor)
+        return node_id(NodeKind.CHANNEL, id)
+
+
+def _what(doubt: "Doubt") -> What:
+    if doubt.swapped:
+        return What.CABLES_SWAPPED
+    return What.VALUES_LOST if doubt.lost else What.DOUBTFUL_VALUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +178,60 @@ def _behind(uplinks: list[Uplink], last: Uplink) -> int:
     return len(uplinks) - 1 - uplinks.index(last) if last in uplinks else len(uplinks)
 
 
+AHEAD_NS, BEHIND_NS = 60 * 10**9, 1800 * 10**9  # of the time of receipt, of the usual lag
+USUAL, FEWEST, STEADY = 48, 5, 3  # arrivals that are remembered, that are needed, that agree
+
+
+@dataclass(slots=True)
+class _Arrivals:
+    last_ns: int | None = None  # the newest time of its data [UTC ns]
+    at_ns: list[int] = field(default_factory=list)  # when the last ones were first there
+    lags_ns: list[int] = field(default_factory=list)
+    usual_ns: list[int] = field(default_factory=list)  # lags while its clock was right
+    off_ns: int | None = None
+
+
+class SourceClocks:
+    """Whether the times of a source keep their distance to when they are received.
+
+    Three arrivals in a row must agree, one after the other as they are due: a file that comes late
+    is no wrong clock. Of what lags by the same as ever nobody could know that its clock is wrong.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Arrivals] = {}
+
+    def look(self, path: str, last_ns: int | None, now_ns: int, interval_ns: int) -> int | None:
+        """How far the clock is ahead [ns], 0 where it is right, None where that is not known."""
+        own = self._known.setdefault(path, _Arrivals())
+        if last_ns is None or last_ns == own.last_ns:
+            return own.off_ns
+        began, own.last_ns = own.last_ns is None, last_ns
+        if began:  # what was there before may have come at any time
+            return None
+        own.at_ns = [*own.at_ns[1 - STEADY :], now_ns]
+        own.lags_ns = [*own.lags_ns[1 - STEADY :], now_ns - last_ns]
+        if len(own.lags_ns) == STEADY and _is_steady(own, interval_ns):
+            own.off_ns = self._off_ns(own)
+        if not own.off_ns:
+            own.usual_ns = [*own.usual_ns[1 - USUAL :], own.lags_ns[-1]]
+        return own.off_ns
+
+    def _off_ns(self, own: _Arrivals) -> int | None:
+        lag = sorted(own.lags_ns)[STEADY // 2]
+        if lag < -AHEAD_NS:
+            return -lag
+        if len(own.usual_ns) < FEWEST:
+            return own.off_ns
+        usual = sorted(own.usual_ns)[len(own.usual_ns) // 2]
+        return usual - lag if lag - usual > BEHIND_NS else 0
+
+
+def _is_steady(own: _Arrivals, interval_ns: int) -> bool:
+    apart = max(own.lags_ns) - min(own.lags_ns)
+    return apart <= interval_ns and own.at_ns[-1] - own.at_ns[0] <= 2 * STEADY * interval_ns
+
+
 def only_gateway(envelope: str, entry: Entry) -> str:
     """The gateway by which an uplink came; "" where several received it, or none is named."""
     try:
@@ -185,22 +258,35 @@ def source_times(service: "Service", source: Source) -> Received:
     return Received(last, service.clock.mono_ns(), interval, collects, held=last is not None)
 
 
-def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceState]:
+def sources_now(
+    service: "Service", uplinks: Uplinks, clocks: SourceClocks
+) -> Iterator[SourceState]:
     """Silence is no source's fault while nothing can be committed, or much waits to be derived."""
     excused = _behind_ns(service)
     for source in service.config.sources:
         found = source_times(service, source)
         received, missed = uplinks.of(source.path)
+        ahead_ns = _clock_ahead_ns(service, clocks, source.path, found, excused)
         yield SourceState(
             node=node_id(NodeKind.SOURCE, source.path),
             last_ns=None if found.held else found.last_ns,
-            age_ns=max(0, _age_ns(service, found) - excused),
+            age_ns=max(0, _age_ns(service, found) - excused + (ahead_ns or 0)),
             interval_ns=found.interval_ns,
             detail=_detail(service, source),
             numbered=isinstance(source, LorawanSource),
             missed=missed,
             received=received,
+            clock_ahead_ns=ahead_ns,
         )
+
+
+def _clock_ahead_ns(
+    service: "Service", clocks: SourceClocks, path: str, found: Received, excused_ns: int
+) -> int | None:
+    """Not known while the service's own clock is not, or while records wait to be derived."""
+    if found.interval_ns is None or excused_ns or not service.clock_watch.how:
+        return None
+    return clocks.look(path, found.last_ns, found.now_ns, found.interval_ns)
 
 
 def _age_ns(service: "Service", found: Received) -> int:
@@ -241,6 +327,7 @@ class Watcher:
         self._values = ChannelValues(service.series)
         self._codes = Codes(service)
         self._uplinks = Uplinks()
+        self._clocks = SourceClocks()
         self._gateways: dict[str, str] = {}
         self._gateways_at_s = float("-inf")
         self._deployed: dict[str, Deployment] = {}
@@ -277,7 +364,7 @@ class Watcher:
             now_ns=now_ns,
             mono_ns=service.clock.mono_ns(),
             nodes=self._nodes,
-            sources=tuple(sources_now(service, self._uplinks)),
+            sources=tuple(sources_now(service, self._uplinks, self._clocks)),
             channels=tuple(self._channels(knowledge)),
             supplies=tuple(self._supplies(knowledge)),
             sinks=tuple(self._sinks(now_ns)),

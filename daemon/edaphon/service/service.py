@@ -28,7 +28,7 @@ from edaphon.journal.salvage import (
     open_losses,
 )
 from edaphon.model import Channel, EntryId
-from edaphon.series import Series
+from edaphon.series import Series, cursor_name
 from edaphon.service.alerting import notifier_of
 from edaphon.service.audit import (
     BEGIN_S,
@@ -45,17 +45,16 @@ from edaphon.service.look import DoubtfulChannels
 from edaphon.service.prerequisites import packages_to_record
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
-from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.offline import open_series, reached_by
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import ConfigError, Document
+from edaphon.toml_input.lines import ConfigError, Document
 
 FLUSH_EVERY_S = 3600
 IDENTIFY_EVERY_S = 86_400
 MESSAGES_EVERY_S = 60  # repeated messages and the weekly report have their times
 SAMPLE_EVERY_S = 3600  # of free space
-QUALITY_EVERY_S, QUALITY_FIRST_S = 21_600, 1800  # tests of the values of a day
+QUALITY_EVERY_S, QUALITY_FIRST_S = 7200, 1800  # tests of the values of a day
 TURN_WITHIN_NS, REWORK_WITHIN_NS = 30 * 10**9, 600 * 10**9  # for the machine's watchdog
 STOP_THREADS_S, STOP_JOBS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 0.5, 1.0, 3.0
 HUNG = (

@@ -37,7 +37,7 @@ from edaphon.series import Series
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, as_owner
 from edaphon.storage.offline import settled_deriver
-from edaphon.toml_input import Document
+from edaphon.toml_input.lines import Document
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.readings import Follows, unpack_piece
 

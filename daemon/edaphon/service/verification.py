@@ -25,7 +25,7 @@ from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId
-from edaphon.series import BlockHead, Contested, Series
+from edaphon.series import BlockHead, Contested, Series, cursor_name
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
     START,
@@ -39,7 +39,6 @@ from edaphon.service.audit import (
     summaries,
 )
 from edaphon.service.notes import line_rows
-from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxql import Readback, same_numbers
 from edaphon.sinks.sink import Held, Later, sink_kind
 from edaphon.storage.access import Storage

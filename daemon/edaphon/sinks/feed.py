@@ -12,24 +12,19 @@ import numpy as np
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Int, Observations
-from edaphon.series import BlockHead, Change, Series, Withdrawal
+from edaphon.series import BlockHead, Change, Series, Withdrawal, cursor_name
 from edaphon.series.rows import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.influxql import spans
 from edaphon.sinks.sink import PointWithdrawal
 
-__all__ = ["Notes", "SeriesFeed", "cursor_name"]
+__all__ = ["Notes", "SeriesFeed"]
 
 EVER = -(2**62)  # from that time on [UTC ns]
 _NO_TIMES = np.empty(0, np.int64)
 
 
 NEAR_BYTES = RECENT_BYTES // 3
-
-
-def cursor_name(sink: str) -> str:
-    """The checkpoint of the series that keeps the last change a sink holds."""
-    return f"sink:{sink}"
 
 
 class Notes(Protocol):

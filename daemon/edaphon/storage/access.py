@@ -53,16 +53,26 @@ class Storage:
 
     def _journalled(self) -> "Configuration | None":
         from edaphon.config.reading import accepted_config
-        from edaphon.toml_input import read_document
+        from edaphon.toml_input.lines import read_document
 
+        table = self._last_configuration()
+        return accepted_config(read_document(table["file"], table["text"])) if table else None
+
+    def journalled_text(self) -> str:
+        """The text of the configuration that the service started with last, "" for none."""
+        return str(self._last_configuration().get("text", ""))
+
+    def _last_configuration(self) -> dict[str, Any]:
         if not self.layout.journal.exists():
-            return None
+            return {}
         journal = read_only(self.layout.journal)
         entry = configuration_entry(journal, trusted(journal, self._checkpoint()))
-        if entry is None:
-            return None
-        table = orjson.loads(entry.payload)
-        return accepted_config(read_document(table["file"], table["text"]))
+        return dict(orjson.loads(entry.payload)) if entry is not None else {}
+
+    def expect_journal(self) -> None:
+        """Ends with words where nothing was ever recorded."""
+        if not self.layout.journal.exists():
+            raise fail(f"no journal in {self.layout.folder}; start `edaphon run` first")
 
     def ask(self, verb: str, timeout_s: float = ANSWER_S, **words: Any) -> Any:
         """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""
@@ -74,6 +84,13 @@ class Storage:
             raise fail(
                 f"{silent} (what is stored may be old: it is not shown)", TRY_AGAIN
             ) from None
+
+    def ask_running(self, verb: str, why: str = "", code: int = TRY_AGAIN, /, **words: Any) -> Any:
+        """The daemon's answer; ends with exit code `code` and `why` on stderr where it is off."""
+        try:
+            return self.ask(verb, **words)
+        except DaemonOff as off:
+            raise fail(f"{off}{why}", code) from None
 
     def series(self) -> Series:
         """The series to read, with everything derived so far flushed into it.

@@ -21,7 +21,7 @@ from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_error
-from edaphon.series import Series, SeriesReader, WrongFile
+from edaphon.series import Series, SeriesReader, WrongFile, cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.client import NOT_SHOWN, as_owner, is_behind
 from edaphon.storage.paths import Layout
@@ -128,8 +128,6 @@ def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
         while deriver.turn():
             pass
         yield deriver, series
-        from edaphon.sinks.feed import cursor_name  # its servers take long to import
-
         checkpoint = trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
         sinks = configuration(journal, checkpoint).get("sink", ())
         names = [cursor_name(sink["name"]) for sink in sinks]

@@ -16,8 +16,6 @@ from edaphon_calibration.errors import CalibrationError
 
 _LONG_WORD = 100  # nothing that is known is so long
 _LONGEST = 1000  # characters of a part of a complaint
-
-
 FACT_TABLES: Final = frozenset(
     {
         "plot",
@@ -203,7 +201,6 @@ def _long_word(line: int, piece: str) -> Iterator[tuple[int, str, str]]:
 
 
 Place = tuple[str | int, ...]
-
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
 _BARE_VALUE = re.compile(
@@ -274,11 +271,7 @@ class Document:
 
 
 def read_document(file: str, text: str) -> Document:
-    """Never raises: what is not TOML is in `config_errors`, and `table` is then empty.
-
-    A value that only lacks its quotes is complained of and read as text, so that the rest of the
-    file can still be checked.
-    """
+    """Never raises: see `config_errors`. A value that only lacks its quotes is read as text."""
     if (beyond := beyond_bounds(file, text)) is not None:
         return Document(file, text, {}, {}, (beyond,))
     config_errors: list[ConfigError] = []
@@ -348,10 +341,7 @@ def with_point(text: str) -> str:
 
 
 def written_instant(text: str) -> str:
-    """A date or time as people write it, in the form that is read; "" for anything else.
-
-    The offset from UTC, which nobody can guess, is that of Central Europe in winter.
-    """
+    """A date or time as people write it, in the form that is read, its offset a guess; else ""."""
     found = _DAY_FIRST.fullmatch(text)
     day, month, year = found.group(1, 2, 3) if found else ("", "", "")
     if found is None and (found := _YEAR_FIRST.fullmatch(text)):

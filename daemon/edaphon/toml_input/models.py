@@ -11,44 +11,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from edaphon.printer import hidden
-from edaphon.toml_input.lines import (
-    FACT_TABLES,
-    ConfigError,
-    Document,
-    Place,
-    data_of,
-    did_you_mean,
-    toml_value,
-    with_point,
-)
+from edaphon.toml_input import lines
 from edaphon.toml_input.values import SECRET_PLACE, Secret
 
 MOST_ERRORS = 100  # of one table; who made more mends these first
 _TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "pushed", "file", "lorawan", "json"))
 _URL_USER = re.compile(r"//.*@", re.DOTALL)  # may hold a password, and a password any character
-_MEANING = {
-    "string_type": "text in quotes",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false, without quotes",
-    "bool_parsing": "true or false, without quotes",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "tuple_type": "a list in square brackets",
-    "list_type": "a list in square brackets",
-    "string_too_short": "text that is not empty",
-    "too_short": "at least one element",
-}
 
 
 def validated(
-    document: Document, place: Place, kind: Any, row: Any
-) -> tuple[Any | None, list[ConfigError]]:
+    document: lines.Document, place: lines.Place, kind: Any, row: Any
+) -> tuple[Any | None, list[lines.ConfigError]]:
     """The row as that type, and complaints; unknown keys alone do not cost the row."""
     try:
         return TypeAdapter(kind).validate_python(row), []
@@ -64,11 +37,11 @@ def validated(
     return None, config_errors
 
 
-def not_looked_at(document: Document, place: Place) -> ConfigError:
+def not_looked_at(document: lines.Document, place: lines.Place) -> lines.ConfigError:
     """Where the look at the rows of one kind ends, because so many before it are wrong."""
     came = f"not checked from here on: {MOST_ERRORS} errors before"
     line = document.line(place)
-    return ConfigError(document.file, line, str(place[0]), came, "correct those first")
+    return lines.ConfigError(document.file, line, str(place[0]), came, "correct those first")
 
 
 def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
@@ -78,13 +51,13 @@ def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
     return error["type"] != "too_short" or not inner
 
 
-def _written(error: ErrorDetails) -> Place:
+def _written(error: ErrorDetails) -> lines.Place:
     return tuple(part for part in error["loc"] if part not in _TAGS and part != "[key]")
 
 
 def _error(
-    document: Document, place: Place, kind: Any, row: Any, error: ErrorDetails
-) -> ConfigError:
+    document: lines.Document, place: lines.Place, kind: Any, row: Any, error: ErrorDetails
+) -> lines.ConfigError:
     inside = _written(error)
     secret = _secret_at(kind, inside, row)
     inside = secret or inside
@@ -96,7 +69,7 @@ def _error(
         return document.error(where, came, right)
     if error["type"] == "extra_forbidden":
         known = keys_of(_model_of(kind, inside[:-1], row))
-        right = did_you_mean(str(inside[-1]), known)
+        right = lines.did_you_mean(str(inside[-1]), known)
         return document.error(where, "unknown key", right)
     came = "missing" if error["type"] == "missing" else came_text(value_at(row, inside))
     if not inside and isinstance(row, Mapping):
@@ -104,7 +77,7 @@ def _error(
     return document.error(where, came, _right(kind, inside, row, error))
 
 
-def _secret_at(kind: Any, inside: Place, row: Any) -> Place:
+def _secret_at(kind: Any, inside: lines.Place, row: Any) -> lines.Place:
     """The key of a secret that an error lies in: its value is shown to nobody."""
     for at, part in enumerate(inside):
         model = _model_of(kind, inside[:at], row)
@@ -125,13 +98,13 @@ def _names_text(annotation: Any) -> bool:
     return str in get_args(annotation) or any(map(_names_text, get_args(annotation)))
 
 
-def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
+def _right(kind: Any, inside: lines.Place, row: Any, error: ErrorDetails) -> str:
     value = value_at(row, inside)
-    if isinstance(value, str) and (number := with_point(value)):
+    if isinstance(value, str) and (number := lines.with_point(value)):
         return f"use a decimal point: {number}, without quotes"
     if error["type"] == "wrong":
         return str(error["msg"])
-    wanted = _MEANING.get(error["type"], "")
+    wanted = lines.data_of("edaphon.toml_input", "wanted").get(error["type"], "")
     if error["type"] == "literal_error":
         choices = str(error.get("ctx", {}).get("expected", ""))
         return f"one of {choices.replace(chr(39), chr(34))}"
@@ -158,7 +131,7 @@ def key_text(model: type[BaseModel], key: str) -> KeyText:
     """From the `keys.toml` of the model's package, else from the field itself."""
     for kind in model.__mro__[:-2]:
         package = kind.__module__.rpartition(".")[0]
-        own = data_of(package, "keys").get(kind.__name__, {}) if package else {}
+        own = lines.data_of(package, "keys").get(kind.__name__, {}) if package else {}
         if key in own:
             stated, *examples = own[key]
             return KeyText(stated, tuple(examples))
@@ -166,7 +139,7 @@ def key_text(model: type[BaseModel], key: str) -> KeyText:
     return KeyText(info.description or "", tuple(info.examples or ()))
 
 
-def _model_of(kind: Any, inside: Place, row: Any) -> type[BaseModel] | None:
+def _model_of(kind: Any, inside: lines.Place, row: Any) -> type[BaseModel] | None:
     """The model that describes the table at that place."""
     for model in _models(kind, row):
         if not inside:
@@ -203,7 +176,7 @@ def keys_of(model: type[BaseModel] | None) -> tuple[str, ...]:
     return tuple(name for name, _ in _fields(model))
 
 
-def value_at(row: Any, place: Place) -> Any:
+def value_at(row: Any, place: lines.Place) -> Any:
     for part in place:
         row = _step(row, part)
     return row
@@ -216,7 +189,7 @@ def _step(row: Any, part: str | int) -> Any:
         return None
 
 
-def _without(row: Any, place: Place) -> Any:
+def _without(row: Any, place: lines.Place) -> Any:
     head, rest = place[0], place[1:]
     if isinstance(row, Mapping):
         kept = {k: v for k, v in row.items() if k != head or rest}
@@ -233,7 +206,7 @@ def came_text(value: Any) -> str:
 def toml_text(value: Any) -> str:
     """A value as TOML; a text that begins with { or [ is TOML itself."""
     is_toml = isinstance(value, str) and value.startswith(("{", "["))
-    return str(value) if is_toml else toml_value(value)
+    return str(value) if is_toml else lines.toml_value(value)
 
 
 RIGHT = "text without it: delete it, or type the text again"
@@ -243,12 +216,9 @@ _ANY = frozenset({"frame", "command", "body", "headers", "on", "off"})
 
 
 def hidden_texts(
-    value: Any, place: Place = (), apart: Collection[str] = ()
-) -> Iterator[tuple[Place, str]]:
-    """The place and text of each text and key with such a character, below other keys than those.
-
-    Variation selectors and fillers, which change no order and no meaning, are allowed.
-    """
+    value: Any, place: lines.Place = (), apart: Collection[str] = ()
+) -> Iterator[tuple[lines.Place, str]]:
+    """The place and text of each text and key with such a character; not below keys `apart`."""
     if isinstance(value, BaseModel):
         value = dict(value)
     if isinstance(value, str):
@@ -278,8 +248,8 @@ def came_hidden(text: str, *, lines: bool = False) -> str:
     return f"U+{ord(found[0]):04X} ({name.lower()}) in {came_text(text)}"
 
 
-def configuration_errors(document: Document) -> Iterator[ConfigError]:
+def configuration_errors(document: lines.Document) -> Iterator[lines.ConfigError]:
     """About such characters in a configuration, its fact tables apart."""
-    table = {key: value for key, value in document.table.items() if key not in FACT_TABLES}
+    table = {key: value for key, value in document.table.items() if key not in lines.FACT_TABLES}
     for place, text in hidden_texts(table, apart=_ANY):
         yield document.error(place, came_hidden(text), RIGHT)

@@ -163,9 +163,7 @@ Instant = Annotated[
     _text(INSTANT.pattern),
 ]
 Depth = Annotated[
-    str,
-    BeforeValidator(depth_label),
-    _text(_DEPTH.pattern, type=["number", "string"]),
+    str, BeforeValidator(depth_label), _text(_DEPTH.pattern, type=["number", "string"])
 ]
 RelativeFile = Annotated[
     str,
@@ -276,18 +274,13 @@ def http_place(url: str) -> str:
 
 
 LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
-
-
 LARGEST_SECRET_BYTES = 64 << 10
 
 
 def read_bytes(
     path: Path, most_bytes: int = LARGEST_BYTES, within: str | Path | None = None
 ) -> bytes:
-    """Raises OSError, with the name of the file and in words what it is, for what is no file.
-
-    With `within`, a link that leaves that folder is refused.
-    """
+    """Raises OSError for what is no file, and for a link that leaves the folder `within`."""
     descriptor = open_descriptor(path, within)
     try:
         return _all(descriptor, path, most_bytes)

@@ -3,13 +3,4 @@
 from edaphon.web.app import make_app, serve, server
 from edaphon.web.view import ControlView, Silent, Status, Unreadable, View
 
-__all__ = [
-    "ControlView",
-    "Silent",
-    "Status",
-    "Unreadable",
-    "View",
-    "make_app",
-    "serve",
-    "server",
-]
+__all__ = ["ControlView", "Silent", "Status", "Unreadable", "View", "make_app", "serve", "server"]

@@ -26,7 +26,6 @@ from edaphon.web.view import Silent, StatusWatch, View
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?", re.IGNORECASE)
-
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -128,10 +127,7 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """For its peer: for a request, or for an answer to be taken.
-
-        One that sends further requests before it has its answer can wait too: no browser does.
-        """
+        """Whether it waits for its peer: for a request, or for an answer to be taken."""
         if not self._busy or self.conn.trailing_data[0]:
             return True
         return self.flow.write_paused and self.loop.time() - self._since_s > STUCK_S

@@ -11,32 +11,9 @@ import numpy.typing as npt
 
 from edaphon.clock import HOUR_NS
 from edaphon.model import Float, Int, Observations, Small
-from edaphon.web.view import (
-    ChannelNow,
-    LastStatus,
-    LatestValue,
-    Sign,
-    Status,
-    age,
-    flag_sign,
-    moment,
-    quantity_name,
-    shortened,
-    time_of_day,
-    window,
-)
+from edaphon.web import view
 from edaphon_calibration.checks import Flag
 
-_SYMBOLS = {
-    "dimensionless": "",
-    "degC": "°C",
-    "delta_degC": "°C",
-    "degF": "°F",
-    "degree": "°",
-    "ohm": "Ω",
-    "kohm": "kΩ",
-    "Mohm": "MΩ",
-}
 _MICRO = frozenset({"um", "ug", "ul", "us", "umol", "uS", "uV", "uA", "uW"})
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST_DECIMALS = 9
@@ -67,7 +44,7 @@ def pretty_unit(unit: str) -> str:
 
 
 def _symbol(word: str) -> str:
-    return _SYMBOLS.get(word, "µ" + word[1:] if word in _MICRO else word)
+    return view.NAMES["symbols"].get(word, "µ" + word[1:] if word in _MICRO else word)
 
 
 def _decimals(number: float, digits: int) -> int:
@@ -238,7 +215,7 @@ def _hour(time_ns: Int, value: Float, flag: Small, offset_s: int, decimals: int)
     there = value[np.isfinite(value)]
     low, high = (f(there) for f in (np.min, np.max)) if len(there) else (None, None)
     return Hour(
-        time_of_day(begin_ns, offset_s),
+        view.time_of_day(begin_ns, offset_s),
         "–" if low is None else rounded(float(low), decimals),
         "–" if high is None else rounded(float(high), decimals),
         _flags(flag),
@@ -249,19 +226,19 @@ def _flags(flag: Small) -> str:
     """The one flag of all, or how many have which."""
     found, n = np.unique(flag, return_counts=True)
     if len(found) == 1:
-        return flag_sign(int(found[0])).word
+        return view.flag_sign(int(found[0])).word
     counted = zip(found, n, strict=True)
-    return ", ".join(f"{k} {flag_sign(int(f)).word}" for f, k in counted if f != Flag.PASSED)
+    return ", ".join(f"{k} {view.flag_sign(int(f)).word}" for f, k in counted if f != Flag.PASSED)
 
 
-NEVER = Sign("no value yet", "ring")
-OLD = Sign("old", "triangle")
+NEVER = view.Sign("no value yet", "ring")
+OLD = view.Sign("old", "triangle")
 _OLD_INTERVALS = 3  # a value older than that many usual intervals is called old
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One channel; `anchor` names its place on the page, `note` stands where a value is missing."""
+    """One channel; `anchor` is its place on the page, `note` is shown where a value is missing."""
 
     anchor: str
     id: str
@@ -270,8 +247,8 @@ class Cell:
     uncertainty: str
     unit: str
     note: str
-    sign: Sign
-    old: Sign | None
+    sign: view.Sign
+    old: view.Sign | None
     age: str
     at: str
     line: DayLine | None
@@ -299,7 +276,7 @@ class Column:
     rows: tuple[DepthRow, ...]
 
 
-def columns(seen: LastStatus, now_ns: int) -> tuple[Column, ...]:
+def columns(seen: view.LastStatus, now_ns: int) -> tuple[Column, ...]:
     """Profiles first, by plot and name; then what belongs to no profile."""
     numbered = sorted(enumerate(seen.status.channels), key=lambda c: _place(c[1]))
     cells = [(channel, _cell(n, channel, seen, now_ns)) for n, channel in numbered]
@@ -311,12 +288,12 @@ def columns(seen: LastStatus, now_ns: int) -> tuple[Column, ...]:
 
 
 def _title(plot: str, profile: str) -> str:
-    words = [f"Profile {shortened(profile)}"] if profile else []
-    words += [f"{'plot' if profile else 'Plot'} {shortened(plot)}"] if plot else []
+    words = [f"Profile {view.shortened(profile)}"] if profile else []
+    words += [f"{'plot' if profile else 'Plot'} {view.shortened(plot)}"] if plot else []
     return ", ".join(words) or "Site and logger"
 
 
-def _place(channel: ChannelNow) -> tuple[bool, bool, str, str, float, str, str]:
+def _place(channel: view.ChannelNow) -> tuple[bool, bool, str, str, float, str, str]:
     depth = _depth(channel.depth_cm)
     return (
         not channel.profile,
@@ -329,7 +306,7 @@ def _place(channel: ChannelNow) -> tuple[bool, bool, str, str, float, str, str]:
     )
 
 
-def _rows(cells: list[tuple[ChannelNow, Cell]]) -> tuple[DepthRow, ...]:
+def _rows(cells: list[tuple[view.ChannelNow, Cell]]) -> tuple[DepthRow, ...]:
     """One row for each depth label; the surface is drawn above the first one in mineral soil."""
     rows: list[DepthRow] = []
     surface = False
@@ -354,7 +331,7 @@ def _depth(label: str) -> float | None:
 
 def _label(label: str, depth: float | None) -> tuple[str, str]:
     if depth is None:
-        return shortened(label), ""
+        return view.shortened(label), ""
     return f"{abs(depth):g}", "cm" if depth >= 0 else "cm above"
 
 
@@ -365,10 +342,10 @@ def _layer(depth: float | None) -> str:
     return next((name for limit, name in limits.items() if depth < limit), "subsoil")
 
 
-def _cell(n: int, channel: ChannelNow, seen: LastStatus, now_ns: int) -> Cell:
+def _cell(n: int, channel: view.ChannelNow, seen: view.LastStatus, now_ns: int) -> Cell:
     offset_s, latest = seen.status.site.utc_offset_s, channel.latest
     runs = seen.days.get(channel.id)
-    start_ns, end_ns = window(now_ns)
+    start_ns, end_ns = view.window(now_ns)
     unit = pretty_unit(channel.unit)
     u = combined(latest)
     line = draw(runs or (), start_ns, end_ns, 2 * (u or 0.0))
@@ -376,16 +353,16 @@ def _cell(n: int, channel: ChannelNow, seen: LastStatus, now_ns: int) -> Cell:
     value, plus_minus = _number(latest, u, decimals)
     return Cell(
         anchor=f"c{n}",
-        id=shortened(channel.id),
-        name=shortened(quantity_name(channel.quantity)),
+        id=view.shortened(channel.id),
+        name=view.shortened(view.quantity_name(channel.quantity)),
         value=value,
         uncertainty=plus_minus,
-        unit=shortened(unit) if value else "",
+        unit=view.shortened(unit) if value else "",
         note=_note(latest),
-        sign=flag_sign(latest.flag) if latest else NEVER,
+        sign=view.flag_sign(latest.flag) if latest else NEVER,
         old=OLD if latest and runs is not None and _is_old(now_ns - latest.time_ns, line) else None,
-        age=age(now_ns - latest.time_ns) if latest else "",
-        at=moment(latest.time_ns, now_ns, offset_s) if latest else "",
+        age=view.age(now_ns - latest.time_ns) if latest else "",
+        at=view.moment(latest.time_ns, now_ns, offset_s) if latest else "",
         line=line,
         span=_span(line, decimals, unit) if runs is not None else "24 h line not available",
         hours=hours(runs or (), start_ns, end_ns, offset_s, decimals),
@@ -397,28 +374,28 @@ def _is_old(age_ns: int, line: DayLine | None) -> bool:
     return line is None or 0 < _OLD_INTERVALS * line.usual_ns < age_ns
 
 
-def combined(latest: LatestValue | None) -> float | None:
+def combined(latest: view.LatestValue | None) -> float | None:
     """Random and systematic standard uncertainty together; None when neither is known."""
     parts = (latest.u_random, latest.u_systematic) if latest else ()
     known = [u for u in parts if u is not None and math.isfinite(u)]
     return math.hypot(*known) if known else None
 
 
-def _digits_of(latest: LatestValue | None, u: float | None, line: DayLine | None) -> int:
+def _digits_of(latest: view.LatestValue | None, u: float | None, line: DayLine | None) -> int:
     value = latest.value if latest else None
     if value is None:
         value = line.highest if line else None
     return decimals_for(value or 0.0, u)
 
 
-def _number(latest: LatestValue | None, u: float | None, decimals: int) -> tuple[str, str]:
+def _number(latest: view.LatestValue | None, u: float | None, decimals: int) -> tuple[str, str]:
     if latest is None or latest.value is None:
         return "", ""
     return rounded(latest.value, decimals), rounded(u, decimals) if u else ""
 
 
-def _note(latest: LatestValue | None) -> str:
-    """What stands where there is no value."""
+def _note(latest: view.LatestValue | None) -> str:
+    """What is shown where there is no value."""
     if latest is None or latest.value is not None:
         return ""
     if latest.raw is None:
@@ -440,6 +417,6 @@ def _span(line: DayLine | None, decimals: int, unit: str) -> str:
     return ", ".join(word.strip() for word in words)
 
 
-def latest_ns(status: Status) -> int | None:
+def latest_ns(status: view.Status) -> int | None:
     """The time of the newest observation of any channel."""
     return max((c.latest.time_ns for c in status.channels if c.latest), default=None)

@@ -15,15 +15,12 @@ from edaphon.printer import visible, visible_lines
 from edaphon.web.view import ChannelNow, DiskNow, FloodNow, SinkNow, SourceNow, Status
 from edaphon_calibration.checks import Flag
 
-__all__ = ["MEDIA_TYPE", "MOST_SERIES", "SEVERITIES", "silent_text", "status_text"]
-
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_SERIES = 2000  # of one metric; a recorder with more is cut, and says so
 SEVERITIES = ("lost", "will be lost", "doubtful", "late", "cosmetic")
 SOURCE_STATES = ("ok", "held", "late", "silent", "never")
 _FLAGS = {flag.value: flag.name.lower() for flag in Flag}
 _LABEL = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float | None]  # None: not known
 
@@ -45,7 +42,7 @@ def status_text(status: Status) -> str:
 
 
 def silent_text(why: str) -> str:
-    """The recorder does not answer; `why` stands in a comment, for a person."""
+    """The recorder does not answer; `why` is a comment, for a person."""
     up = _one("up", "1 while the recorder answers.", 0)
     return f"# edaphon does not answer: {visible(' '.join(why.split()))}\n" + "".join(
         _written([up])

@@ -3,37 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from edaphon.web import view
 from edaphon.web.column import Column, columns, count, latest_ns
-from edaphon.web.view import (
-    ClockNow,
-    FileNow,
-    IncidentNow,
-    LastStatus,
-    Ledgers,
-    PageLook,
-    Sign,
-    SinkNow,
-    SourceNow,
-    Status,
-    VisitNow,
-    age,
-    moment,
-    offset_words,
-    shortened,
-)
 
 MOST_MEMBERS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """`text` is the message as it is sent, `acknowledge` what to type.
-
-    That is "" where it is done, or where the text says it already.
-    """
+    """`text` is the message as it is sent, `acknowledge` what to type, "" where that is known."""
 
     number: int
-    sign: Sign
+    sign: view.Sign
     title: str
     since: str
     cause: str
@@ -44,23 +25,23 @@ class IncidentRow:
     acknowledge: str
 
 
-def incidents(status: Status, now_ns: int) -> tuple[IncidentRow, ...]:
+def incidents(status: view.Status, now_ns: int) -> tuple[IncidentRow, ...]:
     """In the order of the recorder: what nobody acknowledged first."""
     offset_s = status.site.utc_offset_s
     return tuple(_incident(one, now_ns, offset_s) for one in status.incidents)
 
 
-def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
+def _incident(one: view.IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
     acknowledged = now_ns < one.acknowledged_until_ns
     words = f"edaphon alert ack {one.number}"
     is_shown = acknowledged or words in one.text
-    members = tuple(map(shortened, one.members[:MOST_MEMBERS]))
+    members = tuple(map(view.shortened, one.members[:MOST_MEMBERS]))
     return IncidentRow(
         number=one.number,
         sign=_sign(one),
-        title=shortened(one.title),
-        since=f"{moment(one.since_ns, now_ns, offset_s)}, {age(now_ns - one.since_ns)}",
-        cause=shortened(one.cause_label),
+        title=view.shortened(one.title),
+        since=f"{view.moment(one.since_ns, now_ns, offset_s)}, {view.age(now_ns - one.since_ns)}",
+        cause=view.shortened(one.cause_label),
         members=members,
         more=len(one.members) - len(members),
         state=_acknowledged_state(one, now_ns, offset_s) if acknowledged else "",
@@ -69,30 +50,29 @@ def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
     )
 
 
-def _sign(one: IncidentNow) -> Sign:
+def _sign(one: view.IncidentNow) -> view.Sign:
     if not one.wrong:
-        return Sign("well again, watched for a while", "ring")
-    return Sign(shortened(one.severity), "cross" if one.severity == "lost" else "triangle")
+        return view.Sign("well again, watched for a while", "ring")
+    return view.Sign(
+        view.shortened(one.severity), "cross" if one.severity == "lost" else "triangle"
+    )
 
 
-def _acknowledged_state(one: IncidentNow, now_ns: int, offset_s: int) -> str:
-    until = moment(one.acknowledged_until_ns, now_ns, offset_s)
-    by = f" by {shortened(one.acknowledged_by)}" if one.acknowledged_by else ""
-    why = f": {shortened(one.why)}" if one.why else ""
+def _acknowledged_state(one: view.IncidentNow, now_ns: int, offset_s: int) -> str:
+    until = view.moment(one.acknowledged_until_ns, now_ns, offset_s)
+    by = f" by {view.shortened(one.acknowledged_by)}" if one.acknowledged_by else ""
+    why = f": {view.shortened(one.why)}" if one.why else ""
     return f"acknowledged{by} until {until}{why}"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One ledger: a total, its parts in words, and whether the parts make the total.
-
-    `notes` count what is within the parts.
-    """
+    """One ledger: its total, its parts in words, whether they make the total, and notes."""
 
     title: str
     total: str
     parts: tuple[tuple[str, str], ...]
-    sign: Sign
+    sign: view.Sign
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -102,14 +82,16 @@ class Backlog:
 
     name: str
     kind: str
-    sign: Sign
+    sign: view.Sign
     since: str
     why: str
     parts: tuple[tuple[str, str], ...]
 
 
 def accounts(
-    ledgers: Ledgers, files: Sequence[FileNow] = (), sources: Sequence[SourceNow] = ()
+    ledgers: view.Ledgers,
+    files: Sequence[view.FileNow] = (),
+    sources: Sequence[view.SourceNow] = (),
 ) -> tuple[Account, ...]:
     entries = ledgers.entries
     records = _account(
@@ -137,14 +119,14 @@ def accounts(
     return _taken(ledgers), records, values, *_lines(files)
 
 
-def _notes(sources: Sequence[SourceNow]) -> Iterator[tuple[str, str]]:
+def _notes(sources: Sequence[view.SourceNow]) -> Iterator[tuple[str, str]]:
     """What of the records that were read made no value."""
     for source in sources:
         for what, n in sorted(source.notes.items()):
-            yield count(n), f"{shortened(what)}, of {shortened(source.path)}: no value"
+            yield count(n), f"{view.shortened(what)}, of {view.shortened(source.path)}: no value"
 
 
-def _lines(files: Sequence[FileNow]) -> Iterator[Account]:
+def _lines(files: Sequence[view.FileNow]) -> Iterator[Account]:
     """One account for all files of a source."""
     for path in dict.fromkeys(file.source for file in files):
         own = [file for file in files if file.source == path]
@@ -154,23 +136,23 @@ def _lines(files: Sequence[FileNow]) -> Iterator[Account]:
             (sum(file.blank for file in own), "blank"),
             (sum(file.refused for file in own), "refused: no row could be read"),
         )
-        yield _account(f"Lines of {shortened(path)}", sum(file.lines for file in own), parts)
+        yield _account(f"Lines of {view.shortened(path)}", sum(file.lines for file in own), parts)
 
 
 def _if_any(n: int, words: str) -> tuple[tuple[int, str], ...]:
     return ((n, words),) if n else ()
 
 
-def gap_sentence(ledgers: Ledgers) -> str:
+def gap_sentence(ledgers: view.Ledgers) -> str:
     """Slots of scheduled sources without a record, by cause."""
     causes = sorted(ledgers.gaps.items(), key=lambda gap: (-gap[1], gap[0]))
     if not causes:
         return "No measurement is missing."
-    listed = ", ".join(f"{count(n)} {shortened(cause)}" for cause, n in causes)
+    listed = ", ".join(f"{count(n)} {view.shortened(cause)}" for cause, n in causes)
     return f"Missing measurements by cause: {listed}."
 
 
-def backlogs(status: Status, now_ns: int) -> tuple[Backlog, ...]:
+def backlogs(status: view.Status, now_ns: int) -> tuple[Backlog, ...]:
     return tuple(_backlog(sink, status, now_ns) for sink in status.sinks)
 
 
@@ -179,72 +161,67 @@ def _account(title: str, total: int, parts: tuple[tuple[int, str], ...]) -> Acco
     return Account(title, count(total), counted, _closes(total - sum(n for n, _ in parts)))
 
 
-def _closes(missing: int) -> Sign:
+def _closes(missing: int) -> view.Sign:
     if missing == 0:
-        return Sign("adds up", "dot")
-    return Sign(
+        return view.Sign("adds up", "dot")
+    return view.Sign(
         f"does not add up: {count(abs(missing))} too {'few' if missing > 0 else 'many'}", "cross"
     )
 
 
-def _taken(ledgers: Ledgers) -> Account:
+def _taken(ledgers: view.Ledgers) -> Account:
     """What is on its way to the disk is no fault: it is not yet acknowledged either."""
     parts = (
         (count(ledgers.journalled), "safe on the disk"),
         (count(ledgers.taken - ledgers.journalled), "on the way to the disk"),
     )
-    sign = Sign("adds up", "dot")
+    sign = view.Sign("adds up", "dot")
     if ledgers.journalled > ledgers.taken:
         sign = _closes(ledgers.taken - ledgers.journalled)
     return Account("Taken in", count(ledgers.taken), parts, sign)
 
 
-def _backlog(sink: SinkNow, status: Status, now_ns: int) -> Backlog:
+def _backlog(sink: view.SinkNow, status: view.Status, now_ns: int) -> Backlog:
     ledgers, offset_s = status.ledgers, status.site.utc_offset_s
     parts = (
         (count(ledgers.waiting.get(sink.name, 0)), "changes wait"),
         (count(ledgers.delivered.get(sink.name, 0)), "delivered"),
         (count(ledgers.set_aside.get(sink.name, 0)), "set aside: refused for good by the server"),
     )
-    since = f"since {moment(sink.since_ns, now_ns, offset_s)} ({age(now_ns - sink.since_ns)})"
+    since = (
+        f"since {view.moment(sink.since_ns, now_ns, offset_s)} ({view.age(now_ns - sink.since_ns)})"
+    )
     return Backlog(
-        shortened(sink.name),
-        shortened(sink.kind),
+        view.shortened(sink.name),
+        view.shortened(sink.kind),
         _sink_state(sink),
         since,
-        shortened(sink.why),
+        view.shortened(sink.why),
         parts,
     )
 
 
-def _sink_state(sink: SinkNow) -> Sign:
+def _sink_state(sink: view.SinkNow) -> view.Sign:
     if sink.blocked:
-        return Sign("stopped, needs a person", "cross")
-    return Sign("takes values", "dot") if sink.up else Sign("does not answer", "triangle")
+        return view.Sign("stopped, needs a person", "cross")
+    return view.Sign("takes values", "dot") if sink.up else view.Sign("does not answer", "triangle")
 
 
 _SOURCE_SIGNS = {
-    "ok": Sign("answers", "dot"),
-    "held": Sign("answers, held until the clock is known", "ring"),
-    "late": Sign("late", "triangle"),
-    "silent": Sign("silent", "cross"),
-    "never": Sign("never received", "ring"),
+    "ok": view.Sign("answers", "dot"),
+    "held": view.Sign("answers, held until the clock is known", "ring"),
+    "late": view.Sign("late", "triangle"),
+    "silent": view.Sign("silent", "cross"),
+    "never": view.Sign("never received", "ring"),
 }
 _WORST_FIRST = ("silent", "never", "late", "held", "ok")
-_CLOCKS = {
-    "ntp": "set by network time",
-    "gps": "set by GPS",
-    "rtc": "set by the clock chip",
-    "typed": "set by hand",
-    "assumed": "assumed to be right",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     path: str
     model: str
-    sign: Sign
+    sign: view.Sign
     last: str
     detail: str
 
@@ -257,8 +234,8 @@ class Strip:
     utc: str
     local: str
     offset: str
-    clock: Sign
-    recording: Sign
+    clock: view.Sign
+    recording: view.Sign
     last: str
     visits: tuple[str, ...]
 
@@ -281,10 +258,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`problem` holds the sentences of the red strip, the most urgent one first.
-
-    Incidents are shown before it, except while the recorder is silent: all else is old then.
-    """
+    """`problem`: the sentences of the red strip; incidents come before it, except in silence."""
 
     incidents: tuple[IncidentRow, ...]
     problem: tuple[str, ...]
@@ -293,37 +267,37 @@ class Page:
     silent: bool = False
 
 
-def make_page(look: PageLook) -> Page:
+def make_page(look: view.PageLook) -> Page:
     report = (
         _report(look.seen, look.now_ns, look.silent_since_ns is not None) if look.seen else None
     )
     found = incidents(look.seen.status, look.now_ns) if look.seen else ()
     if look.silent_since_ns is not None:
         silence = (_silence(look, look.silent_since_ns),)
-        return Page(found, silence, report, shortened(look.why), silent=True)
+        return Page(found, silence, report, view.shortened(look.why), silent=True)
     problem = _problem(look.seen.status, look.now_ns) if look.seen else ()
-    return Page(found, tuple(map(shortened, problem)), report, "")
+    return Page(found, tuple(map(view.shortened, problem)), report, "")
 
 
-def _silence(look: PageLook, since_ns: int) -> str:
+def _silence(look: view.PageLook, since_ns: int) -> str:
     act = "on the logger type: systemctl status edaphon"
     if look.seen is None:
-        since = moment(since_ns, look.now_ns)
+        since = view.moment(since_ns, look.now_ns)
         words = f"The recorder does not answer since {since} UTC"
         return f"{words} (last value: none seen since this page started); {act}"
     offset_s, status = look.seen.status.site.utc_offset_s, look.seen.status
-    since = moment(since_ns, look.now_ns, offset_s)
-    seen = moment(status.now_ns, look.now_ns, offset_s)
+    since = view.moment(since_ns, look.now_ns, offset_s)
+    seen = view.moment(status.now_ns, look.now_ns, offset_s)
     words = (
         f"The recorder does not answer since {since} site time; what follows is as seen at {seen}"
     )
     last_ns, last = latest_ns(status), "none"
     if last_ns is not None:
-        last = f"{moment(last_ns, look.now_ns, offset_s)}, {age(look.now_ns - last_ns)}"
+        last = f"{view.moment(last_ns, look.now_ns, offset_s)}, {view.age(look.now_ns - last_ns)}"
     return f"{words} (last value: {last}); {act}"
 
 
-def _problem(status: Status, now_ns: int) -> tuple[str, ...]:
+def _problem(status: view.Status, now_ns: int) -> tuple[str, ...]:
     """The clock, then the recorder's own sentences; without any, what its numbers say."""
     found = []
     if not status.clock.known:
@@ -339,11 +313,11 @@ def _problem(status: Status, now_ns: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _since(source: SourceNow, now_ns: int) -> str:
-    return "" if source.last_ns is None else f", last received {age(now_ns - source.last_ns)}"
+def _since(source: view.SourceNow, now_ns: int) -> str:
+    return "" if source.last_ns is None else f", last received {view.age(now_ns - source.last_ns)}"
 
 
-def _report(seen: LastStatus, now_ns: int, silent: bool) -> Report:
+def _report(seen: view.LastStatus, now_ns: int, silent: bool) -> Report:
     status = seen.status
     offset_s = status.site.utc_offset_s
     return Report(
@@ -353,74 +327,77 @@ def _report(seen: LastStatus, now_ns: int, silent: bool) -> Report:
         gaps=gap_sentence(status.ledgers),
         backlogs=backlogs(status, now_ns),
         sources=_sources(status, now_ns),
-        logger=shortened(status.logger),
-        version=shortened(status.version),
-        running=moment(status.since_ns, now_ns, offset_s),
-        journal=shortened(status.journal.position),
+        logger=view.shortened(status.logger),
+        version=view.shortened(status.version),
+        running=view.moment(status.since_ns, now_ns, offset_s),
+        journal=view.shortened(status.journal.position),
     )
 
 
-def _strip(status: Status, now_ns: int, silent: bool) -> Strip:
+def _strip(status: view.Status, now_ns: int, silent: bool) -> Strip:
     offset_s = status.site.utc_offset_s
     received = [s.last_ns for s in status.sources if s.last_ns is not None]
     last_ns = max(received, default=None if status.sources else status.journal.last_ns)
     last = "no record yet"
     if last_ns is not None:
-        last = f"last record {age(now_ns - last_ns)}, at {moment(last_ns, now_ns, offset_s)}"
+        last = (
+            f"last record {view.age(now_ns - last_ns)}, at {view.moment(last_ns, now_ns, offset_s)}"
+        )
     return Strip(
-        site=shortened(status.site.name or status.site.id),
-        utc=moment(now_ns, now_ns),
-        local=moment(now_ns, now_ns, offset_s),
-        offset=offset_words(offset_s),
+        site=view.shortened(status.site.name or status.site.id),
+        utc=view.moment(now_ns, now_ns),
+        local=view.moment(now_ns, now_ns, offset_s),
+        offset=view.offset_words(offset_s),
         clock=_clock(status.clock),
-        recording=Sign("state unknown", "ring") if silent else _recording(status.sources),
+        recording=view.Sign("state unknown", "ring") if silent else _recording(status.sources),
         last=last,
         visits=tuple(_visit(one, now_ns, offset_s) for one in status.visits),
     )
 
 
-def _visit(one: VisitNow, now_ns: int, offset_s: int) -> str:
-    until = moment(one.end_ns, now_ns, offset_s)
+def _visit(one: view.VisitNow, now_ns: int, offset_s: int) -> str:
+    until = view.moment(one.end_ns, now_ns, offset_s)
     why = f": {one.why}" if one.why else ""
-    return shortened(f"visit of {one.who} at {one.plot} until {until}{why}")
+    return view.shortened(f"visit of {one.who} at {one.plot} until {until}{why}")
 
 
-def _recording(sources: tuple[SourceNow, ...]) -> Sign:
+def _recording(sources: tuple[view.SourceNow, ...]) -> view.Sign:
     """All sources answer, some do, none does."""
     well = sum(s.state in {"ok", "held"} for s in sources)
     if not sources:
-        return Sign("no source configured", "ring")
+        return view.Sign("no source configured", "ring")
     if well == len(sources):
-        return Sign("recording", "dot")
+        return view.Sign("recording", "dot")
     if well == 0:
-        return Sign("no source answers", "cross")
-    return Sign(f"recording {well} of {len(sources)} sources", "triangle")
+        return view.Sign("no source answers", "cross")
+    return view.Sign(f"recording {well} of {len(sources)} sources", "triangle")
 
 
-def _clock(clock: ClockNow) -> Sign:
+def _clock(clock: view.ClockNow) -> view.Sign:
     if not clock.known:
-        return Sign("clock not set", "cross")
-    return Sign(f"clock {_CLOCKS.get(clock.how, shortened(clock.how))}", "dot")
+        return view.Sign("clock not set", "cross")
+    how = view.NAMES["clocks"].get(clock.how) or view.shortened(clock.how)
+    return view.Sign(f"clock {how}", "dot")
 
 
-def _sources(status: Status, now_ns: int) -> tuple[Source, ...]:
+def _sources(status: view.Status, now_ns: int) -> tuple[Source, ...]:
     """Those that need a look come first."""
     ordered = sorted(status.sources, key=lambda s: (_WORST_FIRST.index(s.state), s.path))
     return tuple(_source(s, now_ns, status.site.utc_offset_s) for s in ordered)
 
 
-def _source(source: SourceNow, now_ns: int, offset_s: int) -> Source:
+def _source(source: view.SourceNow, now_ns: int, offset_s: int) -> Source:
     last = "received since the start" if source.state == "held" else "no record yet"
     if source.last_ns is not None:
-        at = moment(source.last_ns, now_ns, offset_s)
-        last = f"last record {age(now_ns - source.last_ns)}, at {at}"
-    path, model, detail = map(shortened, (source.path, source.model, source.detail))
+        at = view.moment(source.last_ns, now_ns, offset_s)
+        last = f"last record {view.age(now_ns - source.last_ns)}, at {at}"
+    path, model, detail = map(view.shortened, (source.path, source.model, source.detail))
     return Source(path, model, _source_sign(source), last, detail)
 
 
-def _source_sign(source: SourceNow) -> Sign:
+def _source_sign(source: view.SourceNow) -> view.Sign:
     """A silence that a person planned is no alarm."""
     sign = _SOURCE_SIGNS[source.state]
     if not source.planned or source.state in {"ok", "held"}:
         return sign
-    return Sign(f"{sign.word}, planned ({shortened(source.planned)})", "ring")
+    return view.Sign(f"{sign.word}, planned ({view.shortened(source.planned)})", "ring")

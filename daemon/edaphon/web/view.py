@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Float, Observations
+from edaphon.toml_input.lines import data_of
 from edaphon_calibration.checks import Flag
 
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # UTC ns
@@ -171,10 +172,7 @@ class ChannelNow:
 
 @dataclass(frozen=True, slots=True)
 class IncidentNow:
-    """An open incident; `wrong` is false where all is well again and it is kept open for a while.
-
-    `acknowledged_until_ns` is 0 without an acknowledgement.
-    """
+    """An open incident, not `wrong` while it is kept open for a while; times of 0 are not set."""
 
     number: int
     severity: str
@@ -237,10 +235,7 @@ Ask = Callable[[dict[str, object]], Answer]
 
 
 class ControlView:
-    """`ask` sends one JSON object to the recorder and returns its answer.
-
-    It may raise OSError or EOFError (nobody answers) and ValueError (not JSON).
-    """
+    """`ask` sends one object; it may raise OSError, EOFError (no answer), ValueError (no JSON)."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -301,7 +296,7 @@ def _floats(answer: Answer, name: str) -> Float:
 
 
 def _in_our_words(answer: object) -> object:
-    """The status with `problems` for `trouble`, the key that scripts read since version 0.1."""
+    """The status with `problems` under its own name: scripts read the old key since version 0.1."""
     if not isinstance(answer, dict) or "trouble" not in answer:
         return answer
     return {"problems" if key == "trouble" else key: value for key, value in answer.items()}
@@ -381,25 +376,8 @@ class StatusWatch:
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST = 160
-
-_QUANTITIES = {
-    "soil_temperature": "Temperature",
-    "volumetric_water_content": "Water content",
-    "bulk_electrical_conductivity": "Conductivity, bulk soil",
-    "bulk_electrical_conductivity_25c": "Conductivity, bulk soil, 25 °C",
-    "pore_water_electrical_conductivity": "Conductivity, pore water",
-    "relative_permittivity": "Permittivity",
-    "global_radiation": "Solar radiation",
-    "photosynthetic_photon_flux": "Photon flux (PAR)",
-}
-_FORMULAS = {
-    "co2": "CO₂",
-    "ch4": "CH₄",
-    "n2o": "N₂O",
-    "o2": "O₂",
-    "h2o": "H₂O",
-    "ph": "pH",
-}
+NAMES: Mapping[str, Mapping[str, str]] = data_of("edaphon.web", "names")
+_FORMULAS = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "o2": "O₂", "h2o": "H₂O", "ph": "pH"}
 
 
 class Sign(NamedTuple):
@@ -462,7 +440,7 @@ def offset_words(offset_s: int) -> str:
 
 def quantity_name(quantity: str) -> str:
     """The short name of a quantity; an unknown one keeps its own words."""
-    if known := _QUANTITIES.get(quantity):
+    if known := NAMES["quantities"].get(quantity):
         return known
     words = [_FORMULAS.get(word, word) for word in quantity.split("_")]
     if words[0] == quantity.split("_")[0]:

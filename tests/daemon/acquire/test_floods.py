@@ -16,7 +16,7 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import Gap, accounts_of, is_flood
 from edaphon.config import read_config
 from edaphon.journal import Journal, Kind, StateFile
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.links.mqtt import MessageIn
 from edaphon_drivers.links.mqtt_stream import Stream
 

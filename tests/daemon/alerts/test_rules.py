@@ -12,6 +12,7 @@ from tests.daemon.alerts.station import DAY, HOUR, MINUTE, SECOND, START, TEN, h
 
 from edaphon.alerts.look import (
     ChannelState,
+    DoubtState,
     LookResult,
     PauseNow,
     Situation,
@@ -68,6 +69,10 @@ def with_channel(now: Situation | None = None, **changes: Any) -> Situation:
         replace(one, **changes) if one.node == CHANNEL else one for one in now.channels
     )
     return replace(now, channels=channels)
+
+
+def doubting(node: str, what: What) -> Situation:
+    return replace(healthy(), doubtful={node: DoubtState(what, START - HOUR, "flat")})
 
 
 @pytest.mark.parametrize("case", cases("silence"))
@@ -362,12 +367,21 @@ def sink(**changes: Any) -> Situation:
             10 * MINUTE,
         ),
         (
-            replace(healthy(), doubtful={CHANNEL: (START - HOUR, "flat")}),
+            doubting(CHANNEL, What.DOUBTFUL_VALUES),
             CHANNEL,
             What.DOUBTFUL_VALUES,
             Severity.DOUBTFUL,
             0,
         ),
+        (doubting(CHANNEL, What.VALUES_LOST), CHANNEL, What.VALUES_LOST, Severity.LOST, 0),
+        (
+            doubting(CHANNEL, What.CABLES_SWAPPED),
+            CHANNEL,
+            What.CABLES_SWAPPED,
+            Severity.DOUBTFUL,
+            0,
+        ),
+        (with_source(clock_ahead_ns=HOUR), PROBE, What.CLOCK_OFF, Severity.DOUBTFUL, 0),
         (
             replace(healthy(), calibrations_end={CHANNEL: START + 29 * DAY}),
             CHANNEL,
@@ -417,6 +431,7 @@ def test_a_condition_begins_after_its_hold_and_ends_when_all_is_well(
         (node, what, severity)
     ]
     well = with_source(numbered=True, received=20) if what is What.UPLINKS_MISSED else healthy()
+    well = with_source(clock_ahead_ns=0) if what is What.CLOCK_OFF else well
     if HOLDS[what].end_ns:
         found = conditions(replace(well, mono_ns=200 * DAY), found)
         assert len(found.standing) == 1

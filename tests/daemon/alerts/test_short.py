@@ -7,7 +7,7 @@ from tests.alert_messages import DAY_NS, HOUR_NS, NOW_NS, incident, node, resolv
 
 from edaphon.alerts.due import summary, trial, well
 from edaphon.alerts.model import NodeKind, Occasion, Severity, What
-from edaphon.alerts.words import MOST, Location, fitted, gsm, length, message
+from edaphon.alerts.words import MOST, Letter, Location, fitted, gsm, length, message
 
 # 3GPP TS 23.038, table 6.2.1, row by row; written independently of the code.
 TABLE = (
@@ -44,7 +44,9 @@ def test_whatever_the_names_two_lines_fit_one_sms(
     problem = incident(what, one.id, severity, HOUR_NS, begins_ns=NOW_NS + DAY_NS, interval_s=600)
     problem = resolved(problem, 10**9) if occasion == "resolved" else problem
     nodes = {one.id: one}
-    found = message(problem, Occasion(occasion), nodes, language, Location(site), NOW_NS).short
+    found = message(
+        Letter(nodes, language, Location(site), NOW_NS), problem, Occasion(occasion)
+    ).short
     assert set(found) <= set(TABLE) | set(TWO)
     assert septets(found) <= 160
     assert found.count("\n") == 1
@@ -63,7 +65,9 @@ def test_a_name_is_left_out_as_a_whole_and_never_cut(
     one = node(kind, name, plot=plot)
     problem = incident(what, one.id, severity, HOUR_NS, interval_s=600)
     problem = resolved(problem, 10**9) if occasion == "resolved" else problem
-    found = message(problem, Occasion(occasion), {one.id: one}, "en", Location(site), NOW_NS).short
+    found = message(
+        Letter({one.id: one}, "en", Location(site), NOW_NS), problem, Occasion(occasion)
+    ).short
     words = {word.strip(":,") for word in found.split() if word.startswith("q")}
     assert words <= {*site.split(), *name.split(), *plot.split()}
 
@@ -109,11 +113,11 @@ def test_reports_fit_one_sms_too(site: str, n: int) -> None:
     for language in ("en", "de"):
         place = Location(site)
         several = [
-            trial(language, place, NOW_NS),
-            well([], n, n, n, 0, {}, language, place, NOW_NS),
-            well([one] * 3, n, n, n, 0, {}, language, place, NOW_NS),
-            summary([resolved(one, 0)] * 3, {}, language, place, NOW_NS),
-            summary([one] * 3, {}, language, place, NOW_NS),
+            trial(Letter({}, language, place, NOW_NS)),
+            well(Letter({}, language, place, NOW_NS), [], n, n, n, 0),
+            well(Letter({}, language, place, NOW_NS), [one] * 3, n, n, n, 0),
+            summary(Letter({}, language, place, NOW_NS), [resolved(one, 0)] * 3),
+            summary(Letter({}, language, place, NOW_NS), [one] * 3),
         ]
         for found in several:
             assert septets(found.short) <= MOST

@@ -9,7 +9,7 @@ from edaphon.config import Configuration, read_config
 from edaphon.facts import Knowledge, read_facts
 from edaphon.model import EntryId
 from edaphon.service.station_tree import least_v, sheets_least_v, tree
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 HEAD = '[logger]\nid = "box"\n[site]\nid = "whs"\n[storage]\nfolder = "/var/lib/edaphon"\n'
 LINE = (

@@ -32,7 +32,7 @@ from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
 from edaphon.alerts.due import ReceiverRules, summary, visit_ended, well
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
-from edaphon.alerts.look import LookResult, Situation, SupplyState
+from edaphon.alerts.look import DoubtState, LookResult, Situation, SupplyState
 from edaphon.alerts.model import (
     LOGGER,
     Condition,
@@ -46,7 +46,7 @@ from edaphon.alerts.model import (
 )
 from edaphon.alerts.rehearse import FAULTS, rehearsed
 from edaphon.alerts.rules import conditions
-from edaphon.alerts.words import NUMBERS, Location, message, plain
+from edaphon.alerts.words import NUMBERS, Letter, Location, message, plain
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.sheets import Sheets, load_sheet, model_names, parse_sheet
@@ -78,7 +78,7 @@ def texts_of(language: str) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def stated(one: Incident, occasion: Occasion = Occasion.OPENED, language: str = "en") -> Message:
-    return message(one, occasion, NODES, language, SITE, NOW_NS, LINK)
+    return message(Letter(NODES, language, SITE, NOW_NS, LINK), one, occasion)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -192,7 +192,7 @@ def test_every_kind_at_every_kind_of_node_gives_a_whole_message(
 
 
 def test_without_an_address_of_the_page_no_link_is_written() -> None:
-    assert "Page" not in message(PROBE, Occasion.OPENED, NODES, "en", SITE, NOW_NS).text
+    assert "Page" not in message(Letter(NODES, "en", SITE, NOW_NS), PROBE, Occasion.OPENED).text
 
 
 def test_the_guide_explains_each_word_that_an_sms_begins_with() -> None:
@@ -359,10 +359,10 @@ def test_each_fault_that_can_be_rehearsed_is_whole_in_words(fault: str) -> None:
     for one in played:
         now_ns = START + HOUR_NS + one.after_ns
         for case in one.incidents:
-            found = message(case, one.due.occasion, station.nodes, "en", SITE, now_ns)
+            found = message(Letter(station.nodes, "en", SITE, now_ns), case, one.due.occasion)
             assert "{" not in found.text
             assert re.search(r"\bsince\b|\bfrom\b", found.short)
-    last = message(case, Occasion.RESOLVED, station.nodes, "en", SITE, now_ns)
+    last = message(Letter(station.nodes, "en", SITE, now_ns), case, Occasion.RESOLVED)
     assert "since" in last.text
 
 
@@ -373,7 +373,7 @@ def test_depths_are_in_the_order_of_the_soil() -> None:
         place = {"quantity": "soil_temperature", "plot": "P1", "depth_cm": depth}
         nodes[f"channel {n}"] = node(NodeKind.CHANNEL, str(n), "bus b", **place)
     one = incident(What.SILENT, "bus b", Severity.LOST, HOUR_NS)
-    text = message(one, Occasion.OPENED, nodes, "en", SITE, NOW_NS).text
+    text = message(Letter(nodes, "en", SITE, NOW_NS), one, Occasion.OPENED).text
     assert "soil temperature (5, 20-30, 100, surface cm)" in text
 
 
@@ -383,7 +383,7 @@ def test_a_list_of_plots_ends_and_says_how_many_more_there_are() -> None:
         place = {"quantity": "soil_temperature", "plot": f"P{n:02}"}
         nodes[f"channel {n}"] = node(NodeKind.CHANNEL, str(n), "bus b", **place)
     one = incident(What.SILENT, "bus b", Severity.LOST, HOUR_NS)
-    text = message(one, Occasion.OPENED, nodes, "en", SITE, NOW_NS).text
+    text = message(Letter(nodes, "en", SITE, NOW_NS), one, Occasion.OPENED).text
     assert text.count("- plot") == 12
     assert "- and 8 more" in text
 
@@ -412,7 +412,7 @@ def test_no_step_asks_what_comes_by_files_or_radio(what: What) -> None:
         cause = "channel c" if what is not What.SILENT else f"source {path}"
         one = incident(what, cause, Severity.LOST, HOUR_NS, interval_s=600)
         for language in ("en", "de"):
-            text = message(one, Occasion.OPENED, nodes, language, SITE, NOW_NS).text
+            text = message(Letter(nodes, language, SITE, NOW_NS), one, Occasion.OPENED).text
             assert "edaphon read" not in text
             if path.startswith("file/") and what is not What.FAILURE_CODE:
                 assert "edaphon files list" in text
@@ -422,7 +422,7 @@ def test_an_instrument_that_talks_by_itself_was_not_asked() -> None:
     nodes = {"bus gas": node(NodeKind.BUS, "gas")}
     nodes["source gas/0"] = node(NodeKind.SOURCE, "gas/0", "bus gas", model="licor.li-850")
     one = incident(What.SILENT, "source gas/0", Severity.LOST, HOUR_NS, interval_s=1)
-    text = message(one, Occasion.OPENED, nodes, "en", SITE, NOW_NS).text
+    text = message(Letter(nodes, "en", SITE, NOW_NS), one, Occasion.OPENED).text
     assert "asked" not in text
     assert "it goes on listening" in text
     assert "serial plug" in text
@@ -431,7 +431,7 @@ def test_an_instrument_that_talks_by_itself_was_not_asked() -> None:
 def test_of_an_instrument_that_nobody_knows_it_is_not_said_that_it_was_asked() -> None:
     nodes = {"source x": node(NodeKind.SOURCE, "x", model="acme.gone")}
     one = incident(What.SILENT, "source x", Severity.LOST, HOUR_NS, interval_s=60)
-    text = message(one, Occasion.OPENED, nodes, "en", SITE, NOW_NS).text
+    text = message(Letter(nodes, "en", SITE, NOW_NS), one, Occasion.OPENED).text
     assert "asked" not in text
     assert "it goes on waiting" in text
 
@@ -440,7 +440,7 @@ def test_a_sheet_of_an_owner_counts_before_that_of_the_package() -> None:
     table = {"title": "ACME: soil", "engine": "sdi12", "checked": "unverified", "source": ""}
     table |= {"supply_least_v": 9.6, "output": [], "wires": {"supply": "red", "data": "white"}}
     sheets = Sheets(own={"meter.teros12": parse_sheet("meter.teros12", table)})
-    text = message(PROBE, Occasion.OPENED, NODES, "en", SITE, NOW_NS, sheets=sheets).text
+    text = message(Letter(NODES, "en", SITE, NOW_NS, sheets=sheets), PROBE, Occasion.OPENED).text
     assert "at least 9.6 V" in text
     assert "red supply" not in text  # a wire is not stated, so none is named
     assert "(ACME)" in text
@@ -465,7 +465,9 @@ def test_names_of_others_stay_on_their_line() -> None:
     nodes = {"bus e": node(NodeKind.BUS, evil, label=evil), LOGGER: NODES[LOGGER]}
     one = incident(What.PORT_LOST, "bus e", Severity.LOST, HOUR_NS, why=evil)
     site = Location(evil, 0)
-    found = message(replace(one, numbers={"why": evil}), Occasion.OPENED, nodes, "en", site, NOW_NS)
+    found = message(
+        Letter(nodes, "en", site, NOW_NS), replace(one, numbers={"why": evil}), Occasion.OPENED
+    )
     assert "\n" not in found.title
     assert found.short.count("\n") == 1
     assert "\nSubject" not in found.text
@@ -481,8 +483,8 @@ def test_a_title_has_at_most_200_characters_and_names_site_and_cause(
     nodes = {"bus e": bus, LOGGER: NODES[LOGGER]}
     one = incident(What.PORT_LOST, "bus e", Severity.LOST, HOUR_NS, why=long)
     site = Location(f"Whitehall {long}", 0)
-    found = message(one, Occasion.OPENED, nodes, language, site, NOW_NS)
-    visit = visit_ended(["bus e"], nodes, language, site, NOW_NS)
+    found = message(Letter(nodes, language, site, NOW_NS), one, Occasion.OPENED)
+    visit = visit_ended(Letter(nodes, language, site, NOW_NS), ["bus e"])
     many = plain([replace(one, cause=f"bus {long}")] * 9, Occasion.OPENED, NOW_NS, "")
     assert max(len(each.title) for each in (found, visit, many)) <= 200
     assert found.title.startswith("Whitehall")
@@ -501,7 +503,7 @@ def test_a_place_that_the_name_says_is_not_repeated() -> None:
 
 def test_the_weekly_report_is_well_only_while_nothing_is_open() -> None:
     for open_, title in (((), "All is well"), ((PROBE,), "Weekly report: 1 incident open")):
-        found = well(open_, 2, 3, 9, NOW_NS - 7 * DAY_NS, NODES, "en", SITE, NOW_NS)
+        found = well(Letter(NODES, "en", SITE, NOW_NS), open_, 2, 3, 9, NOW_NS - 7 * DAY_NS)
         assert found.title.endswith(title)
         assert ("No incident is open" in found.text) == (not open_)
         assert "2 incidents" in found.text
@@ -509,12 +511,12 @@ def test_the_weekly_report_is_well_only_while_nothing_is_open() -> None:
 
 def test_a_summary_lists_each_incident_once_and_counts_the_rest() -> None:
     many = [replace(resolved(PROBE, MINUTE_NS), number=n) for n in range(1, 31)]
-    found = summary(many, NODES, "en", SITE, NOW_NS)
+    found = summary(Letter(NODES, "en", SITE, NOW_NS), many)
     assert "30 incidents came and went" in found.title
     assert found.text.count("\n- ") == 13
     assert "- and 18 more" in found.text
     assert found.severity is Severity.LOST
-    one_open = summary([PROBE, *many[:1]], NODES, "en", SITE, NOW_NS)
+    one_open = summary(Letter(NODES, "en", SITE, NOW_NS), [PROBE, *many[:1]])
     assert "came and went" not in one_open.title
     assert "1 still open" in one_open.title
 
@@ -547,6 +549,9 @@ def test_the_first_words_of_paragraphs_are_in_the_order_of_the_five_things() -> 
     assert all(one < two for one, two in pairwise(places))
 
 
+DOUBTS = (What.VALUES_LOST, What.DOUBTFUL_VALUES, What.CABLES_SWAPPED)
+
+
 def everything_wrong() -> Situation:
     """A station where each kind of condition holds at once, each at a node of its own."""
     now = healthy()
@@ -559,7 +564,7 @@ def everything_wrong() -> Situation:
         now,
         sources=(
             replace(probes[0], last_ns=START - DAY, age_ns=DAY, detail="no answer"),
-            replace(probes[1], numbered=True, missed=90, received=10),
+            replace(probes[1], numbered=True, missed=90, received=10, clock_ahead_ns=HOUR_NS),
             *now.sources[2:],
         ),
         channels=(*now.channels[:-3], none, now.channels[-2], code),
@@ -579,7 +584,10 @@ def everything_wrong() -> Situation:
         disk_days=5.0,
         journal_fails="read-only",
         losses=("journal-000003.sqlite",),
-        doubtful={now.channels[-2].node: (START - HOUR_NS, "flat, noise")},
+        doubtful={
+            one.node: DoubtState(what, START - HOUR_NS, "flat, noise")
+            for one, what in zip(now.channels, DOUBTS, strict=False)
+        },
         floods={"broker c": (START - HOUR_NS, 3000)},
     )
 
@@ -600,7 +608,9 @@ def test_each_number_that_the_rules_bring_is_one_that_the_texts_know() -> None:
             17, one.node, what, one.severity, one.since_ns, START, (one.node,), one.numbers
         )
         for language in LANGUAGES:
-            text = message(case, Occasion.OPENED, wrong.nodes, language, SITE, START + HOUR_NS).text
+            text = message(
+                Letter(wrong.nodes, language, SITE, START + HOUR_NS), case, Occasion.OPENED
+            ).text
             table = lang(language).table["what"][what.value]
             texts = {"says": table["says"], "cause": table["cause"]}
             used = {name for _, form in leaves(texts) for name in fields(form)}

@@ -16,9 +16,9 @@ from edaphon.commands import main
 from edaphon.commands.cal.fit import fit_svg
 from edaphon.facts import Calibration
 from edaphon.service.check import examine
-from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.fit import fit_curve
+from edaphon_calibration.prepare import prepare_step
 
 LINE = "raw,reference\n1900,0.10\n2100,0.17\n2400,0.29\n2700,0.41\n"
 CHANNEL = ("--channel", "P1-vwc-5", "--from", "2026-03-01T00:00:00Z")

@@ -21,9 +21,10 @@ from tests.daemon.commands.test_cal_preview import (
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
+from edaphon.config import read_draft
 from edaphon.journal import Journal
 from edaphon.series import Series
-from edaphon.service import submit
+from edaphon.service import check, submit
 from edaphon.service.process import running
 
 FROM = "from = 2026-04-01T12:20:00Z\n"
@@ -60,6 +61,22 @@ def test_what_was_previewed_happens_and_how_many_rows_differ_is_shown(plot):
     assert one["mean_change"] == pytest.approx(by.mean())
     (row,) = call_json(plot, "cal", "list", "--channel", "p-vwc")[1:]
     assert (row["id"], row["who"], row["from"]) == ("soil", "K. Berg", minute(20))
+
+
+def test_a_configuration_is_checked_where_the_service_did_not_start_with_it(tmp_path, monkeypatch):
+    plot, checked = station_in(tmp_path), []
+    with running(plot.file):
+        pass
+    monkeypatch.setattr(check, "read_draft", lambda own: checked.append(own) or read_draft(own))
+    words = ("apply", str(written(plot, "soil", FROM)), "--dry-run")
+    call(plot, *words)
+    assert checked == []
+    plot.file.write_text(plot.file.read_text() + "# another word\n")
+    call(plot, *words)
+    assert checked
+    plot.file.write_text(plot.file.read_text().replace('kind = "sdi12"', 'kind = "sdi13"'))
+    _, err = call(plot, *words, codes=(3,))
+    assert "sdi13" in err
 
 
 def test_for_people_the_change_is_shown_first_and_what_differs_last(plot):

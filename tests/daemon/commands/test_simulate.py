@@ -20,7 +20,7 @@ from edaphon.commands.simulate.plot import SimulatedPlot, lines_of, senders_of, 
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
 from edaphon.service.process import running
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.modbus.table import plan_of
 from edaphon_drivers.readings import Turn

@@ -5,7 +5,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edaphon.config.model import Web
 from edaphon.config.sources import Broker, Bus, HeardSource, ScheduledSource
-from edaphon.facts.calibrations import Calibration, FieldCheck
+from edaphon.facts.model import Calibration, FieldCheck
 from edaphon.toml_input.values import Duration, Instant, instant_ns
 
 INSTANT, DURATION = TypeAdapter(Instant), TypeAdapter(Duration)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from edaphon.commands.check import check, init
 from edaphon.config import JsonSource, LorawanSource, ScheduledSource, read_config
 from edaphon.service.check import examine
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 app = typer.Typer()
 app.command("check")(check)

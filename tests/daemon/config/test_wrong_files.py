@@ -12,7 +12,7 @@ import pytest
 from edaphon.facts import Knowledge, read_facts
 from edaphon.model import EntryId
 from edaphon.service.check import examine
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 FOLDER = Path(__file__).parent / "wrong"
 CASES = sorted(p for p in FOLDER.glob("*.toml") if not p.name.endswith(".known.toml"))

@@ -31,9 +31,9 @@ from edaphon.journal.copies import Copies
 from edaphon.journal.fact_log import FACT_KINDS
 from edaphon.journal.guard import Aside
 from edaphon.model import EntryId, Observations
-from edaphon.series import Series
-from edaphon.sinks.feed import SeriesFeed, cursor_name
-from edaphon.toml_input import read_document
+from edaphon.series import Series, cursor_name
+from edaphon.sinks.feed import SeriesFeed
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.readings import pack_message
 
 __all__ = [

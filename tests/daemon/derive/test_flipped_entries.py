@@ -17,7 +17,7 @@ from edaphon.facts import fact_of, to_payload
 from edaphon.journal import DamagedRow, Entry, Journal, Kind
 from edaphon.journal.fact_log import CHECKPOINT
 from edaphon.journal.salvage import acknowledgement, open_losses
-from edaphon.sinks.feed import cursor_name
+from edaphon.series import cursor_name
 
 KINDS = {
     "plot": "p1",

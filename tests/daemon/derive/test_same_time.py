@@ -21,7 +21,7 @@ from edaphon.journal import Kind
 from edaphon.model import EntryId
 from edaphon.series import Contested
 from edaphon.series.rows import contested
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.readings import Follows, Piece, pack_piece
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "40"))

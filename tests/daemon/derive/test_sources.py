@@ -13,7 +13,7 @@ from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge, fact_of
 from edaphon.journal import Entry, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.readings import pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3

@@ -12,7 +12,7 @@ from edaphon.config import read_config
 from edaphon.derive import decode as sources
 from edaphon.journal import Kind
 from edaphon.series import Contested
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.readings import Turn, pack_exchange, pack_message
 from edaphon_drivers.sdi12 import engine as sdi12
 from edaphon_drivers.simulators.lorawan import tts_v3

@@ -15,7 +15,7 @@ from edaphon.derive.state import NOTES_REMEMBERED, PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.readings import UNREADABLE_NS, pack_message
 from edaphon_drivers.simulators import lorawan as mqtt_messages
 from edaphon_drivers.simulators import lorawan as simulated

@@ -2,7 +2,7 @@
 
 from edaphon.facts import Knowledge, knowledge_conflicts, read_facts
 from edaphon.model import EntryId
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.sheets import load_sheet
 
 OUTPUTS = load_sheet("meter.teros12").outputs

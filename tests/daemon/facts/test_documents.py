@@ -2,7 +2,7 @@
 
 from edaphon.facts import read_facts
 from edaphon.facts.files import documents_of, rows_of
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 SENSOR = '[[sensor]]\nid = "{}"\nmodel = "meter.teros12"\n'
 TEXT = "".join(SENSOR.format(name) for name in "abc")

@@ -15,7 +15,7 @@ from edaphon.facts import (
 )
 from edaphon.model import EntryId
 from edaphon.service.check import examine
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 CONTENT = b"%PDF a certificate"
 HASH = hashlib.sha256(CONTENT).hexdigest()

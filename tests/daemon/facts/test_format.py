@@ -10,7 +10,7 @@ import pytest
 
 from edaphon.facts import FactRow, fact_of, from_payload, read_facts, table_of, to_payload
 from edaphon.facts.files import KINDS
-from edaphon.toml_input import FACT_TABLES, read_document
+from edaphon.toml_input.lines import FACT_TABLES, read_document
 from edaphon.toml_input.models import keys_of
 
 GOLDEN = Path(__file__).parent / "golden"

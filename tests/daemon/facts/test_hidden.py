@@ -8,7 +8,7 @@ from edaphon.facts import FactRow, Knowledge, fact_of, knowledge_conflicts
 from edaphon.facts.files import from_payload, to_payload
 from edaphon.model import EntryId
 from edaphon.service.check import examine
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon.toml_input.models import configuration_errors
 
 HIDDEN = ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\u200e", "\u061c", "\u200b",

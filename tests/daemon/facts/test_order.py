@@ -3,7 +3,7 @@
 import pytest
 
 from edaphon.facts import in_order, read_facts
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 OLD = '[[plot]]\nid = "old"\n'
 NEW = '[[plot]]\nid = "new"\nsupersedes = "old"\n'

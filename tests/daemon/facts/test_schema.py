@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edaphon.facts.files import KINDS
-from edaphon.toml_input import FACT_TABLES
+from edaphon.toml_input.lines import FACT_TABLES
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "docs" / "schema"

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from edaphon.facts import Calibration, FieldCheck, knowledge_conflicts, read_facts
 from edaphon.facts.knowledge import Knowledge
 from edaphon.model import EntryId
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 CHANNEL = '[[channel]]\nid = "t"\nquantity = "soil_temperature"\nunit = "degC"\n'
 BEFORE = """[[calibration]]

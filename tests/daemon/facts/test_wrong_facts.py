@@ -7,7 +7,7 @@ from tests.daemon.config.test_wrong_files import CASES, cut_as, known_before, wa
 
 from edaphon.config import read_draft
 from edaphon.facts import in_order, knowledge_conflicts, read_facts, written_ids
-from edaphon.toml_input import FACT_TABLES, read_document
+from edaphon.toml_input.lines import FACT_TABLES, read_document
 
 FILE = "TMP/edaphon.toml"
 

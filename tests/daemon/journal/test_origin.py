@@ -9,7 +9,7 @@ from edaphon.acquire.broker import client_id
 from edaphon.config import read_config
 from edaphon.journal import EntryId, Journal, Origin, store
 from edaphon.journal.copies import machine_marks, origin_of
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 BOARD, OTHER = ("serial 1000", "address b8:27:eb:00:00:01"), ("serial 2000",)
 CONFIGURATION = """

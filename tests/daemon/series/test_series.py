@@ -10,11 +10,11 @@ import pytest
 
 from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
-from edaphon.series import Series, WrongFile
+from edaphon.series import Series, WrongFile, cursor_name
 from edaphon.series import rows as change_module
 from edaphon.series.reader import SeriesReader
 from edaphon.series.rows import ROW, ranked
-from edaphon.sinks.feed import SeriesFeed, cursor_name
+from edaphon.sinks.feed import SeriesFeed
 
 TEXTS = {"d1": "{}", "d2": "{}"}
 CHANNELS = {c: Channel(c, "soil_temperature", "degC", "site") for c in "ab"}

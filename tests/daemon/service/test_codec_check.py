@@ -9,7 +9,7 @@ from edaphon.config import Configuration
 from edaphon.service import prerequisites
 from edaphon.service.check import examine
 from edaphon.service.prerequisites import codec_errors
-from edaphon.toml_input import Document
+from edaphon.toml_input.lines import Document
 
 GOOD = "function decodeUplink(i) { return { data: { t: i.bytes[0] } }; }"
 TEXTS = {

@@ -12,8 +12,8 @@ from tests.daemon.commands.test_visit import FACTS
 from tests.stories.station import Station
 
 from edaphon.alerts.model import What
+from edaphon.doubts import doubt_of
 from edaphon.facts import Mark
-from edaphon.quality import doubt_of
 from edaphon.service.process import running
 
 ROW_NS = 600_000_000_000
@@ -69,7 +69,7 @@ def test_two_probes_that_drift_apart_are_one_doubt_that_names_both() -> None:
     doubt = doubt_of(plot.report("wb"))
     assert doubt is not None
     assert set(doubt.tests) <= {"drift", "replicate"}
-    assert doubt.shared_with == "wa"
+    assert doubt.against == "wa"
     assert doubt.text.endswith(", against wa")
 
 
@@ -85,12 +85,12 @@ def test_the_service_reports_a_channel_whose_values_are_doubtful(tmp_path: Path)
         until(lambda: call_json(station, "status", codes=(0, 1))["ledgers"]["derived"] == 114)
         service.doubtful.run()
         (node,) = service.doubtful.found
-        assert (node, service.doubtful.found[node][1]) == ("channel x", "flat")
+        assert (node, service.doubtful.found[node].why) == ("channel x", "flat")
 
         def reported() -> list[str]:
             service.alerts.wake()
             found = call_json(station, "status", codes=(0, 1))["incidents"]
             return [one["what"] for one in found]
 
-        until(lambda: What.DOUBTFUL_VALUES.value in reported())
-        assert service.doubtful.found[node][0] <= int(times[1].timestamp() * 1e9)
+        until(lambda: What.VALUES_LOST.value in reported())
+        assert service.doubtful.found[node].since_ns <= int(times[1].timestamp() * 1e9)

@@ -21,7 +21,7 @@ from edaphon.service.prerequisites import (
     is_services,
     next_steps,
 )
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 
 HEAD = '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "{}"\n'
 

@@ -12,7 +12,7 @@ from edaphon.service.prerequisites import (
     lacking_part,
     part_problems,
 )
-from edaphon.toml_input import ConfigError
+from edaphon.toml_input.lines import ConfigError
 
 RECORDED = {"sink csv": "a 1", "envelope server": "a 1", "model x.y": "a 1", "link line": "a 1"}
 RECORDED |= {"engine own": "a 1", "codec frames": "a 1", "receiver pager": "a 1"}

@@ -8,7 +8,7 @@ from edaphon.derive.pipeline import DeadLetter
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
 from edaphon.service.deriving import CAUSES, RefusedLog
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import pack_message
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon.toml_input.models import toml_text
 
 TEXT = '''\

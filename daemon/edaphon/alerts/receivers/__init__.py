@@ -20,10 +20,7 @@ Remark = tuple[str, str, str]  # key, what came, what would be right
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What receivers share: who sends, the address of the page, the brokers by name.
-
-    `receiver` is the name of the one that is opened with it.
-    """
+    """What receivers share: who sends, the page, the brokers; `receiver` is this one's name."""
 
     logger: str
     site: str
@@ -121,20 +118,10 @@ def secret_text(value: Secret | str, what: str) -> str:
 
 
 Value = str | int
-
 FIELDS = (
-    "title",
-    "text",
-    "short",
-    "severity",
-    "occasion",
-    "number",
-    "priority",
-    "time",
-    "link",
-    "site",
+    "title", "text", "short", "severity", "occasion", "number", "priority", "time", "link", "site",
     "logger",
-)
+)  # fmt: skip
 _PRIORITIES = {Severity.LOST: 4, Severity.COSMETIC: 2}  # of 1 to 5; the rest is 3
 
 

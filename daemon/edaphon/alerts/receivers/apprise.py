@@ -13,14 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edaphon.alerts.model import Message, Receiver, SendLater, SendRefused
-from edaphon.alerts.receivers import (
-    WHOLE_S,
-    Context,
-    ReceiverKind,
-    Remark,
-    secret_text,
-    sendable,
-)
+from edaphon.alerts.receivers import WHOLE_S, Context, ReceiverKind, Remark, secret_text, sendable
 from edaphon.network.requests import Secrets
 from edaphon.toml_input.values import Secret, Table
 

@@ -15,14 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from edaphon.alerts.model import Message, Receiver, SendLater, SendRefused
-from edaphon.alerts.receivers import (
-    WHOLE_S,
-    Context,
-    ReceiverKind,
-    Remark,
-    fields_of,
-    secret_text,
-)
+from edaphon.alerts.receivers import WHOLE_S, Context, ReceiverKind, Remark, fields_of, secret_text
 from edaphon.config import Broker
 from edaphon.config.rules import Parts
 from edaphon.network.requests import CONNECT_S, Deadline, Secrets, tls_context

@@ -61,18 +61,13 @@ class Template(Table):
 TEMPLATES = TypeAdapter(Mapping[str, Template]).validate_python(
     {"": {}} | data_of("edaphon.alerts.receivers", "templates")
 )
-
-
 MOST_WAIT_S = 3600.0
 BUSY = {408, 425, 429}
 WORDS = 200
 TEXTS = ("title", "text", "short")
 FORM = "application/x-www-form-urlencoded"
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_JSON_BEGINS = re.compile(r"\s*[{[](?![a-z_]+\})")  # and not with a field
 _OWN_SECRET = {"slack", "teams"}  # the address alone lets anybody write there
-
-
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 # A string that never ends is taken to the end: it is looked for once, not from each of its quotes.
 _JSON_PART = re.compile(

@@ -13,8 +13,9 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon.commands.check import write_new
+from edaphon.commands.options import USAGE, Config, Json
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
-from edaphon.printer import show_json, show_lines
+from edaphon.printer import show_found
 from edaphon.service.check import Configured, configured, usual_file
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import facts_entered
@@ -47,13 +48,8 @@ def calibration_row(stated: Said) -> dict[str, Any]:
     name = _known_curve(stated["curve"])
     parameters = _in_order(name, numbers_given(stated["parameter"], "--parameter"))
     row = _begin(stated, "")
-    row |= {
-        "step": stated["step"],
-        "curve": name,
-        "second": _second(stated),
-        "parameters": parameters,
-    }
-    row["covariance"] = _covariance(stated, name, parameters)
+    row |= {"step": stated["step"], "curve": name, "second": _second(stated)}
+    row |= {"parameters": parameters, "covariance": _covariance(stated, name, parameters)}
     row |= {key: stated[key] for key in ("from_unit", "to_unit")}
     row["domain"] = _domain(stated["domain"])
     row |= _period(stated) | {k: stated[k] for k in ("drifts_from", "expires", "drift_per_year")}
@@ -128,12 +124,8 @@ def _stated(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _second(stated: Said) -> dict[str, str]:
-    given = {
-        "output": stated["second_output"],
-        "channel": stated["second_channel"],
-        "max_age": stated["max_age"],
-    }
-    return {key: value for key, value in given.items() if value}
+    keys = {"output": "second_output", "channel": "second_channel", "max_age": "max_age"}
+    return {key: stated[name] for key, name in keys.items() if stated[name]}
 
 
 def numbers_given(given: Iterable[str] | None, option: str) -> dict[str, float]:
@@ -236,10 +228,7 @@ class Fitted:
 
 
 def as_table(fitted: Fitted, stated: Mapping[str, str]) -> dict[str, Any]:
-    """The calibration as keys and values; `stated` are the texts that people gave, "" left out.
-
-    Parameters and covariance stand in the curve's order, which a calibration asks for.
-    """
+    """The calibration by its keys, in the curve's order; `stated` are people's texts."""
     found = fitted.result
     order = find_curve(found.curve).in_order(found.parameters)
     place = [list(found.parameters).index(name) for name in order]
@@ -337,7 +326,6 @@ def _holds(place: Path, data: bytes) -> bool:
         return False
 
 
-USAGE = 2
 EACH = "as NAME=VALUE, as often as needed"
 
 
@@ -387,8 +375,8 @@ def add(
     write: Annotated[
         Path | None, typer.Option("-o", "--write", help="file to write; default: in the inbox")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    json: Json = False,
 ) -> None:
     """Write a calibration as a file, or with --check a field check.
 
@@ -419,10 +407,7 @@ def _add(
         raise fail("\n".join(as_options(config_error) for config_error in config_errors), USAGE)
     written = _written(target, text, certificates)
     table = {kind: row, "written": [str(path) for path in written]}
-    if json:
-        show_json(table)
-    else:
-        show_lines(_next(target, place, _counts_as_exact(row)))
+    show_found(json, table, _next(target, place, _counts_as_exact(row)))
 
 
 class _AddPlace(NamedTuple):

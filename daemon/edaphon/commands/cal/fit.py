@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from edaphon import svg
 from edaphon.commands.cal.add import (
     EvidenceCopy,
     Fitted,
@@ -25,25 +25,10 @@ from edaphon.commands.cal.add import (
     put,
 )
 from edaphon.commands.check import write_new, write_own
+from edaphon.commands.options import USAGE, Json
 from edaphon.printer import show_json, show_text
 from edaphon.storage.access import fail
-from edaphon.svg import (
-    HEIGHT,
-    LEFT,
-    PICTURE,
-    RIGHT,
-    Panel,
-    band,
-    frame,
-    line,
-    numbered,
-    pairs,
-    picture,
-    ticks,
-    wider,
-    words_at,
-)
-from edaphon.toml_input import did_you_mean
+from edaphon.toml_input.lines import did_you_mean
 from edaphon.toml_input.values import read_bytes
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.curves import Curve, find_curve
@@ -104,22 +89,13 @@ class _Line:
 
 
 def read_points(
-    file: Path,
-    x: str,
-    y: str,
-    u_point: float,
-    u_reference: float,
-    u_density: float,
-    repeats: bool,
+    file: Path, x: str, y: str, u_point: float, u_reference: float, u_density: float, repeats: bool
 ) -> Points:
-    """The points of a CSV file; raises BadPoints or OSError.
-
-    `u_reference` [unit of y] and `u_density` [g/cm³] are one error of all points; a column
-    `u_reference` says it for each. Two equal lines are one point written twice, unless `repeats`.
-    """
+    """The points of a CSV file, some errors shared by all; raises BadPoints or OSError."""
     data = read_bytes(file)
     header, lines = _lines(_text(data))
-    _expect_column(x, header)
+    if x not in header:
+        raise _lacking(x, header)
     if not lines:
         raise BadPoints("expected points below the header, got none")
     if not repeats:
@@ -172,7 +148,7 @@ def _lines(text: str) -> tuple[tuple[str, ...], list[_Line]]:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    row = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    row = next(csv.reader([line], delimiter=delimiter))
     return [cell.strip() for cell in row]
 
 
@@ -183,11 +159,6 @@ def _counted(
         if len(cells) != len(header):
             raise BadPoints(f"line {number}: expected {len(header)} cells, got {len(cells)}")
         yield _Line(number, dict(zip(header, cells, strict=True)), decimal)
-
-
-def _expect_column(name: str, header: Sequence[str]) -> None:
-    if name not in header:
-        raise _lacking(name, header)
 
 
 def _lacking(name: str, header: Sequence[str]) -> BadPoints:
@@ -251,38 +222,38 @@ def fit_svg(
     fitted: FitResult, x: Float, y: Float, bars: Float, labels: tuple[str, str], title: str
 ) -> str:
     """`bars` are half lengths [unit of y]; `labels` say what x and y are, with their units."""
-    span = wider(x)
+    span = svg.wider(x)
     along = np.linspace(*span, 121)
     curve, reach = fitted.value(along), fitted.expanded(along)
     good = np.isfinite(curve)
     reach = np.where(np.isfinite(reach), reach, 0.0)
     along, curve, reach = along[good], curve[good], reach[good]
-    above = Panel(span, wider(np.concatenate([y - bars, y + bars, curve])), 50.0, 400.0)
+    above = svg.Panel(span, svg.wider(np.concatenate([y - bars, y + bars, curve])), 50.0, 400.0)
     ends = np.concatenate([fitted.residuals - bars, fitted.residuals + bars, [0.0]])
-    below = Panel(span, wider(ends), 440.0, 560.0)
-    across = numbered(ticks(span, 6))
+    below = svg.Panel(span, svg.wider(ends), 440.0, 560.0)
+    across = svg.numbered(svg.ticks(span, 6))
     parts = [
-        *frame(above, labels[1], [(tick, "") for tick, _ in across]),
-        *frame(below, "residual", across),
+        *svg.frame(above, labels[1], [(tick, "") for tick, _ in across]),
+        *svg.frame(below, "residual", across),
         *_band(above, along, curve, reach),
-        line(above, along, curve, CURVE),
-        line(below, np.array(span), np.zeros(2), CURVE),
+        svg.line(above, along, curve, CURVE),
+        svg.line(below, np.array(span), np.zeros(2), CURVE),
         *_points(above, x, y, bars),
         *_points(below, x, fitted.residuals, bars),
-        words_at((LEFT + RIGHT) / 2, HEIGHT - 12, labels[0]),
-        words_at((LEFT + RIGHT) / 2, 24, title),
+        svg.words_at((svg.LEFT + svg.RIGHT) / 2, svg.HEIGHT - 12, labels[0]),
+        svg.words_at((svg.LEFT + svg.RIGHT) / 2, 24, title),
     ]
-    return picture(title, above, parts)
+    return svg.picture(title, above, parts)
 
 
-def _band(panel: Panel, x: Float, y: Float, reach: Float) -> Iterator[str]:
+def _band(panel: svg.Panel, x: Float, y: Float, reach: Float) -> Iterator[str]:
     """Where the curve lies with 95 %; it may leave the frame and is cut there."""
     if reach.any():
-        yield band(panel, x, y - reach, y + reach, f'fill="{BAND}" clip-path="url(#upper)"')
+        yield svg.band(panel, x, y - reach, y + reach, f'fill="{BAND}" clip-path="url(#upper)"')
 
 
-def _points(panel: Panel, x: Float, y: Float, bars: Float) -> Iterator[str]:
-    for (one, other), bar in zip(pairs(x, y), bars.tolist(), strict=True):
+def _points(panel: svg.Panel, x: Float, y: Float, bars: Float) -> Iterator[str]:
+    for (one, other), bar in zip(svg.pairs(x, y), bars.tolist(), strict=True):
         across, ends = panel.across(one), (panel.down(other - bar), panel.down(other + bar))
         if bar:
             yield f'<path d="M{across:.1f},{ends[0]:.1f}V{ends[1]:.1f}" stroke="{POINT}"/>'
@@ -290,7 +261,6 @@ def _points(panel: Panel, x: Float, y: Float, bars: Float) -> Iterator[str]:
         yield f'<circle {centre} r="4" fill="{POINT}"/>'
 
 
-USAGE = 2
 TWO_POINTS = ("two_point", "zero_span")
 EACH = "parameter as NAME=VALUE, as often as needed"
 
@@ -338,7 +308,7 @@ def fit(
     reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
     write: Annotated[Path | None, typer.Option("-o", "--write", help="file to write")] = None,
     plot: Annotated[Path | None, typer.Option(help="SVG file to write")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Fit a curve to the points of a calibration and print the result; nothing is changed."""
     subject = {"channel": channel, "sensor": sensor, "output": output}
@@ -383,7 +353,7 @@ def _deliver(
         write_new(write, text)
         written.append(write)
     if plot is not None:
-        write_own(plot, _picture(fitted, read), PICTURE)
+        write_own(plot, _picture(fitted, read), svg.PICTURE)
         written.append(plot)
     if json:
         show_json(_as_table(fitted, table, written))

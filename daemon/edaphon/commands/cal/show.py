@@ -13,20 +13,21 @@ import typer
 
 from edaphon import __version__
 from edaphon.clock import FAR_NS, instant_text
-from edaphon.commands.query import Folder, instant
+from edaphon.commands.options import Config, Folder, Json
+from edaphon.commands.query import instant
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
-from edaphon.facts.calibrations import OfSubject
+from edaphon.facts.model import OfSubject
 from edaphon.journal import read_only
 from edaphon.model import ALWAYS
 from edaphon.people import person
-from edaphon.printer import show_error, show_json, show_lines, show_rows
+from edaphon.printer import show_error, show_found, show_json, show_rows
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, facts_entered
 from edaphon.toml_input.lines import toml_row
 from edaphon.toml_input.values import read_bytes
-from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve, known_curves
 from edaphon_calibration.errors import suggestion
+from edaphon_calibration.prepare import prepare_step
 from edaphon_drivers.sheets import Sheets
 
 if TYPE_CHECKING:  # it imports the drivers
@@ -54,9 +55,9 @@ def listed(
     channel: Annotated[str, typer.Option(help="only for this channel")] = "",
     all: Annotated[bool, typer.Option("--all", help="also superseded and revoked ones")] = False,
     as_known_at: Annotated[str, typer.Option(help="as known at this time")] = "",
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """List the calibrations, field checks and makers' curves that are in force."""
     storage = open_folder(file, folder)
@@ -92,10 +93,7 @@ def _rows(
         yield {
             **_row(fact, one),
             "state": state.words + ("; its sheet says otherwise" if sheet else ""),
-        } | {
-            "by": state.by,
-            "sheet": sheet,
-        }
+        } | {"by": state.by, "sheet": sheet}
 
 
 def _row(fact: Fact, one: Entered) -> dict[str, Any]:
@@ -260,9 +258,9 @@ def show(
     evidence: Annotated[
         Path | None, typer.Option(help="folder to write the evidence files to")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     folder: Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json: Json = False,
 ) -> None:
     """Show one calibration, field check or maker's curve with all details."""
     storage = open_folder(file, folder)
@@ -283,10 +281,7 @@ def show(
         "evidence": list(_evidence(storage, one)),
         "sheet": _sheet(storage, fact) if isinstance(fact, FactoryCurve) else {},
     }
-    if json:
-        show_json(table)
-    else:
-        show_lines(lines_of(table))
+    show_found(json, table, lines_of(table))
 
 
 def found_in(reported: EnteredFacts, id: str) -> Entered:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
+from edaphon.clock import instant_text
 from edaphon.commands.decode.payload import (
     Unclear,
     expect_address,
@@ -16,6 +17,7 @@ from edaphon.commands.decode.payload import (
     plain_bytes,
     readings_of,
 )
+from edaphon.commands.options import USAGE, Config
 from edaphon.config import Configuration, LorawanSource, Source
 from edaphon.config.reading import read_codec
 from edaphon.derive.calibrate import why_impossible, within_physics
@@ -24,27 +26,22 @@ from edaphon.printer import show_error, show_error_text, show_json, show_line, s
 from edaphon.service import check
 from edaphon.service.check import configured, usual_file
 from edaphon.storage.access import fail
-from edaphon_calibration.chain import apply_chain, prepare_step
+from edaphon_calibration.chain import SAME, apply_chain
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import suggestion
-from edaphon_calibration.units import SAME
+from edaphon_calibration.prepare import prepare_step
 from edaphon_drivers.faults import Fault, Incomplete, Refused
 from edaphon_drivers.files.lines import Slice
 from edaphon_drivers.lorawan import Uplink
 from edaphon_drivers.readings import Message, Reading
 from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
 
-USAGE = 2
-
 _MOST_REFUSED = 20
 _ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE: the whole answer"
 
 
 class _Decoded(NamedTuple):
-    """Readings, and the sheet whose factory curves go on from them; None of a maker's codec.
-
-    `unread` says what of the bytes is in none of them.
-    """
+    """Readings, and their sheet, None for a maker's codec; `unread`: the bytes that are in none."""
 
     readings: tuple[Reading, ...]
     sheet: Sheet | None
@@ -59,7 +56,7 @@ def decode(
     port: Annotated[int | None, typer.Option(help="LoRaWAN FPort")] = None,
     topic: Annotated[str, typer.Option(help="MQTT topic, if it is needed to decode")] = "",
     request: Annotated[str, typer.Option(help="Modbus: the request, if several are possible")] = "",
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    file: Config = None,
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
 ) -> None:
     """Decode the bytes of an instrument; nothing is stored.
@@ -147,7 +144,7 @@ def _rows(stated: _Decoded) -> Iterator[dict[str, Any]]:
         row = {"output": reading.output, **_number(received)}
         for key, ns in (("start", reading.start_ns), ("time", reading.time_ns)):
             if ns is not None:
-                row[key] = _time_text(ns)
+                row[key] = instant_text(ns)
         yield row
         for factory in stated.sheet.outputs[reading.output].factory if stated.sheet else ():
             made = reading._replace(
@@ -189,10 +186,6 @@ def _converted(reading: Reading, factory: Factory) -> float | None:
     step = prepare_step(find_curve(factory.curve), factory.parameters, from_unit=reading.unit)
     value = float(apply_chain(np.array([reading.number]), SAME, [step]).value[0])
     return None if value != value else value
-
-
-def _time_text(ns: int) -> str:
-    return str(np.datetime64(ns, "ns")).rstrip("0").removesuffix(".") + "Z"
 
 
 def _lines(row: dict[str, Any]) -> Iterator[str]:

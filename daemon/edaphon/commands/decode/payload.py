@@ -41,10 +41,7 @@ class Unclear(ValueError):
 
 
 def plain_bytes(payload: str, spoken: str) -> bytes:
-    """The bytes of a payload; @ before the name of a file that holds it.
-
-    Raises Unclear, and OSError for a file that can't be read.
-    """
+    """The bytes of a payload, or of the file behind @; raises Unclear, for a file OSError."""
     if payload.startswith("@"):
         data = _of_file(payload)
         if spoken in TEXTS:
@@ -71,10 +68,7 @@ def _of_file(payload: str) -> bytes:
 
 
 def enveloped(payload: str) -> Uplink | None:
-    """The uplink in a network server's message, typed or in a file; None for anything else.
-
-    Raises Unclear for JSON that is no uplink, and OSError for a file that can't be read.
-    """
+    """The uplink in a network server's JSON, None for no JSON; raises as `plain_bytes` does."""
     data = _of_file(payload) if payload.startswith("@") else payload.encode()
     if not _OBJECT.match(data):
         return None

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from edaphon.commands.check import write_own
+from edaphon.commands.options import TRY_AGAIN, USAGE
 from edaphon.commands.programs import BROKER, ProgramEnded, Running, broker, find_program, watch
 from edaphon.commands.simulate.plot import (
     SimulatedPlot,
@@ -44,20 +45,14 @@ SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the simulated plot has its things: keys to put in the place of the real ones, by name.
-
-    `brokers` is empty where the real ones stay.
-    """
+    """The places of the simulated plot's things, by name; no `brokers`: the real ones stay."""
 
     folder: Path
     buses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def inbox(self, real: str) -> str:
-        """A copy of the inbox with the evidence in it: what is written there reaches no real one.
-
-        What was added to the copy stays in it.
-        """
+        """A copy of the inbox and its evidence; what was added to it stays."""
         copy = self.folder / "inbox"
         copy.mkdir(parents=True, exist_ok=True)
         shutil.copytree(real, copy, ignore=_not_copied, dirs_exist_ok=True)
@@ -141,7 +136,6 @@ def _tables(table: Mapping[str, Any]) -> Iterator[str]:
             yield f"\n[{toml_key(key)}]\n" + toml_keys(value)
 
 
-USAGE, TRY_AGAIN = 2, 75
 SHOW_EVERY_S = 2.0
 _SIMULATED = "# Simulated:"
 HELP = """sdi12/a silent       from now on; `sdi12/a ok` ends it
@@ -266,13 +260,9 @@ def _messages(
         parts.callback(stop.set)
     places = Places(home, plot.buses, brokers)
     text = toml_text(simulated_tables(found.document.table, places))
-    written = f"{_SIMULATED} made from {station_name(found)}.\n{text}"
+    written = f"{_SIMULATED} made from {Path(found.document.file).name}.\n{text}"
     write_own(home / "edaphon.toml", written, _SIMULATED)
     return {sender.path: sender for sender in senders} if port else {}
-
-
-def station_name(found: Configured) -> str:
-    return Path(found.document.file).name
 
 
 def _nodes(found: Configured, broker: str) -> list[JsonSource]:

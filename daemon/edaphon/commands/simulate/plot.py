@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import orjson
 
+from edaphon.commands.programs import publisher
 from edaphon.config import (
     Bus,
     Configuration,
@@ -24,6 +25,7 @@ from edaphon.config import (
 )
 from edaphon.facts import Knowledge
 from edaphon.facts.conflicts import deployed_sensors
+from edaphon.toml_input.lines import data_of
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import conversion
 from edaphon_drivers.modbus.table import Item, Read, plan_of
@@ -33,34 +35,6 @@ from edaphon_drivers.simulators import ascii, lorawan, modbus, sdi12
 from edaphon_drivers.simulators.plugged import W1_FAULTS, SimulatedThermometers
 from edaphon_drivers.simulators.station import Cell, Wave, nested, registers
 
-# What a plot usually shows, in the unit of the nomenclature.
-_USUAL = {
-    "air_pressure": (955.0, 975.0),
-    "air_temperature": (6.0, 17.0),
-    "battery_level": (80.0, 90.0),
-    "battery_voltage": (3.3, 3.5),
-    "bulk_electrical_conductivity": (0.1, 0.3),
-    "cell_pressure": (95.0, 97.0),
-    "cell_temperature": (50.5, 51.5),
-    "co2_mole_fraction": (420.0, 480.0),
-    "dew_point": (2.0, 6.0),
-    "device_temperature": (8.0, 20.0),
-    "global_radiation": (0.0, 600.0),
-    "h2o_mole_fraction": (8.0, 12.0),
-    "matric_potential": (-60.0, -20.0),
-    "photosynthetic_photon_flux": (0.0, 900.0),
-    "pore_water_electrical_conductivity": (0.5, 1.0),
-    "precipitation": (0.0, 0.0),
-    "relative_humidity": (60.0, 90.0),
-    "relative_permittivity": (10.0, 18.0),
-    "soil_ph": (5.8, 6.2),
-    "soil_temperature": (8.0, 14.0),
-    "supply_voltage": (12.0, 12.6),
-    "volumetric_water_content": (0.2, 0.3),
-    "water_content_counts": (2300.0, 2600.0),
-    "water_temperature": (7.0, 11.0),
-    "wind_speed": (0.5, 3.0),
-}
 _IDENTITY_EXTRA = 13  # characters of aI! that may hold a serial number
 
 
@@ -93,7 +67,7 @@ def wave(path: str, output: Output) -> Wave:
 def _limits(output: Output) -> tuple[float, float]:
     bottom = -np.inf if output.lowest is None else output.lowest
     top = np.inf if output.highest is None else output.highest
-    usual = _USUAL.get(output.quantity)
+    usual = data_of("edaphon.commands.simulate", "usual").get(output.quantity)
     if usual is not None:
         scale = conversion(QUANTITIES[output.quantity].unit, output.unit)
         low, high = (float(x) for x in scale.apply(np.array(usual)))
@@ -264,23 +238,12 @@ def _fill(
 
 
 def _cell(item: Item, address: int, number: Callable[[], float]) -> Cell:
-    return Cell(
-        address,
-        number,
-        item.type,
-        item.word_order,
-        item.byte_order,
-        item.multiply,
-        item.plus,
-        item.divide,
-    )
+    order, scale = (item.word_order, item.byte_order), (item.multiply, item.plus, item.divide)
+    return Cell(address, number, item.type, *order, *scale)
 
 
 def _registers_of(read: Read, serial: str) -> dict[int, int]:
-    """The registers of an identity with the deployed sensor's serial number, if they can hold it.
-
-    Nothing for one that can't: the unit refuses the read, as those do that know no identity.
-    """
+    """An identity's registers with the deployed serial number, none where they can't hold it."""
     for item in read.items:
         data = _serial_bytes(item, serial) if item.field == "serial" and serial else b""
         if data and read.address is not None:
@@ -333,19 +296,28 @@ class _Bytes(dict[int, int]):
 
 
 @dataclass(slots=True)
-class _Thermometer:
-    address: str
-    shown: Wave
-    fault: Callable[[object], str | None] = lambda _: None
-    _queued: list[str] = field(default_factory=list)
+class _Failing:
+    """What has faults on demand: those in the queue, then what `fault` says."""
+
+    faults: ClassVar[tuple[str, ...]] = ()
+    fault: Callable[[object], str | None] = field(default=lambda _: None, kw_only=True)
+    _queued: list[str] = field(default_factory=list, kw_only=True)
 
     def fail(self, fault: str, times: int = 1) -> None:
-        if fault not in W1_FAULTS:
-            raise ValueError(f"expected one of {', '.join(W1_FAULTS)}, got {fault!r}")
+        """The next `times` answers or messages meet that fault."""
+        if fault not in self.faults:
+            raise ValueError(f"expected one of {', '.join(self.faults)}, got {fault!r}")
         self._queued += [fault] * times
 
     def next_fault(self) -> str:
         return self._queued.pop(0) if self._queued else self.fault(None) or ""
+
+
+@dataclass(slots=True)
+class _Thermometer(_Failing):
+    address: str
+    shown: Wave
+    faults = W1_FAULTS
 
 
 class _Thermometers:
@@ -375,7 +347,6 @@ class _Thermometers:
         self._folder.unplug()
 
 
-FAULTS = ("silent", "cut")
 HURRIED, HURRIED_S = 30, 2.0
 USUAL_S, MOST_S = 60.0, 86_400.0
 _DRAWN = 30  # frames from which the outputs of a model are taken
@@ -389,7 +360,7 @@ _PER_SECOND = {"epoch_s": 1, "epoch_ms": 1000, "epoch_ns": 10**9}
 
 
 @dataclass(slots=True)
-class SimulatedSender:
+class SimulatedSender(_Failing):
     """One device; `say` makes its message of that number. A silent one says nothing."""
 
     path: str
@@ -399,23 +370,16 @@ class SimulatedSender:
     say: Callable[[int], bytes]
     next_s: float = 0.0
     n: int = 0
-    fault: Callable[[object], str | None] = lambda _: None
-    _queued: list[str] = field(default_factory=list)
+    faults = ("silent", "cut")
 
     @property
     def wait_s(self) -> float:
         """Until the next message [s]; the first ones hurry, a recorder may just have started."""
         return min(self.every_s, HURRIED_S) if self.n < HURRIED else self.every_s
 
-    def fail(self, fault: str, times: int = 1) -> None:
-        """The next `times` messages meet that fault."""
-        if fault not in FAULTS:
-            raise ValueError(f"expected one of {', '.join(FAULTS)}, got {fault!r}")
-        self._queued += [fault] * times
-
     def spoilt(self, data: bytes) -> bytes | None:
         """What goes out of it, None for nothing."""
-        fault = self._queued.pop(0) if self._queued else self.fault(data)
+        fault = self.next_fault()
         if fault == "silent":
             return None
         return data[: len(data) // 2] if fault == "cut" else data
@@ -441,23 +405,16 @@ def senders_of(config: Configuration) -> tuple[list[SimulatedSender], dict[str, 
 
 def publish(senders: list[SimulatedSender], port: int, stop: threading.Event) -> None:
     """Says everything when it is due, on a broker of this machine, until `stop`."""
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    while not stop.wait(0.2):
-        now = time.monotonic()
-        for sender in senders:
-            if sender.next_s <= now:
-                sender.next_s = now + sender.wait_s
-                data = sender.spoilt(sender.say(sender.n))
-                sender.n += 1
-                if data is not None:
-                    client.publish(sender.topic, data, qos=1)
-    client.disconnect()
-    client.loop_stop()
+    with publisher(port) as send:
+        while not stop.wait(0.2):
+            now = time.monotonic()
+            for sender in senders:
+                if sender.next_s <= now:
+                    sender.next_s = now + sender.wait_s
+                    data = sender.spoilt(sender.say(sender.n))
+                    sender.n += 1
+                    if data is not None:
+                        send(sender.topic, data)
 
 
 def _every_s(expect_ns: int | None) -> float:

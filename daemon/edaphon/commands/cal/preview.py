@@ -1,4 +1,4 @@
-"""`edaphon cal apply`: put calibrations in force, and see what became of the values."""
+"""`edaphon cal preview` and `revoke`: what new facts would change, and taking one back."""
 
 import sys
 from collections.abc import Sequence
@@ -9,22 +9,18 @@ import typer
 
 from edaphon.commands.apply import (
     NOT_YET,
-    Config,
-    DryRun,
     Facts,
-    Json,
-    NoWait,
     Way,
-    Who,
     enter,
     fact_of,
-    new_facts,
+    given_facts,
     news,
     show,
     unused_id,
 )
 from edaphon.commands.cal.show import found_in, state_of
 from edaphon.commands.check import write_own
+from edaphon.commands.options import USAGE, Config, DryRun, Json, NoWait, Who
 from edaphon.facts import FactRow
 from edaphon.preview import ChannelPreview, Preview, preview_of
 from edaphon.preview.picture import change_svg
@@ -33,27 +29,7 @@ from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.service.check import open_storage
 from edaphon.storage.access import fail
 from edaphon.storage.entered_facts import facts_entered
-from edaphon.svg import (
-    PICTURE,
-)
-
-
-def put_in_force(
-    facts: Facts = None,
-    file: Config = None,
-    who: Who = "",
-    dry_run: DryRun = False,
-    no_wait: NoWait = False,
-    json: Json = False,
-) -> None:
-    """Save new calibrations, wait until all values are recalculated, and show what changed.
-
-    `edaphon apply` does the same without waiting.
-    """
-    storage = open_storage(file)
-    reported = facts_entered(storage)
-    new = new_facts(storage, reported, facts or [], file)
-    enter(storage, reported, new, Way(who, dry_run, not no_wait, json))
+from edaphon.svg import PICTURE
 
 
 def preview(
@@ -65,9 +41,7 @@ def preview(
     json: Json = False,
 ) -> None:
     """Show what new facts would change in each channel; nothing is changed."""
-    storage = open_storage(file)
-    reported = facts_entered(storage)
-    new = new_facts(storage, reported, facts or [], file)
+    storage, reported, new = given_facts(facts, file)
     found = preview_of(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
@@ -92,8 +66,7 @@ def _show(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> Non
         show_line(NOT_YET)
 
 
-USAGE = 2
-WHENCE = "edaphon cal revoke"  # stands for the file
+WHENCE = "edaphon cal revoke"  # in place of a file
 
 
 def revoke(
