@@ -32,7 +32,11 @@ def test_any_rows_give_a_flag_for_each_and_a_missing_one_is_missing(
 ) -> None:
     rows = rows_of(values, gaps)
     other = rows_of(values[::-1], gaps)
-    context = Context(other, RAIN, other, other, (other,), 0.46, 0.1) if with_context else Context()
+    context = (
+        Context(other, RAIN, other, other, other, (other,), 0.46, 0.1)
+        if with_context
+        else Context()
+    )
     case = Case(rows, context, 600.0, 0.001)
     found = judge(case, usual_rules().of(quantity, 50.0 if deep else 5.0))
     assert len(found.flag) == len(found.evaluated) == len(found.failed) == len(values)

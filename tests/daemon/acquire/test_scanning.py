@@ -21,7 +21,7 @@ from edaphon.clock import SystemClock
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, Kind, read_only
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.links.serial import SerialLink
 from edaphon_drivers.sdi12 import measure
 from edaphon_drivers.sheets import load_sheet

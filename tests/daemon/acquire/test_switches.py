@@ -12,7 +12,7 @@ from edaphon.acquire.switches import (
     supply_switches,
 )
 from edaphon.config import read_config
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.faults import NoAnswer
 from edaphon_drivers.talk import Ask, Pause
 

@@ -4,7 +4,7 @@ import pytest
 
 from edaphon.config import read_config
 from edaphon.config.sources import packages_of
-from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.registry import CODECS, ENGINES, ENVELOPES
 from edaphon_drivers.sheets import load_sheet
 

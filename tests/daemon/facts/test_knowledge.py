@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edaphon.facts import Calibration, Deployment, Knowledge, fact_of
-from edaphon.facts.calibrations import open_steps
+from edaphon.facts.model import open_steps
 from edaphon.model import EntryId
 
 

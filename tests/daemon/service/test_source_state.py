@@ -8,7 +8,14 @@ from tests.stories.load import Probes, loaded_station
 from tests.stories.station import Station
 
 from edaphon.acquire import clock_sync
-from edaphon.service.look import CHUNK_NS, Received, Uplinks, source_state, sources_now
+from edaphon.service.look import (
+    CHUNK_NS,
+    Received,
+    SourceClocks,
+    Uplinks,
+    source_state,
+    sources_now,
+)
 from edaphon.service.process import running
 from edaphon.service.requests import Requests
 from edaphon.service.status import failing_words, ledgers, silent_words
@@ -94,7 +101,7 @@ def test_a_stream_is_as_old_as_what_it_said_without_the_time_that_its_chunk_coll
             if last_s is not None:
                 now_ns = service.clock.wall_ns()
                 service.deriver.state.seen["mast/0"] = now_ns - last_s * SECOND
-            (state,) = sources_now(service, Uplinks())
+            (state,) = sources_now(service, Uplinks(), SourceClocks())
             return pytest.approx(state.age_ns / SECOND, abs=2)
 
         collects_s = CHUNK_NS / SECOND
