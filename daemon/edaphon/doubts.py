@@ -5,7 +5,7 @@ cables that were swapped, a rain gauge that misses rain, the one of two probes t
 Nothing is written: the answer is made of the rows that are there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -163,10 +163,12 @@ def doubts_of(
     read: ReadRows,
     now_ns: int,
     rest: Callable[[], bool] = lambda: False,
+    before: Set[str] = frozenset(),
 ) -> dict[str, Doubt] | None:
     """By channel what is doubtful of the day before `now_ns` [UTC ns].
 
-    `rest` is called after each channel; where it returns True, nothing is known: None.
+    `rest` is called after each channel; where it returns True, nothing is known: None. `before` are
+    the channels that the last call found: of two probes the one in it stays.
     """
     found: dict[str, Doubt] = {}
     steps: dict[str, int] = {}
@@ -188,7 +190,7 @@ def doubts_of(
         if rest():
             return None
     found = dict(_of_one_probe(knowledge, steps)) | found
-    return dict(_explained(knowledge, read, now_ns, found))
+    return dict(_explained(knowledge, read, now_ns, found, before))
 
 
 def _of_one_probe(knowledge: Knowledge, steps: Mapping[str, int]) -> Iterator[tuple[str, Doubt]]:
@@ -203,7 +205,11 @@ def _of_one_probe(knowledge: Knowledge, steps: Mapping[str, int]) -> Iterator[tu
 
 
 def _explained(
-    knowledge: Knowledge, read: ReadRows, now_ns: int, found: Mapping[str, Doubt]
+    knowledge: Knowledge,
+    read: ReadRows,
+    now_ns: int,
+    found: Mapping[str, Doubt],
+    before: Set[str],
 ) -> Iterator[tuple[str, Doubt]]:
     """The doubts that stay, and those of several channels together."""
     channels = {id: knowledge.channel(id, "") for id in knowledge.channels}
@@ -221,10 +227,10 @@ def _explained(
             continue
         if doubt.tests == ("rise_without_water",) and id in shared:
             continue
-        if doubt.of_two and other is not None and not other.of_two:
-            continue
-        if doubt.of_two and other is not None and _is_stranger(evidence, doubt.against or "", id):
-            continue
+        if doubt.of_two and other is not None:
+            pair = id, doubt.against or ""
+            if not other.of_two or _changed_one(evidence, *pair, before) == pair[1]:
+                continue
         yield id, doubt
     yield from swapped.items()
     yield from gauges.items()
@@ -313,13 +319,15 @@ def exchanges(values: Float, least: float) -> Int:
 # -- two probes, of which one is the stranger ----------------------------------------------
 
 
-def _is_stranger(evidence: Evidence, one: str, other: str) -> bool:
-    """Whether `one` of two probes has left a third one more than `other` has, or comes first."""
+def _changed_one(evidence: Evidence, one: str, other: str, before: Set[str]) -> str:
+    """Which of two has changed: that of the last time, else the one further from a third."""
+    if (one in before) != (other in before):
+        return one if one in before else other
     witness = _witness(evidence.channels, one, other)
     moved = [_moved(evidence, id, witness) for id in (one, other)] if witness else []
     if len(moved) == 2 and np.isfinite(moved).all():
-        return moved[0] > moved[1]
-    return one < other
+        return one if moved[0] > moved[1] else other
+    return min(one, other)
 
 
 def _witness(channels: Mapping[str, Channel], one: str, other: str) -> str | None:

@@ -153,10 +153,17 @@ def quality_of(
         own.value,
         own.flag,
         worst_flag([own.flag, judged.flag], len(own)),
-        tuple("; ".join(sorted(judged.names(row))) for row in range(len(own))),
+        _reasons(judged),
         _counts(judged.evaluated),
         _counts(judged.failed),
     )
+
+
+def _reasons(judged: Judged) -> tuple[str, ...]:
+    """Few rows have a pattern of their own: each is put into words once."""
+    _, rows, pattern = np.unique(judged.failed, return_index=True, return_inverse=True)
+    words = ["; ".join(sorted(judged.names(int(row)))) for row in rows]
+    return tuple(words[n] for n in pattern)
 
 
 def _counts(bits: Int) -> dict[str, int]:
@@ -228,12 +235,12 @@ class Evidence:
             self.rows(near.rain),
             self.rows(near.replicate),
             self.sound_rows(near.above),
-            self.rows(near.fit_r2),
             tuple(rows for other in near.others if (rows := self.rows(other)) is not None),
             _number(horizon.pores if horizon else None),
             _number(horizon.wilting_point if horizon else None),
             tuple(self._seconds(_explained(self.knowledge, channel))),
             tuple(self._seconds(_paused(self.knowledge, channel))),
+            self.rows(near.fit_r2),
         )
 
     def horizon(self, channel: Channel) -> Horizon | None:

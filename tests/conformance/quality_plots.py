@@ -1,6 +1,6 @@
 """A plot in memory, for the quality tests: facts as a person enters them, and rows of channels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 import numpy as np
 from tests.conformance.zoo_files import Play
@@ -34,9 +34,12 @@ class Plot:
         self._facts.append(ChannelFact.model_validate(fact))
         self.columns[id] = np.array([float(cell) if cell else np.nan for cell in cells])
 
-    def doubts(self, end_ns: int, stops: bool = False) -> Mapping[str, Doubt]:
+    def doubts(
+        self, end_ns: int, stops: bool = False, before: Set[str] = frozenset()
+    ) -> Mapping[str, Doubt]:
         """What is doubtful of the day before, by the rows until then."""
-        return doubts_of(self._knowledge(), self._until(end_ns), end_ns, lambda: stops) or {}
+        knowledge, read = self._knowledge(), self._until(end_ns)
+        return doubts_of(knowledge, read, end_ns, lambda: stops, before) or {}
 
     def report(self, id: str, rules: str = "") -> QualityReport:
         chosen = usual_rules_with(rules) if rules else usual_rules()

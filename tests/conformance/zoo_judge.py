@@ -21,7 +21,9 @@ ONE_MESSAGE = ("F13", "F14", "F22")
 SILENT = ("F01", "F14", "F22")  # nothing comes any more
 SILENCE_INTERVALS = 4.0
 SAYS = {"wiring": What.CABLES_SWAPPED, "clock": What.CLOCK_OFF}  # a cause that is no part
-BEFORE_H, AFTER_H = 24.0, 36.0  # that are played around a fault
+BEFORE_H, AFTER_H = 24.0, 36.0  # that are played around a fault; what only tests find ends later
+AFTER_TESTS_H = 66.0
+BY_SILENCE = ("F01", "F12", "F13", "F14", "F15", "F22")
 DAY_S = 86_400
 OCCASIONS = ("opened", "changed", "repeated", "resolved")
 
@@ -67,11 +69,15 @@ def judged(play: Play) -> Verdict:
     first, end = 0, play.end
     if play.fault is not None:
         first = max(0, play.fault.first - _rows(play, BEFORE_H))
-        end = min(play.end, play.fault.end + _rows(play, AFTER_H))
+        end = min(play.end, play.fault.end + _rows(play, _after_h(play.fault)))
     with _folder() as folder:
         station = ZooStation(play, folder)
         station.play(first, end)
         return _verdict(play, station, first, end)
+
+
+def _after_h(fault: Fault) -> float:
+    return AFTER_H if fault.number in BY_SILENCE else AFTER_TESTS_H
 
 
 @contextmanager
@@ -118,7 +124,7 @@ def _about(
         else None,
         "latency_h": latency_ns / 3.6e12 if reported and latency_ns else None,
         "goal_h": fault.latency_h,
-        "ends_in_play": fault.end + _rows(play, AFTER_H) <= play.end,
+        "ends_in_play": fault.end + _rows(play, _after_h(fault)) <= play.end,
         "false": tuple(_words(play, one) for one in others),
         **counts,
     }

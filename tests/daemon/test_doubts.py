@@ -135,6 +135,17 @@ def test_of_two_probes_the_one_that_left_a_third_is_named(drifts: str) -> None:
     assert doubts[drifts].text.endswith(f", against {doubts[drifts].against}")
 
 
+def test_the_one_that_was_named_stays_named() -> None:
+    n = 26 * DAY_ROWS
+    plot = Plot(np.arange(n) * ROW_NS, [SOIL])
+    for id, drift in (("w5a", 0.0), ("w5b", 0.003), ("w20", 0.0)):
+        values = water(n, 0.25) + np.maximum(np.arange(n) - 6 * DAY_ROWS, 0) * drift / DAY_ROWS
+        depth = float(id[1:].rstrip("ab"))
+        plot.add(id, *WATER, depth, [f"{value:.5g}" for value in values])
+    for before, named in ((set(), "w5b"), ({"w5a"}, "w5a"), ({"w5b"}, "w5b"), ({"w20"}, "w5b")):
+        assert set(plot.doubts(n * ROW_NS, before=before)) == {named}
+
+
 def test_a_stuck_probe_does_not_accuse_its_neighbour() -> None:
     n = 20 * DAY_ROWS
     moves = 0.25 + 0.05 * np.sin(np.arange(n) * 2 * np.pi / (9 * DAY_ROWS))

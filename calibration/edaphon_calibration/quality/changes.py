@@ -10,6 +10,7 @@ from edaphon_calibration.quality.results import (
     UNKNOWN,
     beyond,
     last_before,
+    medians,
     results,
 )
 
@@ -66,7 +67,7 @@ def noise_of(value: Float, window: int = 36, need: int = 12) -> Float:
     enough = np.flatnonzero(np.isfinite(spans).sum(axis=1) >= need)
     spread = np.full(len(value), np.nan)
     for part in np.array_split(enough, len(enough) * window // _AT_ONCE + 1):
-        spread[part] = np.nanmedian(spans[part], axis=1) if len(part) else np.nan
+        spread[part] = medians(spans[part])
     return np.asarray(MAD_TO_SIGMA * spread / np.sqrt(6))
 
 
@@ -165,8 +166,8 @@ def spike_mad(
     for part in np.array_split(at, len(at) * half // _AT_ONCE + 1):
         if len(part):
             around = spans[part][:, others]
-            centre = np.nanmedian(around, axis=1)
-            mad = np.nanmedian(np.abs(around - centre[:, None]), axis=1)
+            centre = medians(around)
+            mad = medians(np.abs(around - centre[:, None]))
             limit = np.maximum(least_of[part], k * MAD_TO_SIGMA * mad)
             out[1, part] = beyond(np.abs(value[part] - centre), limit)
     return results(evaluated, out[1])

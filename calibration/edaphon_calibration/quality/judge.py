@@ -84,12 +84,12 @@ class Context:
     rain: Rows | None = None  # mm: rain, irrigation and snow melt
     replicate: Rows | None = None  # same quantity and depth, another sensor
     above: Rows | None = None  # temperature of the next shallower sensor or of the air
-    fit_r2: Rows | None = None  # of the fits that a flux comes from
     others: tuple[Rows, ...] = ()  # channels that should move when this one does
     porosity: float = np.nan  # m3/m3 of the horizon
     wilting_point: float = np.nan  # m3/m3 of the horizon
     explained: tuple[tuple[float, float], ...] = ()  # visits and irrigation [s from, s to)
     paused: tuple[tuple[float, float], ...] = ()  # declared pauses [s from, s to)
+    fit_r2: Rows | None = None  # of the fits that a flux comes from
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -85,6 +85,15 @@ def covered(first: Int, last: Int, size: int) -> Bools:
     return np.cumsum(change[:-1]) > 0
 
 
+def medians(spans: Float) -> Float:
+    """The median of each row without its NaN; NaN where nothing else is there."""
+    ranked = np.sort(spans, axis=1)  # NaN come last
+    n = np.count_nonzero(~np.isnan(ranked), axis=1)
+    rows = np.arange(len(ranked))
+    low, high = ranked[rows, np.maximum(n - 1, 0) // 2], ranked[rows, n // 2]
+    return np.asarray((low + high) / 2)
+
+
 def sentinel(value: Float, codes: Collection[float]) -> Small:
     """Whether a number is exactly a failure code of the instrument (84.94 is a number, 85 a code).
 

@@ -270,8 +270,9 @@ HOLDS: Mapping[What, Hold] = {
     What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS, absent=True),
     What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS, absent=True),
     What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS, absent=True),
-    What.VALUES_LOST: Hold(LOST, 0, HOUR_NS, group="data", absent=True),
-    What.DOUBTFUL_VALUES: Hold(DOUBTFUL, 0, HOUR_NS, group="data", absent=True),
+    # A test of a day may pass for one day of a bad week.
+    What.VALUES_LOST: Hold(LOST, 0, 14 * HOUR_NS, group="data", absent=True),
+    What.DOUBTFUL_VALUES: Hold(DOUBTFUL, 0, 30 * HOUR_NS, group="data", absent=True),
     What.CABLES_SWAPPED: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
     What.CLOCK_OFF: Hold(DOUBTFUL, 0, HOUR_NS),
     What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),

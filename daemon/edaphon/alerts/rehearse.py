@@ -260,7 +260,7 @@ def _of_values(
     """A fault that only the tests of the values find, so many hours after its begin."""
     play = _doubt(what, why, found_h * HOUR_NS)
     lasts_ns = (found_h + 12) * HOUR_NS
-    return Fault(says, strikes, play, lasts_ns, 12 * HOUR_NS, 10 * MINUTE_NS)
+    return Fault(says, strikes, play, lasts_ns, 36 * HOUR_NS, 10 * MINUTE_NS)
 
 
 _DOUBTFUL, _NO_VALUES = What.DOUBTFUL_VALUES, What.VALUES_LOST

@@ -61,6 +61,7 @@ class DoubtfulChannels:
     def __init__(self, service: "Service") -> None:
         self._service = service
         self.found: Mapping[str, DoubtState] = {}  # by node
+        self._doubted: frozenset[str] = frozenset()  # channels
 
     def run(self) -> None:
         """Channel by channel, with a rest after each; one that is faster than 5 s is left out."""
@@ -75,8 +76,9 @@ class DoubtfulChannels:
             return stopped
 
         knowledge, read = service.deriver.knowledge, service.series.read
-        found = doubts_of(knowledge, read, utc_now_ns(service), rest)
+        found = doubts_of(knowledge, read, utc_now_ns(service), rest, self._doubted)
         if found is not None:
+            self._doubted = frozenset(found)
             self.found = {
                 self._node(id, doubt): DoubtState(_what(doubt), doubt.since_ns, doubt.text)
                 for id, doubt in found.items()
