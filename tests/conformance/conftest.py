@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.conformance.entries import read_cases, read_entries
 from tests.conformance.quality_cases import read_quality_cases
-from tests.conformance.zoo_files import plays_of
+from tests.conformance.zoo_files import is_short, plays_of
 from tests.conformance.zoo_judge import Verdict, played, report
 
 HERE = Path(__file__).parent
@@ -45,7 +45,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     if "zoo_play" in metafunc.fixturenames:
         folder = _zoo(metafunc.config)
-        plays = [(folder, *names) for names in plays_of(folder)]
+        own = metafunc.config.getoption("zoo") is None
+        names = [n for n in plays_of(folder) if not own or is_short(folder, *n)]
+        plays = [(folder, *one) for one in names]
         ids = ["-".join([site, season, scenario or "base"]) for _, site, season, scenario in plays]
         metafunc.parametrize("zoo_play", plays, ids=ids)
 

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Fault", "Play", "Rows", "Site", "plays_of", "read_play"]
+__all__ = ["Fault", "Play", "Rows", "Site", "is_short", "plays_of", "read_play"]
 
 Rows = Mapping[int, Mapping[str, str]]  # by row: the text of each cell, "" for none
 SENTINELS = (85.0, -127.0, -99.9, 7999.0, 65535.0, -9999.0)
@@ -149,6 +149,15 @@ def plays_of(folder: Path) -> Iterator[tuple[str, str, str]]:
         scenarios = folder / f"scenarios-{site}-{season}.csv"
         for row in _table(scenarios) if scenarios.exists() else ():
             yield site, season, row["scenario"]
+
+
+def is_short(folder: Path, site: str, season: str, scenario: str) -> bool:
+    """Whether a play ends within minutes: a base, or a fault of at most five days."""
+    if not scenario:
+        return True
+    play = read_play(folder, site, season, scenario)
+    assert play.fault is not None
+    return (play.fault.end - play.fault.first) * play.site.interval_s <= 5 * 86_400
 
 
 def read_play(folder: Path, site: str, season: str, scenario: str) -> Play:
