@@ -5,6 +5,7 @@ import random
 import threading
 from hashlib import sha256
 
+import pytest
 from tests.daemon.acquire.followed_files import HEAD, SHEET, passed, path, row
 
 from edaphon.acquire import files
@@ -126,13 +127,14 @@ def test_status_lists_some_of_the_files_that_wait_and_counts_the_others(plot):
     assert notes[-1]["words"].startswith("30 more files wait")
 
 
-def test_what_is_declared_in_the_journal_is_kept_in_the_state_no_longer(plot):
-    for source in ("file/x", "file/y"):
+@pytest.mark.parametrize("sources", [["file/x"], ["file/x", "file/y"]])
+def test_what_is_declared_in_the_journal_is_kept_in_the_state_no_longer(plot, sources):
+    for source in sources:
         plot.floods.count(source, b"bytes", 5)
     plot.floods.keep()
-    assert len(plot.state.get("floods", {})["parts"]) == 2
+    assert len(plot.state.get("floods", {})["parts"]) == len(sources)
     plot.floods.look(all_of_them=True)
     plot.journal.append_now(plot.keeper.entry(Kind.NOTE, "", b""))
     plot.floods.keep()
     assert plot.state.get("floods", {})["parts"] == []
-    assert [length for length, _ in passed(plot)] == [5, 5]
+    assert [length for length, _ in passed(plot)] == [5 for _ in sources]
