@@ -38,6 +38,19 @@ TESTED_IN = {  # rooms whose tests lie, also, in the folder of another room
     "preview": ("commands",),
     "toml_input": ("config",),
 }
+_COMMANDS = "tests/daemon/commands/test_"
+FILES_TESTED_IN = {  # files, also by the beginning of their names, that test files of others test
+    "calibration/edaphon_calibration/quality/": ("tests/conformance/test_quality.py",),
+    "daemon/edaphon/quality.py": ("tests/conformance/test_quality.py",),
+    "daemon/edaphon/acquire/line_": tuple(
+        f"{_COMMANDS}{name}.py" for name in ("scan", "sensor", "term", "record")
+    ),
+    "daemon/edaphon/commands/query.py": (
+        "tests/daemon/test_quality.py",
+        "tests/daemon/test_means.py",
+    ),
+    "drivers/edaphon_drivers/gsm.py": ("tests/daemon/alerts/receivers/test_sms.py",),
+}
 AT_MOST_LIVE = 0.15
 LONGEST_S = 900.0  # one mutant through its room
 TRACED_FROM = 40  # mutants: fewer don't pay for a look at what each test file calls
@@ -235,7 +248,7 @@ def room(file: str) -> str:
 
 
 def room_tests(tree: Path, file: str) -> list[str]:
-    """The test files of the room, the likeliest to fail first: they run until one does."""
+    """The test files of the room and those that import the module; the likeliest to fail first."""
     top, package, *folders, name = file.removesuffix(".py").split("/")
     mirror = tree / "tests" / top
     module = ".".join((package, *folders, *([] if name == "__init__" else [name])))
@@ -248,6 +261,12 @@ def room_tests(tree: Path, file: str) -> list[str]:
     if not found:  # a file or room without a folder of tests
         named = [path for path in sorted(mirror.rglob("test_*.py")) if module in imports(path)]
         found = [*named, *sorted(mirror.glob("test_*.py"))]
+    for folder in ("daemon", "drivers"):
+        others = sorted((tree / "tests" / folder).rglob("test_*.py"))
+        found += [path for path in others if module in imports(path)]
+    for start, tests in FILES_TESTED_IN.items():
+        if file.startswith(start):
+            found += [path for path in map(tree.joinpath, tests) if path.exists()]
     words = {*folders, *name.split("_")}
 
     def unlikely(path: Path) -> tuple[bool, bool, bool]:

@@ -12,8 +12,10 @@ import pytest
 from edaphon import databases
 from edaphon.clock import SystemClock
 from edaphon.databases import (
+    ForeignFile,
     StorageFault,
     connect,
+    connect_foreign,
     connect_reading,
     fault_of,
     is_created,
@@ -167,3 +169,88 @@ def test_a_folder_that_was_made_is_durable_with_its_parents(
     assert set(synchronised) == {tmp_path, tmp_path / "a"}
     make_folder(tmp_path / "a" / "b")
     assert synchronised[2:] == [tmp_path / "a"]
+
+
+VALUES = "CREATE TABLE value (time INTEGER PRIMARY KEY, number REAL)"
+NAMES = "CREATE TABLE name (id TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID"
+LABELS = "CREATE TABLE label (id TEXT PRIMARY KEY)"  # has an index of its own
+TABLES = {"value": [VALUES, "CREATE TABLE value (time)"], "name": [NAMES], "label": [LABELS]}
+
+
+def foreign(path: Path, *statements: str) -> Path:
+    with closing(sqlite3.connect(path)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+    return path
+
+
+def test_a_file_of_others_is_read_by_its_tables_and_nothing_else(tmp_path: Path) -> None:
+    path = foreign(
+        tmp_path / "a", VALUES, NAMES, LABELS,
+        "INSERT INTO value VALUES (1, 2.5), (3, 4.5)", "INSERT INTO label VALUES ('x')",
+    )  # fmt: skip
+    with closing(connect_foreign(path, TABLES)) as db:
+        assert db.execute("SELECT count(*), sum(number), min(time) FROM value").fetchone() == (
+            2, 7.0, 1,
+        )  # fmt: skip
+        assert db.execute("SELECT id FROM label").fetchall() == [("x",)]
+        assert db.execute("PRAGMA user_version").fetchone() == (0,)
+        for refused in (
+            "PRAGMA user_version = 3",
+            "PRAGMA page_count",
+            "SELECT upper(text) FROM name",
+            "SELECT * FROM pragma_table_info('value')",
+            "INSERT INTO value VALUES (5, 6)",
+            "ATTACH 'b' AS b",
+            "CREATE TEMP TABLE t (a)",
+        ):
+            with pytest.raises(sqlite3.Error):
+                db.execute(refused)
+
+
+@pytest.mark.parametrize(
+    ("statements", "came"),
+    [
+        ((VALUES, NAMES), "no table 'label'"),
+        ((), "no table 'label'"),
+        ((VALUES, NAMES, LABELS, "CREATE TABLE other (a)"), "table 'other', which"),
+        (("CREATE TABLE value (time TEXT)", NAMES, LABELS), "table 'value', which"),
+        ((VALUES, NAMES, LABELS, "CREATE INDEX i ON value (number)"), "index 'i', which"),
+        ((VALUES, NAMES, LABELS, "CREATE VIEW v AS SELECT 1"), "view 'v', which"),
+        (
+            (VALUES, NAMES, LABELS, "CREATE TRIGGER t AFTER INSERT ON value BEGIN SELECT 1; END"),
+            "trigger 't', which",
+        ),
+        ((VALUES, NAMES, "CREATE VIEW label AS SELECT 1 AS id"), "view 'label', which"),
+    ],
+)
+def test_a_file_of_others_with_anything_else_in_it_is_refused(
+    tmp_path: Path, statements: tuple[str, ...], came: str
+) -> None:
+    with pytest.raises(ForeignFile, match=came):
+        connect_foreign(foreign(tmp_path / "a", *statements), TABLES)
+
+
+@pytest.mark.parametrize("root", ["0", "-1", "'x'", "(SELECT rootpage FROM r)"])
+def test_two_tables_of_others_never_share_a_place(tmp_path: Path, root: str) -> None:
+    path = foreign(tmp_path / "a", VALUES, NAMES, LABELS)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TEMP TABLE r AS SELECT rootpage FROM sqlite_schema WHERE name = 'name'")
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute(f"UPDATE sqlite_schema SET rootpage = {root} WHERE name = 'value'")  # noqa: S608
+    with pytest.raises((ForeignFile, sqlite3.DatabaseError)):
+        connect_foreign(path, TABLES)
+
+
+def test_what_is_no_file_is_no_file_of_others(tmp_path: Path) -> None:
+    with pytest.raises(ForeignFile, match="no regular file"):
+        connect_foreign(tmp_path, TABLES)
+
+
+def test_a_statement_that_works_more_than_the_file_explains_ends(tmp_path: Path) -> None:
+    rows = ", ".join(f"({n}, {n})" for n in range(3000))
+    path = foreign(tmp_path / "a", VALUES, NAMES, LABELS, f"INSERT INTO value VALUES {rows}")  # noqa: S608
+    with closing(connect_foreign(path, TABLES)) as db:
+        assert [db.execute("SELECT sum(number) FROM value").fetchone() for _ in range(200)]
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            db.execute("SELECT count(*) FROM value a, value b").fetchone()

@@ -349,7 +349,7 @@ def _further_errors(frame: AsciiTable, sheet: Sheet) -> Iterator[str]:
     kinds = frame.kinds()
     for n, (row, kind) in enumerate(zip(rows, kinds, strict=True), 1):
         yield from _layout_errors(f"frame.record {n}" if frame.record else "frame", row, kind)
-    if len(frame.record) > 1 and not all(row.begins or row.match for row in rows[:-1]):
+    if not all(row.begins or row.match for row in rows[:-1]):
         yield "frame.record: all but the last need begins or match to be known from each other"
     yield from _output_errors(sheet, kinds, bool(frame.header))
     yield from sorted({error for kind in (frame, *kinds) for error in _code_errors(kind, sheet)})

@@ -71,6 +71,7 @@ class Plot:
         self.state = StateFile(folder)
         self.keeper = Timekeeper(self.clock, "boot")
         self.follower: Follower | None = None
+        self.problem: str | None = None  # of the last look
         self.budgets = Budgets(500_000_000, 64_000_000, 1, lambda: 10**11, self._now_s)
         self.start()
 
@@ -80,8 +81,12 @@ class Plot:
         self.floods = Floods(self.journal, self.state, self.keeper)
         budget = FileBudget("file/x", self.budgets, self.floods)
         self.follower = Follower(
-            "file/x", pattern, sheet, self.journal, self.keeper, self.state, NO_WAIT, budget
-        )
+            "file/x", pattern, sheet, self.journal, self.keeper, self.state, NO_WAIT, budget,
+            self._on_state,
+        )  # fmt: skip
+
+    def _on_state(self, _: str, problem: str | None) -> None:
+        self.problem = problem
 
     def _now_s(self) -> float:
         return self.clock.now / SECOND

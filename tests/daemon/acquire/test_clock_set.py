@@ -297,3 +297,12 @@ def test_explain_names_no_gap_that_was_withdrawn(withdrawn, found):
     history = SimpleNamespace(gaps=placed, knowledge=knowledge)
     absent = Absent("c", TRUE + 90 * DAY + 7 * EACH, EACH)
     assert bool(gap_at(history, absent)) is found
+
+
+def test_a_source_without_a_slot_yet_has_nothing_to_account_for_when_the_clock_is_set():
+    account = SlotAccount("sdi12/a")
+    assert account.clock_set(GRID, TRUE, 0) == account.clock_set(GRID, TRUE - DAY, EACH) == []
+    assert (account.last_ns, account.gap) == (None, None)
+    account.record(TRUE)
+    for now in (TRUE, TRUE - EACH, TRUE - DAY):
+        assert account.clock_set(GRID, now, 2 * EACH) == []

@@ -4,9 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, row
+from tests.daemon.acquire.followed_files import HEAD, SHEET, row
 
 from edaphon.acquire import file_pieces
+from edaphon.acquire.file_pieces import why_no_rows
 from edaphon.journal import Kind
 from edaphon_drivers.readings import unpack_piece
 from edaphon_drivers.sheets import load_sheet
@@ -141,3 +142,78 @@ def test_a_secret_is_not_followed_by_whatever_name(tmp_path):
         file_pieces.open_followed(pattern, str(folder / "linked.csv"), secrets)
     with file_pieces.open_followed(pattern, str(folder / "a.csv"), secrets) as file:
         assert file.read() == HEAD + row(2)
+
+
+def test_an_imported_file_that_goes_before_it_was_taken_is_a_problem_and_one_taken_whole_is_none(
+    plot, tmp_path
+):
+    whole, part, never = (tmp_path / f"{name}.txt" for name in ("whole", "part", "never"))
+    whole.write_bytes(HEAD + row(1))
+    part.write_bytes(HEAD + row(2) + row(3)[:9])
+    never.write_bytes(HEAD + row(4))
+    for file in (whole, part):
+        assert plot.follower.begin_import(str(file)) == file.stat().st_size
+    plot.look()
+    assert (plot.numbers(), plot.problem) == ([1.5, 2.5], None)
+    whole.unlink()
+    plot.look()
+    assert plot.problem is None
+    part.unlink()
+    plot.look()
+    assert str(part) in plot.problem
+    plot.follower.cancel_import(str(part))
+    plot.follower.begin_import(str(never))
+    never.unlink()
+    plot.look()
+    assert str(never) in plot.problem
+
+
+def test_of_a_file_that_is_imported_again_only_what_it_grew_by_is_new(plot, tmp_path):
+    file = tmp_path / "year.txt"
+    file.write_bytes(HEAD + row(1))
+    plot.follower.begin_import(str(file))
+    plot.look()
+    assert plot.follower.begin_import(str(file)) == 0
+    with file.open("ab") as more:
+        more.write(row(2))
+    assert plot.follower.begin_import(str(file)) == len(row(2))
+    file.rename(tmp_path / "old.txt")
+    file.write_bytes(HEAD + row(3))
+    assert plot.follower.begin_import(str(file)) == len(HEAD + row(3))
+
+
+def test_how_far_an_import_is_counts_what_waits_to_be_derived_and_ends_when_all_was_taken(
+    plot, tmp_path
+):
+    file = tmp_path / "year.txt"
+    file.write_bytes(HEAD + row(1) + row(2)[:9])
+    size, whole = file.stat().st_size, len(HEAD + row(1))
+    name, follower = str(file), plot.follower
+    follower.begin_import(name)
+    assert follower.imports == [(name, size, 0, 0, False)]
+    plot.look()
+    assert follower.import_progress(name) == (name, size, whole, whole, True)
+    assert follower.imports == []
+    with file.open("ab") as more:
+        more.write(row(2)[9:])
+    plot.look()
+    size = file.stat().st_size
+    assert follower.import_progress(name) == (name, size, size, size, True)
+    file.unlink()
+    assert follower.import_progress(name)[1:4] == (size, size, size)
+
+
+def test_a_file_without_a_row_shows_its_first_lines_and_one_with_a_row_nothing(tmp_path):
+    def shown(data: bytes) -> str | None:
+        file = tmp_path / "x.csv"
+        file.write_bytes(data)
+        return why_no_rows(file, SHEET)
+
+    assert shown(HEAD + row(1)) is None
+    assert shown(HEAD + b"no time,1\n" + row(1)) is None
+    assert shown(b"") == ""
+    assert shown(HEAD) == ""
+    stated = shown(HEAD + b"no time,1\n" + 99 * b"nor\x1bhere,1\n")
+    assert stated.splitlines()[1].endswith(": no time,1")
+    assert r"nor\x1bhere,1" in stated
+    assert 2 < stated.count("\n") < 20

@@ -5,11 +5,13 @@ import random
 import threading
 from hashlib import sha256
 
+import pytest
 from tests.daemon.acquire.followed_files import HEAD, SHEET, passed, path, row
 
 from edaphon.acquire import files
 from edaphon.acquire.budget import Budgets
 from edaphon.acquire.file_state import LARGEST_PIECE_BYTES
+from edaphon.journal import Kind
 from edaphon.service.notes import MOST_WAITING, file_notes
 from edaphon_drivers.files.engine import read_piece
 
@@ -123,3 +125,16 @@ def test_status_lists_some_of_the_files_that_wait_and_counts_the_others(plot):
     notes = list(file_notes({"file/x": plot.follower}, 0))
     assert len(notes) == MOST_WAITING + 1
     assert notes[-1]["words"].startswith("30 more files wait")
+
+
+@pytest.mark.parametrize("sources", [["file/x"], ["file/x", "file/y"]])
+def test_what_is_declared_in_the_journal_is_kept_in_the_state_no_longer(plot, sources):
+    for source in sources:
+        plot.floods.count(source, b"bytes", 5)
+    plot.floods.keep()
+    assert len(plot.state.get("floods", {})["parts"]) == len(sources)
+    plot.floods.look(all_of_them=True)
+    plot.journal.append_now(plot.keeper.entry(Kind.NOTE, "", b""))
+    plot.floods.keep()
+    assert plot.state.get("floods", {})["parts"] == []
+    assert [length for length, _ in passed(plot)] == [5 for _ in sources]

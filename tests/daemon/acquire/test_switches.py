@@ -3,7 +3,16 @@
 import pytest
 from tests.switch import SwitchDevice
 
-from edaphon.acquire.switches import BranchSwitch, NotSwitched, SupplySwitch, branched, powered
+from edaphon.acquire.switches import (
+    BranchSwitch,
+    NotSwitched,
+    SupplySwitch,
+    branched,
+    powered,
+    supply_switches,
+)
+from edaphon.config import read_config
+from edaphon.toml_input.lines import read_document
 from edaphon_drivers.faults import NoAnswer
 from edaphon_drivers.talk import Ask, Pause
 
@@ -119,3 +128,20 @@ def test_a_talk_that_is_broken_off_on_its_branch_ends_itself(mux):
     held.send(b"")
     held.close()
     assert ended == [True]
+
+
+def test_only_supplies_that_feed_one_address_of_one_line_are_never_on_together(tmp_path):
+    text = f'[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "{tmp_path}"\n'
+    for bus in "mn":
+        text += f'[bus.{bus}]\nkind = "sdi12"\nport = "/dev/{bus}"\n'
+    for name in "xyzw":
+        text += f'[supply.{name}]\nfile = "/sys/class/gpio/{name}"\n'
+    places = [("m", "a", "x"), ("m", "a", "y"), ("m", "b", "z"), ("n", "a", "w"), ("n", "b", "")]
+    for bus, address, name in places:
+        text += f'[[source]]\nbus = "{bus}"\naddress = "{address}"\nmodel = "meter.teros12"\n'
+        text += 'interval = "1h"\n' + (f'supply = "{name}"\n' if name else "")
+    config, errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, errors
+    switches = supply_switches(config)
+    apart = {n: {k for k in switches if switches[k] in one.apart} for n, one in switches.items()}
+    assert apart == {"x": {"y"}, "y": {"x"}, "z": set(), "w": set()}

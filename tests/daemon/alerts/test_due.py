@@ -392,3 +392,17 @@ def test_all_that_is_open_reaches_the_receiver_once_it_can(
         named |= {number for one in taken for number in one.numbers}
         at += HOUR
     assert named == set(now.incidents)
+
+
+@pytest.mark.parametrize(
+    ("after_ns", "taken"), [(0, False), (0, True), (HOUR, False), (HOUR, True)]
+)
+def test_what_came_and_went_unsent_is_no_news_for_an_escalation_once_somebody_knew(
+    after_ns: int, taken: bool
+) -> None:
+    chief = ReceiverRules("chief", after_ns=after_ns)
+    known = [acknowledged(1, START + MINUTE, START + DAY, "me", "")] if taken else []
+    now = book(opened(1), *known, resolved(1, START + 2 * HOUR))
+    silent = bool(after_ns) and taken
+    expected = [] if silent else [("chief", "summary", 1)]
+    assert occasions(now, START + 3 * HOUR, chief) == expected

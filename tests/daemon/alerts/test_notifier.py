@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.daemon.alerts.receivers.samples import receiver, secret
 from tests.daemon.alerts.receivers.servers import Asked, fake_server
-from tests.daemon.alerts.station import HOUR, MINUTE, Station
+from tests.daemon.alerts.station import HOUR, MINUTE, START, Station
+from tests.daemon.alerts.test_due import book, opened
+from tests.daemon.commands.calling import until
 from tests.daemon.journal.entries import SetClock
 
 from edaphon.alerts.book import STATE_KEY, Book, KeptBook
@@ -413,3 +416,36 @@ def test_a_secret_that_a_server_repeats_stands_in_nothing_that_is_kept_or_sent(
     assert "SECRET" not in "".join(shown)
     kept = [file.read_bytes() for file in (tmp_path / "kept").rglob("*") if file.is_file()]
     assert not [data for data in kept if b"SECRET" in data]
+
+
+def test_a_wake_sends_nothing_before_the_book_is_known_nor_before_it_may_be_tried_again() -> None:
+    now = book(opened(1))
+    kept: Any = SimpleNamespace(ready=False, book=now, shown=now)
+    inbox, stop = Inbox(SendLater("busy"), SendLater("busy")), threading.Event()
+    sender = Sender(
+        Post(ReceiverRules("mail"), lambda: inbox, written), kept, lambda: START, (0.4, 0.4)
+    )
+    thread = threading.Thread(target=sender.run, args=(stop,))
+    thread.start()
+    try:
+
+        def tried(for_s: float) -> int:
+            """How many tries that many seconds of wakes make."""
+            left, end = len(inbox.fails), time.monotonic() + for_s
+            while time.monotonic() < end:
+                sender.wake()
+                time.sleep(0.02)
+            return left - len(inbox.fails)
+
+        assert tried(0.1) == 0
+        kept.ready = True
+        sender.wake()
+        until(lambda: len(inbox.fails) == 1)
+        assert tried(0.2) == 0
+        until(lambda: sender.wake() or not inbox.fails)
+        assert inbox.messages == []
+    finally:
+        stop.set()
+        sender.wake()
+        thread.join()
+    assert inbox.closed

@@ -113,3 +113,14 @@ def test_the_list_says_what_to_do_when_the_service_is_off(tmp_path):
     station = Station(tmp_path, [MODEL, SOURCE.replace("FOLDER", str(tmp_path))], [])
     _, err = call(station, "files", "list", codes=(1,))
     assert "edaphon run" in err
+
+
+def test_an_import_goes_to_the_only_source_of_files_and_to_no_other_than_was_named(station):
+    file = station.folder / "old.txt"
+    file.write_text(HEAD + "2026-04-01 12:00,1.5\n")
+    _, err = call(station, "import", str(file), "--source", "file/lag", codes=(2,))
+    assert "got 'file/lag'" in err
+    assert "there are: file/log" in err
+    before = records(station)
+    call(station, "import", str(file))
+    until(lambda: records(station) > before)

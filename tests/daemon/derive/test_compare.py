@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.daemon.derive.lives import Life, MemoryJournal, folders
+from tests.daemon.derive.test_recalibrate import calibration, readings, started
 
-from edaphon.derive.projection import BINS, Comparison, Sketch
+from edaphon.derive.projection import BINS, Comparison, Sketch, previewed
 from edaphon.derive.recalculate import BeforeAfter
 from edaphon.model import Observations
 
@@ -111,3 +113,29 @@ def test_a_sketch_of_a_moment_has_all_in_one_stretch():
     sketch = Sketch(50, 50)
     sketch.add(np.array([50], np.int64), np.array([1.5]), after=False)
     assert sketch.ends[:2, 0].tolist() == [1.5, 1.5]
+
+
+def test_a_preview_without_times_has_the_channels_that_change_and_one_with_times_those_asked():
+    stream = started()
+    readings(stream, [10.0, 10.5, 11.0, 10.5, 10.0, 10.5])  # one a minute, of a and b in turns
+    before, known = len(stream.entries), stream.knowledge
+    stream.learn(calibration("k", "c1", 4))
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries[:before])
+        journal.shown = before
+        life = Life(folder, journal)
+        life.settle()
+        life.flush()
+        sources = life.deriver.sources
+
+        def changes(knowledge, ranges=None):
+            found = previewed(journal, life.series, knowledge, sources, folder / "scratch", ranges)
+            return {channel: (one.rows, one.changed) for channel, one in found.items()}
+
+        ever = [(-(2**62), 2**62)]
+        assert changes(known) == {}
+        assert changes(stream.knowledge) == {"c1": (3, 3)}
+        assert changes(stream.knowledge, {}) == {}
+        assert changes(stream.knowledge, {"c1": ever, "c2": ever}) == {"c1": (3, 3), "c2": (3, 0)}
+        assert changes(known, {"c1": ever}) == {"c1": (3, 0)}
+        life.close()

@@ -15,6 +15,7 @@ from tests.daemon.journal.entries import SetClock, commit, journal_file
 from edaphon.derive.plan import lost_facts_text
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import DamagedRow, Entry, Journal, Kind
+from edaphon.journal.fact_log import CHECKPOINT
 from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.series import cursor_name
 
@@ -200,6 +201,12 @@ def test_where_both_copies_are_gone_what_stands_stays_until_a_person_acts(
             assert "salvage --acknowledge" in reported[0]
             assert values(life) == (before if series == "kept" else {"c-x": {}, "c-z": {}})
             assert not life.sink.points
+            life.flush()
+            checkpoint = orjson.loads(life.series.checkpoint(CHECKPOINT) or "")
+            if series == "removed":  # nothing shows which channels they were about
+                assert "c-z" in checkpoint["waiting"]
+            elif what in {"calibration", "mark", "deployment"}:
+                assert checkpoint["waiting"] == ["c-x"]
     with lived(folder) as (journal, life):
         payload = acknowledgement("me", life.deriver.lost_facts.places)
         journal.append_now(Entry(Kind.LOST, T0, 1, "", "", payload))

@@ -47,5 +47,6 @@ def test_a_check_and_a_curve_that_no_package_gives_are_named() -> None:
         from_ns=None, to_ns=None, supersedes=None,
     )  # fmt: skip
     checked = channel("b", checks={"round": {"step": 1.0}})
+    assert missing_parts(knowledge(channel("a"), of_a, bent), {}) == {"a": "curve bend"}
     found = missing_parts(knowledge(channel("a"), checked, of_a, bent), {})
     assert found == {"a": "curve bend", "b": "check round"}

@@ -191,12 +191,15 @@ def test_ranges_beyond_64_bits_that_an_earlier_version_wrote_are_not_begun_again
 
 
 @pytest.mark.parametrize("later", [0, -3])
-def test_readings_that_came_late_are_taken_from_the_journal(later: int) -> None:
+@pytest.mark.parametrize("span", [{}, {"from": instant(24 * 60)}, {"to": instant(24 * 60)}])
+def test_readings_that_came_late_are_taken_from_the_journal(
+    later: int, span: dict[str, Any]
+) -> None:
     """The order in which they came is not in the series."""
     stream = days_of_readings(2)
     stream.hear("a", 20.0, later, True)
     stream.hear("a", 11.0, 60, True)
-    stream.learn(calibration("k", "c1", 4))
+    stream.learn(calibration("k", "c1", 4, **span))
     with folders() as folder:
         journal = MemoryJournal(stream.entries)
         life = Life(folder, journal)

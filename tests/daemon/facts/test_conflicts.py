@@ -14,12 +14,12 @@ def revocation(of, id):
     return fact_of({"kind": "revocation", "id": id, "of": of, "why": "a slip"})
 
 
-def came(new, *known):
+def came(new, *known, sources=None):
     knowledge = Knowledge()
     for n, fact in enumerate(known, 1):
         knowledge = knowledge.learn(EntryId(1, n), fact)
     row = FactRow(new, "", "", "facts.toml", 1, {})
-    return [c.came for c in knowledge_conflicts([row], knowledge)]
+    return [c.came for c in knowledge_conflicts([row], knowledge, sources)]
 
 
 def test_a_fact_is_superseded_once():
@@ -39,3 +39,22 @@ def test_a_replacement_names_a_source_of_the_configuration():
     row = FactRow(fact_of(table), "", "", "facts.toml", 1, {})
     found = knowledge_conflicts([row], Knowledge(), {"file/x": {}})
     assert [c.came for c in found] == ['"file/y" is no source']
+
+
+def layer(id, top, bottom, profile="p", **more):
+    table = {"kind": "horizon", "id": id, "profile": profile, "top_cm": top, "bottom_cm": bottom}
+    return fact_of({**table, **more})
+
+
+def test_a_place_lies_in_one_layer_at_a_time():
+    profiles = [fact_of({"kind": "profile", "id": name, "plot": "x"}) for name in "pq"]
+    plot, other = fact_of({"kind": "plot", "id": "x"}), layer("o", 5, 15, "q")
+    until, since = {"to": "2026-01-01T00:00:00Z"}, {"from": "2026-01-01T00:00:00Z"}
+    known = plot, *profiles, other, layer("a", 10, 20, **until)
+    for top, bottom in ((20, 30), (0, 10)):
+        assert came(layer("b", top, bottom), *known, sources={}) == []
+    assert came(layer("b", 15, 30, **since), *known, sources={}) == []
+    assert came(layer("b", 15, 30, supersedes="a"), *known, sources={}) == []
+    for top, bottom in ((19, 30), (0, 11), (10, 20), (12, 18), (0, 30)):
+        expected = f"{top} to {bottom} cm, where a lies too"
+        assert came(layer("b", top, bottom), *known, sources={}) == [expected]

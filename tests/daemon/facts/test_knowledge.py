@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from edaphon.facts import Deployment, Knowledge, fact_of
+from edaphon.facts import Calibration, Deployment, Knowledge, fact_of
+from edaphon.facts.model import open_steps
 from edaphon.model import EntryId
 
 
@@ -151,3 +152,68 @@ def test_the_newest_copy_that_is_in_force_replaces_the_earlier_ones() -> None:
 def test_a_first_copy_replaces_nothing() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 2"):
         fact_of(replacement("a", 1))
+
+
+YEARS = {"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}
+BEGIN, END = (1_767_225_600 * 10**9, 1_798_761_600 * 10**9)
+
+
+def horizon(id: str, top: float, bottom: float, **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "horizon", "id": id, "profile": "p", "top_cm": top, "bottom_cm": bottom, **more
+    }  # fmt: skip
+
+
+def test_what_lies_on_the_border_of_two_layers_is_in_the_lower_one() -> None:
+    known = knowledge(horizon("a", 0, 20), horizon("b", 20, 50), horizon("c", 50, 80, **YEARS))
+    found = [known.horizon("p", depth, BEGIN) for depth in (0, 19.9, 20, 50, 79.9, 80)]
+    assert [one and one.id for one in found] == ["a", "a", "b", "c", "c", None]
+    assert known.horizon("other", 10, BEGIN) is None
+    assert known.horizon("p", 60, BEGIN - 1) is known.horizon("p", 60, END) is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "pores"),
+    [
+        ({}, None),
+        ({"porosity": 0.5}, 0.5),
+        ({"porosity": 0.5, "bulk_density": 1.3}, 0.5),
+        ({"bulk_density": 1.325}, 0.5),
+        ({"bulk_density": 2.65}, None),  # as dense as quartz: no pores, so it can't be
+        ({"bulk_density": 0.7, "organic": True}, 0.5),
+    ],
+)
+def test_pores_are_those_stated_or_what_the_solids_leave(
+    stated: dict[str, Any], pores: float | None
+) -> None:
+    (one,) = knowledge(horizon("a", 0, 20, **stated)).horizons
+    assert one.pores == (pores if pores is None else pytest.approx(pores))
+
+
+def test_a_deployment_counts_for_its_channel_in_its_time() -> None:
+    other = {**deployment("o"), "channel": "d"}
+    known = knowledge({**deployment("a"), **YEARS}, other)
+    at = [known.deployments_at("c", ns) for ns in (BEGIN - 1, BEGIN, END - 1, END)]
+    assert [[one.id for one in found] for found in at] == [[], ["a"], ["a"], []]
+
+
+def test_a_step_is_open_where_it_has_calibrations_and_none_covers_the_time() -> None:
+    def of(id: str, **more: Any) -> dict[str, Any]:
+        own = {"curve": "polynomial", "parameters": {"c0": 0.0, "c1": 1.0}}
+        return {"kind": "calibration", "id": id, **own, **more}
+
+    known = knowledge(
+        of("a", channel="c", **YEARS),
+        of("b", sensor="s", output="o", **YEARS),
+        of("c", sensor="s", output="o", to=YEARS["from"]),
+        of("d", sensor="s", output="o", step=2, **YEARS),
+    )
+
+    def opened(time_ns: int, maker: bool = False) -> list[list[str]]:
+        of_place: tuple[Calibration, ...] = known.calibrations
+        return [[one.id for one in own] for own in open_steps(of_place, time_ns, maker)]
+
+    assert opened(BEGIN) == []
+    assert opened(BEGIN - 1) == [["d"], ["a"]]
+    assert opened(END) == [["b", "c"], ["d"], ["a"]]
+    assert opened(END, maker=True) == [["a"]]

@@ -22,7 +22,7 @@ from edaphon.journal import (
     Kind,
     read_only,
 )
-from edaphon.journal.entry import entry_crc
+from edaphon.journal.entry import ENTRY_BYTES, Ring, entry_crc
 
 
 @pytest.fixture
@@ -281,3 +281,27 @@ def test_the_row_holds_the_crc_that_the_format_names(journal: Journal, tmp_path:
     with closing(sqlite3.connect(journal_file(tmp_path))) as connection:
         (crc,) = connection.execute("SELECT crc FROM entry").fetchone()
     assert crc == entry_crc(1, 1, record(1))
+
+
+def test_the_newest_entries_are_kept_in_memory_up_to_a_size_and_at_least_the_last_batch():
+    ring = Ring(largest_bytes=3 * (ENTRY_BYTES + 10))
+    entries = [record(n, b"0123456789") for n in range(1, 9)]
+
+    def behind(n, limit=9, most=10**6):
+        found = ring.after(EntryId(1, n), limit, most)
+        return None if found is None else [place.n for place, _ in found]
+
+    assert behind(0) is None
+    ring.add(EntryId(1, 1), entries[:2])
+    ring.add(EntryId(1, 3), entries[2:3])
+    assert (behind(0), behind(1), behind(3)) == ([1, 2, 3], [2, 3], [])
+    assert (behind(0, limit=2), behind(0, most=11), behind(0, most=10)) == ([1, 2], [1, 2], [1])
+    ring.add(EntryId(1, 4), entries[3:4])
+    assert (behind(1), behind(2), behind(3)) == (None, [3, 4], [4])
+    ring.add(EntryId(1, 5), entries[4:8])  # larger alone than what is kept
+    assert (behind(3), behind(4)) == (None, [5, 6, 7, 8])
+    ring.add(EntryId(2, 1), entries[:1])
+    assert (behind(7), behind(8)) == (None, [1])
+    ring.add(EntryId(2, 3), entries[2:3])  # the one between never came here
+    assert ring.after(EntryId(2, 1), 9, 10**6) is None
+    assert ring.after(EntryId(2, 2), 9, 10**6) == [(EntryId(2, 3), entries[2])]

@@ -94,6 +94,25 @@ def test_a_row_that_changed_since_shows_when_all_are_counted(tmp_path: Path):
     assert differing(found, read_only(tmp_path), RARE) == [2]
 
 
+def test_of_a_file_with_a_damaged_page_what_can_be_read_is_counted(tmp_path: Path):
+    kinds = [Kind.RECORD, Kind.FACT, Kind.RECORD, Kind.RECORD, Kind.CONFIGURATION] * 400
+    with Journal.open(tmp_path, SystemClock()) as journal:
+        for kind in kinds:
+            journal.append([entry(kind)])
+        journal.append_now(entry(Kind.FACT))
+    (path,) = tmp_path.glob("journal-*.sqlite")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 4096 // 2 * 4096
+    data[middle : middle + 4096] = b"\xff" * 4096
+    path.write_bytes(data)
+    journal = read_only(tmp_path)
+    readable: list[tuple[EntryId, Entry]] = list(journal.scan(on_damage=lambda _: None))
+    assert 1000 < len(readable) < 2001
+    found = summed(journal, None, RARE)
+    assert found.records == sum(one.kind == Kind.RECORD for _, one in readable)
+    assert list(found.rare) == [place for place, one in readable if one.kind in RARE]
+
+
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many hundred steps SQLite took in all connections opened since."""

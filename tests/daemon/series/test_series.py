@@ -13,6 +13,8 @@ from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
 from edaphon.series import Series, WrongFile, cursor_name
 from edaphon.series import series as change_module
+from edaphon.series.reader import SeriesReader
+from edaphon.series.rows import ROW, ranked
 from edaphon.sinks.feed import SeriesFeed
 
 TEXTS = {"d1": "{}", "d2": "{}"}
@@ -417,3 +419,47 @@ def test_a_sink_keeps_up_while_what_it_is_owed_is_in_memory(tmp_path, monkeypatc
     drain(feed)
     assert feed.keeps_up
     series.close()
+
+
+def test_a_range_holds_its_start_and_not_its_end_on_whatever_day(series, tmp_path):
+    days = [0, 1, DAY_NS - 1, DAY_NS, DAY_NS + 1, 2 * DAY_NS]
+    series.merge([run(days, [float(n) for n in range(6)])], TEXTS)
+    for flushed in (False, True):
+        if flushed:
+            series.flush()
+            reader = SeriesReader(tmp_path / "series.sqlite")
+
+        def times(start, end):
+            found = [t for r in series.read("a", start, end) for t in r.time_ns.tolist()]
+            if flushed:  # noqa: B023
+                runs = list(reader.runs("a", start, end))  # noqa: B023
+                assert [t for r in runs for t in r.time_ns.tolist()] == found
+            return found
+
+        for at, start in enumerate(days):
+            for until, end in enumerate(days):
+                assert times(start, end) == days[at:until]
+                assert times(start, end + 1) == days[at : until + 1]
+        assert times(2, DAY_NS - 1) == times(5, 5) == times(9, 2) == []
+    assert reader.extent("a") == (6, 0, 2 * DAY_NS)
+    assert reader.extent("b") == (0, None, None)
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "first_stands"),
+    [
+        ((0, 5), (0, 6), True),
+        ((0, 6), (0, 5), False),
+        ((0, 9), (1, 1), True),
+        ((2, 3), (2, 3), True),
+    ],
+)
+def test_of_two_rows_of_a_time_the_better_then_the_earlier_then_the_first_one_stands(
+    one, other, first_stands
+):
+    rows = np.zeros(2, ROW)
+    for n, (rank, sequence) in enumerate((one, other)):
+        rows[n]["rank"], rows[n]["sequence"], rows[n]["value"] = rank, sequence, n
+    stands, loses = ranked(rows[0], rows[1])
+    assert (stands["value"], loses["value"]) == ((0, 1) if first_stands else (1, 0))

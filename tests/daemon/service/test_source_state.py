@@ -5,9 +5,17 @@ from pathlib import Path
 import pytest
 from tests.programs import wait_until
 from tests.stories.load import Probes, loaded_station
+from tests.stories.station import Station
 
 from edaphon.acquire import clock_sync
-from edaphon.service.look import CHUNK_NS, Received, source_state
+from edaphon.service.look import (
+    CHUNK_NS,
+    Received,
+    SourceClocks,
+    Uplinks,
+    source_state,
+    sources_now,
+)
 from edaphon.service.process import running
 from edaphon.service.requests import Requests
 from edaphon.service.status import failing_words, ledgers, silent_words
@@ -75,6 +83,32 @@ def test_a_source_that_says_nothing_since_the_start_is_silent_after_its_interval
 
 def test_the_time_that_the_service_was_off_is_no_silence():
     assert source_state(Received(0, 10**6 * SECOND, SECOND, alive_ns=SECOND)) == "ok"
+
+
+STREAM = (
+    '[bus.mast]\nkind = "stream"\nport = "/nowhere/port"\n'
+    '[[source]]\nbus = "mast"\nmodel = "licor.li-7810"\nexpect = "1s"\n'
+)
+
+
+def test_a_stream_is_as_old_as_what_it_said_without_the_time_that_its_chunk_collects(tmp_path):
+    station = Station(tmp_path, [STREAM], [])
+    with running(station.file) as service:
+
+        def age_s(listening_s, last_s=None):
+            """Of the only source, once the service has listened so long."""
+            service.since_mono_ns = service.clock.mono_ns() - listening_s * SECOND
+            if last_s is not None:
+                now_ns = service.clock.wall_ns()
+                service.deriver.state.seen["mast/0"] = now_ns - last_s * SECOND
+            (state,) = sources_now(service, Uplinks(), SourceClocks())
+            return pytest.approx(state.age_ns / SECOND, abs=2)
+
+        collects_s = CHUNK_NS / SECOND
+        assert age_s(0) == 0  # what it says may be on its way
+        assert age_s(100) == 100 - collects_s
+        assert age_s(100, last_s=50) == 50 - collects_s
+        assert age_s(100, last_s=10**6) == 100 - collects_s  # the service was off before
 
 
 def test_silent_sources_and_failing_channels_are_problems_once():

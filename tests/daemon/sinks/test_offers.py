@@ -217,3 +217,29 @@ def test_the_size_of_a_request_grows_again_after_a_413_that_passed(version: int)
         assert small < 20
         assert len(fake.writes) - before < 2 * 2000 / small
         sink.close()
+
+
+def test_another_version_of_the_server_offers_all_again_soon_and_the_same_one_does_not() -> None:
+    aside, clock = aside_of(keys_of([run(n=3)])), HandClock()
+
+    def offers() -> Offers:
+        """Of a new life, once the round of its start is over."""
+        made = Offers("plots", aside, clock, 1000)
+        made.begin()
+        clock.later(AGAIN_S[0])
+        while (piece := made.next()) is not None:
+            made.set_aside(piece.keys, ["bad"], 99)
+        clock.later(AGAIN_S[0])
+        assert made.next() is None
+        return made
+
+    first = offers()
+    for version, again in (("1.8", False), ("1.8", False), ("", False), ("1.9", True)):
+        first.server(version)
+        clock.later(AGAIN_S[0])
+        assert (first.next() is not None) == again
+    for version, again in (("1.9", False), ("2.0", True)):
+        later = offers()
+        later.server(version)
+        clock.later(AGAIN_S[0])
+        assert (later.next() is not None) == again

@@ -48,6 +48,17 @@ def test_one_bad_point_costs_the_same_bound_wherever_it_stands() -> None:
             assert sink.requests <= 2 * math.log2(n) + 2, (n, place)
 
 
+@pytest.mark.parametrize(
+    ("place", "requests"),
+    [(0, 5), (1, 5), (2, 4), (3, 4)],  # 0123, 01, 0, (1, or what is left of it), 23
+)
+def test_a_point_that_is_refused_alone_is_not_asked_about_again(place: int, requests: int) -> None:
+    keys = keys_of([run(n=4)])
+    sink = PickySink({keys[place]}, keeps_good=False)
+    assert len(write_sifted(sink, [run(n=4)])) == 1
+    assert sink.requests == requests
+
+
 def test_a_refusal_that_no_single_point_repeats_sets_nothing_aside() -> None:
     class OnceMoody(PickySink):
         def write(self, batch: object) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from edaphon.sinks.influxdb import InfluxSettings
+from edaphon.sinks.influxdb import InfluxSettings, doubts
 
 V1 = {"version": 1, "database": "plots"}
 V2 = {"version": 2, "bucket": "b", "org": "o"}
@@ -69,3 +69,19 @@ def test_each_version_needs_its_names(more, words):
 def test_the_place_is_the_address_the_version_and_what_a_write_names(more, target, place):
     settings = InfluxSettings.model_validate({"url": "http://x/", **more})
     assert (settings.target, settings.place) == (target, place)
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "doubted"),
+    [
+        ("http://influx.example:8086", {"token": {"env": "X"}}, True),
+        ("http://192.0.2.7:8086", {"token": {"file": "/x"}}, True),
+        ("http://influx.example:8086", {}, False),
+        ("https://influx.example", {"token": {"env": "X"}}, False),
+        ("http://127.0.0.1:8086", {"token": {"env": "X"}}, False),
+        ("http://localhost:8086", {"token": {"env": "X"}}, False),
+    ],
+)
+def test_a_token_that_a_network_would_see_is_a_doubt(url, token, doubted):
+    settings = InfluxSettings.model_validate({"url": url, "bucket": "b", "org": "o", **token})
+    assert [key for key, _, _ in doubts(settings)] == ["url"] * doubted

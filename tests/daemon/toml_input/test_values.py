@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from edaphon.clock import instant_text
+from edaphon.toml_input.models import came_hidden
 from edaphon.toml_input.values import (
     Depth,
     Secret,
@@ -121,3 +122,20 @@ def test_a_measured_duration_is_read_to_three_digits(ns: int, text: str) -> None
 )
 def test_a_duration_of_no_whole_milliseconds_has_a_text(ns: int, text: str) -> None:
     assert duration_text(ns) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "character"),
+    [
+        ("soil 5 cm, 20 °C, Ω, ñ", False, ""),
+        ("two\nlines\tof it", True, ""),
+        ("two\nlines", False, "U+000A (a control character)"),
+        ("two\nlines\0", True, "U+0000 (a control character)"),
+        ("a\u202eb", True, "U+202E (right-to-left override)"),
+        ("a\u200bb\n", False, "U+200B (zero width space)"),
+        ("e\u0301", False, ""),  # an accent of its own is a letter's
+    ],
+)
+def test_a_character_that_nobody_sees_is_named(text: str, lines: bool, character: str) -> None:
+    came = came_hidden(text, lines=lines)
+    assert came.partition(" in ")[0] == character

@@ -15,10 +15,10 @@ from edaphon_drivers.ascii.engine import (
     sheet_errors,
     start_commands,
 )
-from edaphon_drivers.faults import Fault
+from edaphon_drivers.faults import Fault, NoAnswer
 from edaphon_drivers.readings import pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
-from edaphon_drivers.talk import Asking
+from edaphon_drivers.talk import Ask, Asking
 
 _FOLDER = Path(__file__).parent.parent / "transcripts" / "ascii"
 _FILES = sorted(_FOLDER.glob("*.txt"))
@@ -116,3 +116,18 @@ def test_every_ascii_sheet_has_a_transcript_no_mistakes_and_a_line_end(model):
 def test_there_are_sheets_for_gas_analysers_balances_and_receivers():
     assert len(_MODELS) >= 20
     assert {"licor.li-7810", "ppsystems.egm-4", "generic.gnss-nmea"} <= set(_MODELS)
+
+
+@pytest.mark.parametrize("came", [b"", b"no name\r\n"])
+def test_an_instrument_that_says_anything_is_there_though_not_who_it_is(came):
+    talk = identify("", load_sheet("ppsystems.egm-5"), Asking())
+    step, fault = next(talk), None
+    try:
+        while True:
+            step = talk.send(came)
+    except StopIteration:
+        pass
+    except NoAnswer as silence:
+        fault = silence
+    assert isinstance(step, Ask)
+    assert (fault is None) == bool(came)

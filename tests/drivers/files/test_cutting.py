@@ -168,3 +168,20 @@ def test_the_lines_of_every_piece_of_a_file_are_counted():
     while (found := cut(data[at:], TABLE, Rest.ENDED, at > 0, b"" if at else None)).whole:
         at, lines = at + found.whole, lines + found.lines
     assert (at, lines) == (len(data), 20_001)
+
+
+CLOCKED = {
+    "three cells": (["TIME"], ["%Y-%m-%d %H:%M"], "2026-03-07 06:00;1;2"),
+    "the last of three": (["TIME"], ["%Y-%m-%d %H:%M"], "1;2;2026-03-07 06:00"),
+    "three columns": (["YEAR", "DAY", "CLOCK"], ["%Y %j %H:%M"], "2026;66;06:00;1;2;3"),
+}
+
+
+@pytest.mark.parametrize("case", CLOCKED)
+def test_a_file_that_begins_with_a_row_waits_for_no_line_of_names(case):
+    columns, formats, row = CLOCKED[case]
+    sheet = small(time={"columns": columns, "formats": formats, "utc_offset": "+01:00"})
+    data = f"{row}\n".encode()
+    found = cut(data, sheet, Rest.GROWING)
+    assert (found.header_lines, found.lines, found.whole) == (0, 1, len(data))
+    assert cut(b"no time;1;2\n", sheet, Rest.GROWING).whole == 0

@@ -223,6 +223,15 @@ def test_elapsed_time_needs_a_start_and_is_never_of_1970():
     assert [r.time_ns for r in readings[::2]] == utc("2026-04-01T10:00:00Z", "2026-04-01T10:01:30Z")
 
 
+def test_elapsed_time_is_a_short_number_in_plain_digits():
+    sheet = csv_sheet(time={"elapsed": {"column": "Time", "unit": "min"}})
+    known = completed(sheet, {"start": "2026-04-01T10:00:00Z"})
+    texts = ["3", "00000000000001.5", "\u0663", "1.5.2", "1e1", "", "00000000000000.5"]
+    rows = "Time,T5,VWC\n" + "".join(f"{text},4.2,0.3\n" for text in texts)
+    readings, *_ = read(rows.encode(), known)
+    assert [r.time_ns for r in readings[::2]] == utc("2026-04-01T10:03:00Z")
+
+
 def test_tms_rows_have_seconds_or_no_time_at_midnight_and_say_what_is_not_there():
     rows = (
         b"0;2024.03.05 09:30:00;4;17.5;-200;-200;65336;204;0;\n"

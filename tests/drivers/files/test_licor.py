@@ -9,7 +9,7 @@ from tests.readers import decode_piece
 from tests.simulated_files import SimulatedRespirometer
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.files.cutting import Rest, cut_json
 from edaphon_drivers.files.engine import cut
 from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.message_values import rfc3339_ns
@@ -213,3 +213,11 @@ def test_odd_values_in_an_li8200_file_give_no_number(odd):
         assert (reading.number is None) == (reading.status is not Status.OK)
     with pytest.raises(Garbled):
         read(whole(header=odd))
+
+
+def test_a_json_file_that_nobody_can_write_on_is_one_piece_though_it_is_torn():
+    torn = whole()[:-9]
+    for rest in (Rest.GROWING, Rest.RESTED, Rest.ENDED):
+        assert cut_json(torn, rest).whole == 0
+    assert cut_json(torn, Rest.GONE).whole == len(torn)
+    assert cut_json(b"", Rest.GONE).whole == 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import edaphon_drivers.simulators.modbus as simulator
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
+from edaphon_drivers.modbus.decode import possible_requests
 from edaphon_drivers.modbus.engine import (
     address_error,
     decode_exchange,
@@ -398,3 +399,74 @@ def test_an_answer_equal_to_an_earlier_one_is_waited_behind_for_another():
     assert [listening.until(more) for more in (b"", first, other)] == [False, False, True]
     with pytest.raises(StopIteration):
         talk.send(other)
+
+
+def _answer(size, fill=0):
+    return bytes([3, size]) + bytes([fill]) * size
+
+
+def _asks(*pdus):
+    return [bytes.fromhex(pdu) for pdu in pdus]
+
+
+PH, CLIMATE, EC, NPK = _asks("0300060001", "0300120002", "0300150001", "03001e0003")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "asked"),
+    [
+        ([2], [[PH, EC]]),  # either may have been answered
+        ([4], [[CLIMATE]]),
+        ([6, 4], [[NPK], [CLIMATE]]),
+        ([2, 2], [[PH], [EC]]),  # both, then in the order of the sheet
+        ([2, 4, 2, 6], [[PH], [CLIMATE], [EC], [NPK]]),
+        ([2, 2, 2], [[PH, EC]] * 3),
+    ],
+)
+def test_answers_alone_are_of_the_requests_with_their_size_in_the_order_of_the_sheet(sizes, asked):
+    frames = [rtu(7, _answer(size)) for size in sizes]
+    expected = [
+        (frame, tuple(rtu(7, pdu) for pdu in pdus))
+        for frame, pdus in zip(frames, asked, strict=True)
+    ]
+    assert list(possible_requests(b"".join(frames), _JXCT)) == expected
+    frames = [tcp_frame(9, 7, _answer(size)) for size in sizes]
+    expected = [
+        (frame, tuple(tcp_frame(9, 7, pdu) for pdu in pdus))
+        for frame, pdus in zip(frames, asked, strict=True)
+    ]
+    assert list(possible_requests(b"".join(frames), _JXCT)) == expected
+
+
+def test_an_exception_alone_is_taken_for_the_first_request_of_its_function():
+    frame = rtu(7, b"\x83\x02")
+    assert possible_requests(frame, _JXCT) == ((frame, (rtu(7, PH),)),)
+    with pytest.raises(Garbled, match="2 bytes to function 3"):
+        possible_requests(rtu(7, b"\x84\x02"), _JXCT)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        rtu(7, _answer(8)),  # no request has so many bytes
+        rtu(7, b"\x04\x02\0\0"),  # nor this function
+        rtu(7, _answer(2))[:-1],
+        rtu(7, _answer(2)) + b"\0",
+        rtu(7, _answer(4))[:-1] + b"\x55",
+        rtu(7, _answer(4)) + rtu(7, _answer(8)),
+        tcp_frame(1, 7, _answer(2))[:-1],
+        tcp_frame(1, 7, b""),
+    ],
+)
+def test_bytes_that_answer_nothing_of_the_sheet_are_garbled(data):
+    with pytest.raises(Garbled):
+        possible_requests(data, _JXCT)
+
+
+def test_an_answer_to_the_other_function_of_a_read_asks_with_that_function():
+    sheet = load_sheet("seeed.s-soil-mt-02")
+    for function in (3, 4):
+        frame = rtu(1, bytes([function, 4]) + bytes(4))
+        ((_, (request,)),) = possible_requests(frame, sheet)
+        assert request[1] == function

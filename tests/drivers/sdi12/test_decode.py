@@ -14,7 +14,7 @@ from edaphon_drivers import simulators
 from edaphon_drivers.checksums import crc_characters
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.readings import Reading, Status, Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.sdi12.engine import decode_exchange, last_identity
+from edaphon_drivers.sdi12.engine import decode_answers, decode_exchange, last_identity
 from edaphon_drivers.sheets import load_sheet
 
 _TEROS12 = load_sheet("meter.teros12")
@@ -148,3 +148,53 @@ def test_the_simulator_imports_nothing_of_the_runtime_code() -> None:
     named |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     own = {name for name in named if name.startswith(edaphon_drivers.__name__)}
     assert not {name for name in own if not name.startswith(simulators.__name__)}
+
+
+CS650 = ["volumetric_water_content", "bulk_electrical_conductivity", "soil_temperature"]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("0+0.25+0.1+21.5", [0.25, 0.1, 21.5]),
+        ("0+0.25+0.1\r\n0+21.5\r\n", [0.25, 0.1, 21.5]),
+        ("0M!00013\r\n0\r\n0D0!0+0.25+0.1+21.5\r\n", [0.25, 0.1, 21.5]),  # as a terminal shows it
+        ("0C!000103\n0D0!0+0.25-0.1+21.5\n", [0.25, -0.1, 21.5]),
+        ("0C!0D0!0+0.25+0.1+21.5\n", [0.25, 0.1, 21.5]),
+    ],
+)
+def test_the_answers_of_a_terminal_are_the_values_of_the_command_that_gives_so_many(text, values):
+    found = decode_answers(text.encode(), load_sheet("campbell.cs650"))
+    assert [(r.output, r.number) for r in found] == list(zip(CS650, values, strict=True))
+
+
+def test_the_values_of_all_commands_are_in_the_order_of_the_sheet():
+    lines = b"0+0.25+0.1+21.5\r\n0+18.2+1+2\r\n"
+    found = decode_answers(lines, load_sheet("campbell.cs650"))
+    numbers = [0.25, 0.1, 21.5, 18.2]  # what M1 gives behind the permittivity has no name
+    names = [*CS650, "relative_permittivity"]
+    assert [(r.output, r.number) for r in found] == list(zip(names, numbers, strict=True))
+    profile = load_sheet("gropoint.profile-4")
+    moisture = decode_answers(b"1+1+2+3+4", profile)
+    assert [r.output for r in moisture][::3] == [f"volumetric_water_content_{n}" for n in (1, 4)]
+    temperature = decode_answers(b"1+1+2+3+4\n1+5+6+7", profile)
+    assert {r.output[:-2] for r in temperature} == {"soil_temperature"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0M!00013", "0+1", "0+1+2+3+4", "0+1+2\n1+3", "0+1+2+3+4+5+6+7"]
+)
+def test_values_of_two_probes_or_of_no_command_are_garbled(text):
+    with pytest.raises(Garbled):
+        decode_answers(text.encode(), load_sheet("campbell.cs650"))
+
+
+@pytest.mark.parametrize(("n", "whole"), [(0, False), (1, True), (4, True), (6, True), (7, False)])
+def test_a_shorter_profile_may_give_fewer_values_and_none_is_no_profile(n, whole):
+    sheet = load_sheet("delta-t.pr2")
+    data = b"0" + b"+1.5" * n
+    if whole:
+        assert [r.number for r in decode_answers(data, sheet)] == [1.5] * n
+    else:
+        with pytest.raises(Garbled):
+            decode_answers(data, sheet)

@@ -12,10 +12,10 @@ from tests.drivers.sdi12.talking import QUICK, hold, line_with
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.readings import Identity, Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sdi12 import engine
-from edaphon_drivers.sdi12.engine import acknowledge, change_address, extended
+from edaphon_drivers.sdi12.engine import acknowledge, change_address, extended, measure
 from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.sdi12 import Probe
-from edaphon_drivers.talk import Asking
+from edaphon_drivers.talk import Ask, Asking
 
 _ASKING = Asking(timing=QUICK)
 _NAME = "14EDAPHON PROBE 001SN4711"
@@ -254,3 +254,15 @@ def test_outputs_that_no_command_gives_or_that_nobody_knows_are_named():
     assert "'v2' is given by no command" in errors
     assert "'x', and no [[output]]" in errors
     assert "'v1' is twice" in errors
+
+
+def test_a_whole_answer_is_followed_by_the_next_question_without_a_wait():
+    talk = measure("a", load_sheet("meter.teros12"), timing=QUICK)
+    asked, answers = [], {b"aM!": b"a0003\r\n", b"aD0!": b"a+1807.8+21.0+1\r\n"}
+    step = next(talk)
+    with suppress(StopIteration):
+        while True:
+            assert isinstance(step, Ask), asked
+            asked.append(step.send)
+            step = talk.send(answers[step.send])
+    assert asked == [b"aM!", b"aD0!"]
