@@ -19,7 +19,6 @@ from edaphon_drivers.registry import completed
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 SECOND = 10**9
-NO_WAIT = Pace(lambda: EntryId(2**31, 0), ahead_bytes=2**60)
 HEAD = b"time,t\n"
 SHEET = completed(
     parse_sheet(
@@ -60,6 +59,11 @@ class Clock:
         return stop.is_set()
 
 
+def no_wait() -> Pace:
+    """All that comes in is derived at once."""
+    return Pace(lambda: EntryId(2**31, 0), ahead_bytes=2**60)
+
+
 class Plot:
     """A folder with a logger's files, a journal next to it, and one follower after another."""
 
@@ -81,7 +85,7 @@ class Plot:
         self.floods = Floods(self.journal, self.state, self.keeper)
         budget = FileBudget("file/x", self.budgets, self.floods)
         self.follower = Follower(
-            "file/x", pattern, sheet, self.journal, self.keeper, self.state, NO_WAIT, budget,
+            "file/x", pattern, sheet, self.journal, self.keeper, self.state, no_wait(), budget,
             self._on_state,
         )  # fmt: skip
 

@@ -70,7 +70,7 @@ def tools_of(folder: Path, tables: str, bus: str) -> Iterator[LineTools]:
     clock = SystemClock()
     own = own_line(config, bus)
     try:
-        with Journal.open(folder / "journal", clock) as journal:
+        with Journal(folder / "journal", clock) as journal:
             keeper = Timekeeper(clock, "boot")
             yield LineTools(config, journal, keeper, lambda _: own, lambda: Knowledge())
     finally:

@@ -38,7 +38,7 @@ def at(*numbers: int) -> list[EntryId]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with Journal.open(tmp_path, SetClock()) as journal:
+    with Journal(tmp_path, SetClock()) as journal:
         assert commit(journal, ENTRIES) == at(*range(1, 12))
     return tmp_path
 

@@ -22,7 +22,8 @@ from edaphon.journal import (
     Kind,
     read_only,
 )
-from edaphon.journal.entry import ENTRY_BYTES, Ring, entry_crc
+from edaphon.journal.entry import entry_crc
+from edaphon.journal.journal import ENTRY_BYTES, Ring
 
 
 @pytest.fixture
@@ -283,8 +284,11 @@ def test_the_row_holds_the_crc_that_the_format_names(journal: Journal, tmp_path:
     assert crc == entry_crc(1, 1, record(1))
 
 
-def test_the_newest_entries_are_kept_in_memory_up_to_a_size_and_at_least_the_last_batch():
-    ring = Ring(largest_bytes=3 * (ENTRY_BYTES + 10))
+def test_the_newest_entries_are_kept_in_memory_up_to_a_size_and_at_least_the_last_batch(
+    monkeypatch,
+):
+    monkeypatch.setattr("edaphon.journal.journal.RING_BYTES", 3 * (ENTRY_BYTES + 10))
+    ring = Ring()
     entries = [record(n, b"0123456789") for n in range(1, 9)]
 
     def behind(n, limit=9, most=10**6):

@@ -96,7 +96,7 @@ def test_a_row_that_changed_since_shows_when_all_are_counted(tmp_path: Path):
 
 def test_of_a_file_with_a_damaged_page_what_can_be_read_is_counted(tmp_path: Path):
     kinds = [Kind.RECORD, Kind.FACT, Kind.RECORD, Kind.RECORD, Kind.CONFIGURATION] * 400
-    with Journal.open(tmp_path, SystemClock()) as journal:
+    with Journal(tmp_path, SystemClock()) as journal:
         for kind in kinds:
             journal.append([entry(kind)])
         journal.append_now(entry(Kind.FACT))

@@ -14,7 +14,6 @@ from edaphon.model import Channel, Observations
 from edaphon.series import Series, WrongFile, cursor_name
 from edaphon.series import series as change_module
 from edaphon.series.reader import SeriesReader
-from edaphon.series.rows import ROW, ranked
 from edaphon.sinks.feed import SeriesFeed
 
 TEXTS = {"d1": "{}", "d2": "{}"}
@@ -444,22 +443,3 @@ def test_a_range_holds_its_start_and_not_its_end_on_whatever_day(series, tmp_pat
     assert reader.extent("a") == (6, 0, 2 * DAY_NS)
     assert reader.extent("b") == (0, None, None)
     reader.close()
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "first_stands"),
-    [
-        ((0, 5), (0, 6), True),
-        ((0, 6), (0, 5), False),
-        ((0, 9), (1, 1), True),
-        ((2, 3), (2, 3), True),
-    ],
-)
-def test_of_two_rows_of_a_time_the_better_then_the_earlier_then_the_first_one_stands(
-    one, other, first_stands
-):
-    rows = np.zeros(2, ROW)
-    for n, (rank, sequence) in enumerate((one, other)):
-        rows[n]["rank"], rows[n]["sequence"], rows[n]["value"] = rank, sequence, n
-    stands, loses = ranked(rows[0], rows[1])
-    assert (stands["value"], loses["value"]) == ((0, 1) if first_stands else (1, 0))

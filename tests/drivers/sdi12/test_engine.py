@@ -257,7 +257,7 @@ def test_outputs_that_no_command_gives_or_that_nobody_knows_are_named():
 
 
 def test_a_whole_answer_is_followed_by_the_next_question_without_a_wait():
-    talk = measure("a", load_sheet("meter.teros12"), timing=QUICK)
+    talk = measure("a", load_sheet("meter.teros12"), _ASKING)
     asked, answers = [], {b"aM!": b"a0003\r\n", b"aD0!": b"a+1807.8+21.0+1\r\n"}
     step = next(talk)
     with suppress(StopIteration):
