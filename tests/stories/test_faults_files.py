@@ -16,7 +16,7 @@ import orjson
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.daemon.acquire.followed_files import NO_WAIT, Clock
+from tests.daemon.acquire.followed_files import Clock, no_wait
 from tests.daemon.derive.lives import EnteredFacts, Life, folders
 from tests.daemon.derive.test_pipeline import fact
 from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, text_of
@@ -137,7 +137,7 @@ class Logger:
         floods = Floods(self.journal, self.state, self.keeper)
         budget = FileBudget(PATH, Budgets(2**40, 2**40, 1, lambda: 2**50), floods)
         own = self.sheet, self.journal, self.keeper, self.state
-        self.follower = Follower(PATH, pattern, *own, NO_WAIT, budget)
+        self.follower = Follower(PATH, pattern, *own, no_wait(), budget)
 
     def look(self, after_s: float) -> None:
         self.clock.now += int(after_s * SECOND)
