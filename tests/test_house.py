@@ -20,8 +20,8 @@ from tests.house import (
 )
 
 # What was measured last: whoever makes a number smaller lowers it here.
-FILES = 278
-LINES = 72_400  # 70,230 without quality tests and means; the aim was 67,178
+FILES = 269
+LINES = 66_600  # the aim was 67,178
 LONGEST_FILE = 550
 IMPORTS = {"edaphon": 2584, "edaphon_drivers": 510, "edaphon_calibration": 200}  # statements
 # A file that takes another one in has more of them, while there are fewer in all: decision 0035.
@@ -31,7 +31,7 @@ FUNCTION_MEDIAN, FUNCTION_P95, LONGEST_FUNCTION = 6, 24, 60
 DOUBLE_CLASSES = 0
 DISPATCHES = 1  # the public names, imported at their first use
 BROAD_EXCEPTS = 10
-WORDS_IN_PACKAGES = 5  # keys of sheets and of `status`
+WORDS_IN_PACKAGES = 0
 WORDS_IN_TESTS = 3  # a list of such words
 
 

@@ -32,6 +32,7 @@ _LOST = {"flat", "rail", "diagnostics"}  # such numbers say nothing of the soil
 _LONG_S, _LEAST = 3600.0, 3  # what lasts for an hour, or comes three times, is no chance
 _DRY = 0.1  # m3/m3: what fails `range` below it is a probe that has lost the soil
 _SIDE = 36  # rows of 10 minutes before and after a step
+_LEVELS = {STEP, "offset", *_SHORT}
 _STEP_LEAST = 0.03  # m3/m3
 _SWAP_LEAST = {"volumetric_water_content": 0.02, "soil_temperature": 0.4}
 _SWAP_SHARE = (
@@ -189,19 +190,23 @@ def doubts_of(
                 found[report.context.fit_r2] = doubt
         if rest():
             return None
-    found = dict(_of_one_probe(knowledge, steps)) | found
-    return dict(_explained(knowledge, read, now_ns, found, before))
+    levels = steps | {id: doubt.since_ns for id, doubt in found.items() if "offset" in doubt.tests}
+    found = {id: Doubt(step_ns, (STEP,)) for id, step_ns in steps.items()} | found
+    alone = {
+        id: doubt
+        for id, doubt in found.items()
+        if not (set(doubt.tests) <= _LEVELS and _is_shared(knowledge, id, levels))
+    }
+    return dict(_explained(knowledge, read, now_ns, alone, before))
 
 
-def _of_one_probe(knowledge: Knowledge, steps: Mapping[str, int]) -> Iterator[tuple[str, Doubt]]:
-    """The steps that no other probe has at the same time: else the soil has changed."""
-    for id, step_ns in steps.items():
-        own = _sensor(knowledge, id)
-        if not any(
-            abs(step_ns - other_ns) < _EVENT_NS and _sensor(knowledge, other) != own
-            for other, other_ns in steps.items()
-        ):
-            yield id, Doubt(step_ns, (STEP,))
+def _is_shared(knowledge: Knowledge, id: str, levels: Mapping[str, int]) -> bool:
+    """Whether another probe changed its level at the same time: then the soil has changed."""
+    own = _sensor(knowledge, id)
+    return id in levels and any(
+        abs(other_ns - levels[id]) < _EVENT_NS and _sensor(knowledge, other) != own
+        for other, other_ns in levels.items()
+    )
 
 
 def _explained(

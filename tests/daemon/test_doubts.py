@@ -97,6 +97,14 @@ def test_a_step_of_several_probes_is_the_soil() -> None:
     assert found({"t20": temperature(n, 20), **own}) == {}
 
 
+def test_a_cold_hour_of_several_probes_is_the_weather() -> None:
+    n = 8 * DAY_ROWS
+    cold = temperature(n, 5)
+    cold[-100:-94] -= 4
+    assert set(found({"t5a": cold, "t20": temperature(n, 20)})) == {"t5a"}
+    assert found({"t5a": cold, "t5b": cold + 0.1, "t20": temperature(n, 20)}) == {}
+
+
 def test_a_step_at_a_visit_is_known() -> None:
     n = 12 * DAY_ROWS
     begin, end = (f"{np.datetime64(row * 600, 's')}Z" for row in (n - 512, n - 500))
