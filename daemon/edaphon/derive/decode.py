@@ -39,7 +39,7 @@ from edaphon_drivers.readings import (
     unpack_piece,
 )
 from edaphon_drivers.registry import Engine, engine
-from edaphon_drivers.sheets import Output, Sheet
+from edaphon_drivers.sheets import Output, Sheet, per_sheet
 
 if TYPE_CHECKING:
     from edaphon_drivers import javascript, lorawan
@@ -407,6 +407,7 @@ def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
         return Sources()
 
 
+@per_sheet
 def _engine(sheet: Sheet) -> Engine:
     try:
         return engine(sheet.engine)
