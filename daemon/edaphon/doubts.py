@@ -263,12 +263,23 @@ def _exchanged(evidence: Evidence) -> dict[Pair, list[int]]:
     names: dict[frozenset[str], Pair] = {}
     found: dict[Pair, list[int]] = {}
     for (_, name), ids in groups.items():
+        jumped = {id: _jumps(evidence, id, _SWAP_LEAST[name] / 2) for id in ids}
         for pair in combinations(ids, 2):
             probes = frozenset(_sensor(evidence.knowledge, id) for id in pair)
-            if len(probes) == 2:
+            if len(probes) == 2 and not jumped[pair[0]].isdisjoint(jumped[pair[1]]):
                 times = found.setdefault(names.setdefault(probes, pair), [])
                 times += _exchanges_of(evidence, *pair, _SWAP_LEAST[name])
     return {pair: _once(sorted(times)) for pair, times in found.items()}
+
+
+def _jumps(evidence: Evidence, id: str, least: float) -> frozenset[float]:
+    """The times [s] of rows that are further than that from the row before."""
+    rows = evidence.rows(id)
+    if rows is None:
+        return frozenset()
+    known = np.isfinite(rows.value)
+    far = np.abs(np.diff(rows.value[known])) > least
+    return frozenset(rows.time_s[known][1:][far].tolist())
 
 
 def _once(times_ns: Sequence[int]) -> list[int]:

@@ -141,7 +141,7 @@ def quality_of(
     first, last = (int(own.time_ns[at]) if len(own) else 0 for at in (0, -1))
     rules = rules or usual_rules()
     evidence = Evidence(knowledge, channels, read, first - DAY_NS, last + DAY_NS, rules)
-    evidence.found[id] = own
+    evidence.take(id, own)
     inside = np.flatnonzero((own.time_ns >= start_ns) & (own.time_ns < end_ns))
     own, judged = own.take(inside), evidence.judged(id).take(inside)
     return QualityReport(
@@ -181,26 +181,29 @@ class Evidence:
     start_ns: int
     end_ns: int
     rules: RuleSet
-    found: dict[str, Observations | None] = field(default_factory=dict)
+    found: dict[str, Rows | None] = field(default_factory=dict)
     sound: dict[str, Rows | None] = field(default_factory=dict)
-
-    def run(self, id: str) -> Observations | None:
-        if id not in self.found:
-            self.found[id] = _joined(self.read(id, self.start_ns, self.end_ns), MOST_OF_CONTEXT)
-        return self.found[id]
 
     def rows(self, id: str | None) -> Rows | None:
         """As they came, in the canonical unit of the quantity; flag 9 is missing."""
-        run = None if id is None else self.run(id)
-        if run is None or id is None:
+        if id is None:
             return None
+        if id not in self.found:
+            run = _joined(self.read(id, self.start_ns, self.end_ns), MOST_OF_CONTEXT)
+            self.found[id] = None
+            if run is not None:
+                self.take(id, run)
+        return self.found[id]
+
+    def take(self, id: str, run: Observations) -> None:
+        """Keep of these what the tests need: two numbers a row."""
         channel = self.channels[id]
         try:
             value = conversion(channel.unit, quantity(channel.quantity).unit).apply(run.value)
         except CalibrationError:  # no unit of that quantity: nothing can be tested
             value = np.full(len(run), np.nan)
         value = np.where(run.flag == Flag.MISSING, np.nan, value)
-        return Rows((run.time_ns - self.start_ns) / SECOND_NS, value)
+        self.found[id] = Rows((run.time_ns - self.start_ns) / SECOND_NS, value)
 
     def sound_rows(self, id: str | None) -> Rows | None:
         """Without the values that fail their own tests: a bad thermometer thaws no soil."""
