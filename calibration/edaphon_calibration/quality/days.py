@@ -1,4 +1,4 @@
-"""Tests of whole days: they read one number a day in the order of the days, NaN for none."""
+"""Tests of whole days: replicates that part or drift, swings with depth, clocks; NaN is no day."""
 
 import numpy as np
 
