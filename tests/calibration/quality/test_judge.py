@@ -33,7 +33,7 @@ def test_any_rows_give_a_flag_for_each_and_a_missing_one_is_missing(
     rows = rows_of(values, gaps)
     other = rows_of(values[::-1], gaps)
     context = (
-        Context(other, RAIN, other, other, other, (other,), 0.46, 0.1)
+        Context(other, RAIN, other, other, (other,), 0.46, 0.1, fit_r2=other)
         if with_context
         else Context()
     )
