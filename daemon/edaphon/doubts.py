@@ -35,9 +35,7 @@ _SIDE = 36  # rows of 10 minutes before and after a step
 _LEVELS = {STEP, "offset", *_SHORT}
 _STEP_LEAST = 0.03  # m3/m3
 _SWAP_LEAST = {"volumetric_water_content": 0.02, "soil_temperature": 0.4}
-_SWAP_SHARE = (
-    0.3  # of the distance of two channels may be left between one's end and the other's begin
-)
+_SWAP_SHARE = 0.3  # of the distance of two channels: what may be left where they change places
 _SWAP_ROWS = 3
 _RISE, _EVENTS, _EVENT_NS = 0.02, 2, 6 * HOUR_NS  # m3/m3 in an hour; of at least two probes
 _GAUGE_NS = 28 * DAY_NS
