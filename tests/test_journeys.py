@@ -26,8 +26,24 @@ LIMITS = {
 }
 
 
+TRIES = 3  # on a busy machine an answer may come in two pieces, or a server be asked twice
+
+
 @pytest.mark.parametrize("journey", LIMITS)
 def test_a_journey_passes_no_more_files_than_before(journey: str) -> None:
+    limit = LIMITS[journey]
+    for _ in range(TRIES):
+        threads = _passed_by(journey)
+        files = {file for own in threads.values() for file in own}
+        if journey in {"answer", "uplink", "query"}:
+            assert files - files_of_the_ways() == set(), "docs/architecture.md does not name these"
+        passed = Limit(len(files), max(len(own) for own in threads.values()))
+        if passed.files <= limit.files and passed.in_one_thread <= limit.in_one_thread:
+            return
+    pytest.fail(f"{journey}: {passed}, expected at most {limit}\n{text_of(threads)}")
+
+
+def _passed_by(journey: str) -> Threads:
     done = subprocess.run(
         [sys.executable, "-m", "tests.journeys", journey, "--json"],
         cwd=ROOT,
@@ -37,13 +53,4 @@ def test_a_journey_passes_no_more_files_than_before(journey: str) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     threads: Threads = json.loads(done.stdout.splitlines()[-1])
-    files = {file for own in threads.values() for file in own}
-    if journey in {"answer", "uplink", "query"}:
-        assert files - files_of_the_ways() == set(), "docs/architecture.md does not name these"
-    passed = Limit(
-        len(files),
-        max(len(own) for own in threads.values()),
-    )
-    limit = LIMITS[journey]
-    if passed.files > limit.files or passed.in_one_thread > limit.in_one_thread:
-        pytest.fail(f"{journey}: {passed}, expected at most {limit}\n{text_of(threads)}")
+    return threads

@@ -14,7 +14,16 @@ import numpy as np
 from edaphon.clock import DAY_NS, HOUR_NS, SECOND_NS
 from edaphon.facts import Knowledge, Mark
 from edaphon.model import Channel, Float, Int
-from edaphon.quality import BEFORE_NS, Evidence, QualityReport, ReadRows, context_of, quality_of
+from edaphon.quality import (
+    BEFORE_NS,
+    Evidence,
+    QualityReport,
+    ReadRows,
+    context_of,
+    depth_of,
+    interval_of,
+    quality_of,
+)
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.quality import water
 from edaphon_calibration.quality.results import FAILS
@@ -35,8 +44,7 @@ _SIDE = 36  # rows of 10 minutes before and after a step
 _LEVELS = {STEP, "offset", *_SHORT}
 _STEP_LEAST = 0.03  # m3/m3
 _SWAP_LEAST = {"volumetric_water_content": 0.02, "soil_temperature": 0.4}
-_SWAP_SHARE = 0.3  # of the distance of two channels: what may be left where they change places
-_SWAP_ROWS = 3
+_SWAP_ROWS, _SWAP_SHARE = 3, 0.3  # of the distance of two: what may be left of it at the change
 _RISE, _EVENTS, _EVENT_NS = 0.02, 2, 6 * HOUR_NS  # m3/m3 in an hour; of at least two probes
 _GAUGE_NS = 28 * DAY_NS
 
@@ -86,7 +94,7 @@ def doubt_of(
         if reason and late and not any(mark.covers(time_ns) for mark in known):
             for test in reason.split("; "):
                 rows.setdefault(test, []).append(row)
-    interval_s = _interval_s(report.time_ns)
+    interval_s = interval_of(report.time_ns / SECOND_NS)
     lasting = max(_LEAST, round(_LONG_S / interval_s))
     found = {
         test: own
@@ -113,10 +121,6 @@ def _is_dry(report: QualityReport, rows: Sequence[int]) -> bool:
         return False
     to_canonical = conversion(own.unit, quantity(own.quantity).unit)
     return bool(np.median(to_canonical.apply(report.value[list(rows)])) < _DRY)
-
-
-def _interval_s(time_ns: Int) -> float:
-    return float(np.median(np.diff(time_ns))) / SECOND_NS if len(time_ns) > 1 else 600.0
 
 
 def last_step(report: QualityReport, known: Sequence[Mark] = ()) -> int | None:
@@ -200,9 +204,9 @@ def doubts_of(
 
 def _is_shared(knowledge: Knowledge, id: str, levels: Mapping[str, int]) -> bool:
     """Whether another probe changed its level at the same time: then the soil has changed."""
-    own = _sensor(knowledge, id)
+    own = probe_of(knowledge, id)
     return id in levels and any(
-        abs(other_ns - levels[id]) < _EVENT_NS and _sensor(knowledge, other) != own
+        abs(other_ns - levels[id]) < _EVENT_NS and probe_of(knowledge, other) != own
         for other, other_ns in levels.items()
     )
 
@@ -224,11 +228,9 @@ def _explained(
     shared, gauges = _without_rain(evidence, now_ns)
     for id, doubt in found.items():
         own, other = channels[id], found.get(doubt.against or "")
-        if touched & {id, doubt.against}:
-            continue
-        if "amplitude" in doubt.tests and own.profile in profiles:
-            continue
-        if doubt.tests == ("rise_without_water",) and id in shared:
+        by_cables = "amplitude" in doubt.tests and own.profile in profiles
+        by_gauge = doubt.tests == ("rise_without_water",) and id in shared
+        if touched & {id, doubt.against} or by_cables or by_gauge:
             continue
         if doubt.of_two and other is not None:
             pair = id, doubt.against or ""
@@ -246,9 +248,6 @@ def _on_the_same(knowledge: Knowledge, ids: set[str]) -> Iterator[str]:
     yield from (d.channel for d in knowledge.deployments if d.sensor in sensors)
 
 
-# -- two cables ----------------------------------------------------------------------------
-
-
 Pair = tuple[str, str]
 
 
@@ -263,7 +262,7 @@ def _exchanged(evidence: Evidence) -> dict[Pair, list[int]]:
     for (_, name), ids in groups.items():
         jumped = {id: _jumps(evidence, id, _SWAP_LEAST[name] / 2) for id in ids}
         for pair in combinations(ids, 2):
-            probes = frozenset(_sensor(evidence.knowledge, id) for id in pair)
+            probes = frozenset(probe_of(evidence.knowledge, id) for id in pair)
             if len(probes) == 2 and not jumped[pair[0]].isdisjoint(jumped[pair[1]]):
                 times = found.setdefault(names.setdefault(probes, pair), [])
                 times += _exchanges_of(evidence, *pair, _SWAP_LEAST[name])
@@ -296,8 +295,10 @@ def _swapped(exchanged: Mapping[Pair, Sequence[int]]) -> Iterator[tuple[str, Dou
             yield one, Doubt(times[-1], (SWAPPED,), other)
 
 
-def _sensor(knowledge: Knowledge, id: str) -> str:
-    return next((d.sensor for d in knowledge.deployments if d.channel == id and d.sensor), id)
+def probe_of(knowledge: Knowledge, id: str) -> str:
+    """The sensor that was deployed last for a channel; the channel itself where none is named."""
+    own = (d.sensor for d in reversed(knowledge.deployments) if d.channel == id and d.sensor)
+    return next(own, id)
 
 
 def _exchanges_of(evidence: Evidence, one: str, other: str, least: float) -> list[int]:
@@ -330,9 +331,6 @@ def exchanges(values: Float, least: float) -> Int:
     return np.flatnonzero(hit) + _SWAP_ROWS
 
 
-# -- two probes, of which one is the stranger ----------------------------------------------
-
-
 def _changed_one(evidence: Evidence, one: str, other: str, before: Set[str]) -> str:
     """Which of two has changed: that of the last time, else the one further from a third."""
     if (one in before) != (other in before):
@@ -353,12 +351,8 @@ def _witness(channels: Mapping[str, Channel], one: str, other: str) -> str | Non
         if channel.id not in {one, other}
         and (channel.plot, channel.quantity) == (own.plot, own.quantity)
     ]
-    near = min(same, key=lambda c: (abs(_depth(c) - _depth(own)), c.id), default=None)
+    near = min(same, key=lambda c: (abs(depth_of(c) - depth_of(own)), c.id), default=None)
     return near.id if near else None
-
-
-def _depth(channel: Channel) -> float:
-    return float(channel.depth_cm) if channel.depth_cm else 0.0
 
 
 def _moved(evidence: Evidence, id: str, witness: str) -> float:
@@ -374,9 +368,6 @@ def _moved(evidence: Evidence, id: str, witness: str) -> float:
     if not len(now) or not len(then):
         return float("nan")
     return abs(float(np.median(now) - np.median(then)))
-
-
-# -- a rain gauge --------------------------------------------------------------------------
 
 
 def _without_rain(evidence: Evidence, now_ns: int) -> tuple[set[str], dict[str, Doubt]]:
@@ -400,8 +391,8 @@ def _without_rain(evidence: Evidence, now_ns: int) -> tuple[set[str], dict[str, 
 def _rises(evidence: Evidence, id: str) -> Iterator[int]:
     """Times [UTC ns] at which water content rose and no rain, thaw or irrigation explains it."""
     case = evidence.case(id)
-    amount = np.where(case.inside(case.context.explained), 1e3, case.rain)
-    found = water.rise_without_water(case.time_s, case.good, amount, case.temperature, rise=_RISE)
+    rows = case.time_s, case.good, case.water, case.temperature
+    found = water.rise_without_water(*rows, rise=_RISE)
     for time_s in case.time_s[found == FAILS]:
         yield evidence.start_ns + int(time_s * SECOND_NS)
 
@@ -413,7 +404,7 @@ def _together(
     begin, ids = 0, set[str]()
     for time_ns, id in [*events, (2**62, "")]:
         if time_ns - begin > _EVENT_NS:
-            if len({_sensor(knowledge, one) for one in ids}) > 1:
+            if len({probe_of(knowledge, one) for one in ids}) > 1:
                 yield begin, ids
             begin, ids = time_ns, set()
         ids.add(id)

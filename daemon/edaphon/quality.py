@@ -226,7 +226,7 @@ class Evidence:
         return Case(
             rows,
             self.context(channel),
-            _interval_s(rows.time_s),
+            interval_of(rows.time_s),
             _resolution(rows.value),
             day_offset_s=self.start_ns % DAY_NS / SECOND_NS,
         )
@@ -247,7 +247,7 @@ class Evidence:
         )
 
     def horizon(self, channel: Channel) -> Horizon | None:
-        return self.knowledge.horizon(channel.profile, _depth(channel), self.end_ns)
+        return self.knowledge.horizon(channel.profile, depth_of(channel), self.end_ns)
 
     def _seconds(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[float, float]]:
         for start, end in spans:
@@ -268,8 +268,8 @@ def context_of(channels: Mapping[str, Channel], id: str) -> ContextChannels:
     near.sort(key=lambda one: (one.profile != own.profile, one.replicate, one.id))
     soil = [one for one in near if one.quantity == "soil_temperature"]
     air = _first([*near, *channels.values()], "air_temperature")
-    shallower = [one for one in soil if _depth(one) < _depth(own)]
-    above = max(shallower, key=_depth).id if shallower else air
+    shallower = [one for one in soil if depth_of(one) < depth_of(own)]
+    above = max(shallower, key=depth_of).id if shallower else air
     same = [one for one in near if (one.quantity, one.depth_cm) == (own.quantity, own.depth_cm)]
     is_soil = own.quantity == "soil_temperature"
     at_depth = [one.id for one in soil if own.depth_cm and one.depth_cm == own.depth_cm]
@@ -284,7 +284,7 @@ def context_of(channels: Mapping[str, Channel], id: str) -> ContextChannels:
             for one in near
             if one.quantity in _MOVING
             and (one.quantity == own.quantity or own.quantity not in _MOVING or is_soil)
-            and _depth(one) <= _SHALLOW_CM
+            and depth_of(one) <= _SHALLOW_CM
         ),
     )
 
@@ -293,7 +293,8 @@ def _first(channels: Iterable[Channel], wanted: str) -> str | None:
     return next((one.id for one in channels if one.quantity == wanted), None)
 
 
-def _depth(channel: Channel) -> float:
+def depth_of(channel: Channel) -> float:
+    """The nominal depth [cm], 0 for what has none."""
     return float(channel.depth_cm) if channel.depth_cm else 0.0
 
 
@@ -312,7 +313,8 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _interval_s(time_s: Float) -> float:
+def interval_of(time_s: Float) -> float:
+    """How far rows are apart, mostly [s]."""
     return float(np.median(np.diff(time_s))) if len(time_s) > 1 else 600.0
 
 

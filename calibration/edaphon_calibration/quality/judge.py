@@ -161,6 +161,11 @@ class Case:
         """mm since the row before."""
         return (self.context.rain or _NO_ROWS).amounts(self.time_s)
 
+    @cached_property
+    def water(self) -> Float:
+        """mm since the row before; much while a visit or irrigation explains all."""
+        return np.where(self.inside(self.context.explained), 1e3, self.rain)
+
     def wet(self, within_s: float) -> Float:
         """Whether there was water within that time: 1 or 0, NaN where it is not known."""
         amount = np.nan_to_num(self.rain)
@@ -374,11 +379,10 @@ def _no_response(case: Case, p: Parameters) -> Small:
 
 def _rise_without_water(case: Case, p: Parameters) -> Small:
     other = case.context.replicate
-    amount = np.where(case.inside(case.context.explained), 1e3, case.rain)
     return water.rise_without_water(
         case.time_s,
         case.good,
-        amount,
+        case.water,
         case.temperature,
         None if other is None else other.at(case.time_s),
         _number(p, "rise", 0.03),

@@ -273,7 +273,7 @@ HOLDS: Mapping[What, Hold] = {
     # A test of a day may pass for one day of a bad week.
     What.VALUES_LOST: Hold(LOST, 0, 14 * HOUR_NS, group="data", absent=True),
     What.DOUBTFUL_VALUES: Hold(DOUBTFUL, 0, 30 * HOUR_NS, group="data", absent=True),
-    What.CABLES_SWAPPED: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
+    What.CABLES_SWAPPED: Hold(DOUBTFUL, 0, HOUR_NS),
     What.CLOCK_OFF: Hold(DOUBTFUL, 0, HOUR_NS),
     What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS, absent=True),
 }

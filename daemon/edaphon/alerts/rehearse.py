@@ -237,12 +237,12 @@ def _sink(play: _Play, now: Situation, since_ns: int) -> Situation:
 def _doubt(what: What, why: str, found_ns: int) -> Callable[[_Play, Situation, int], Situation]:
     """What the tests of the values find so long after the begin, of the struck node."""
 
-    def play(play: _Play, now: Situation, since_ns: int) -> Situation:
+    def played(play: _Play, now: Situation, since_ns: int) -> Situation:
         if since_ns < found_ns:
             return now
         return replace(now, doubtful={play.node: DoubtState(what, now.now_ns - since_ns, why)})
 
-    return play
+    return played
 
 
 def _clock(play: _Play, now: Situation, since_ns: int) -> Situation:

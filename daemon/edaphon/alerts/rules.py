@@ -43,6 +43,7 @@ FILLS_DAYS, FREE_DAYS = 14.0, 21.0  # until the disk is full
 MISSED_SHARE, MISSED_SHARE_ENDS = 0.5, 0.25  # of the frames of a day
 FRAMES = 10  # fewer make no share
 CALIBRATION_DAYS = 30
+SWAPS_SEEN_NS = 29 * DAY_NS  # so far the tests look back: an older one can no longer be seen
 
 
 def conditions(situation: Situation, before: LookResult) -> LookResult:
@@ -284,10 +285,15 @@ def receivers(look: Look) -> Iterator[Verdict]:
 
 
 def doubtful_values(look: Look) -> Iterator[Verdict]:
-    """Values fail tests that know their context."""
-    for node, (what, since_ns, why) in look.situation.doubtful.items():
+    """Values fail tests that know their context; cables that were swapped long ago still are."""
+    doubtful = look.situation.doubtful
+    for node, (what, since_ns, why) in doubtful.items():
         if node in look.situation.nodes:
             yield look.verdict(node, what, True, {"why": why}, since_ns=since_ns)
+    for (node, what), stood in look.before.items():
+        if what is What.CABLES_SWAPPED and doubtful.get(node, (None,))[0] is not what:
+            seen = look.situation.now_ns - stood.since_ns < SWAPS_SEEN_NS
+            yield look.verdict(node, what, False if seen else None, stood.numbers)
 
 
 def source_clocks(look: Look) -> Iterator[Verdict]:

@@ -185,8 +185,11 @@ def _line_of(place: EntryId, entry: Entry) -> bytes:
     return b"%d %08x %b\n" % (place.number, entry_crc(*place, entry), text)
 
 
+_PLAIN = [name for name in Entry._fields if name not in {"kind", "payload", "purpose"}]
+
+
 def _item_of(line: bytes) -> Item | None:
-    """What a line holds; None for one that is not what was written."""
+    """What a line holds, keys of newer software apart; None for what was not written so."""
     try:
         number, crc, text = line.split(b" ", 2)
         table = orjson.loads(text)
@@ -194,7 +197,8 @@ def _item_of(line: bytes) -> Item | None:
         same = table.pop("place") == place.number
         payload = base64.b64decode(table.pop("payload"), validate=True)
         kind, purpose = Kind(table.pop("kind")), Purpose(table.pop("purpose"))
-        entry = Entry(kind=kind, payload=payload, purpose=purpose, **table)
+        known = {name: table[name] for name in _PLAIN}
+        entry = Entry(kind=kind, payload=payload, purpose=purpose, **known)
         same = same and entry_crc(*place, entry) == int(crc, 16)
         return (place, entry) if same else None
     except (ValueError, KeyError, TypeError, AttributeError, struct.error):

@@ -65,7 +65,7 @@ class DoubtfulChannels:
 
     def run(self) -> None:
         """Channel by channel, with a rest after each; one that is faster than 5 s is left out."""
-        from edaphon.doubts import doubts_of
+        from edaphon.doubts import doubts_of, probe_of
 
         service, begun_s = self._service, time.monotonic()
 
@@ -75,22 +75,16 @@ class DoubtfulChannels:
             begun_s = time.monotonic()
             return stopped
 
-        knowledge, read = service.deriver.knowledge, service.series.read
-        found = doubts_of(knowledge, read, utc_now_ns(service), rest, self._doubted)
+        knowledge, now_ns = service.deriver.knowledge, utc_now_ns(service)
+        found = doubts_of(knowledge, service.series.read, now_ns, rest, self._doubted)
         if found is not None:
             self._doubted = frozenset(found)
-            self.found = {
-                self._node(id, doubt): DoubtState(_what(doubt), doubt.since_ns, doubt.text)
-                for id, doubt in found.items()
-            }
-
-    def _node(self, id: str, doubt: "Doubt") -> str:
-        """The channel, or its probe where all of the probe is where it should not be."""
-        deployments = self._service.deriver.knowledge.deployments
-        sensor = next((d.sensor for d in reversed(deployments) if d.channel == id), None)
-        if doubt.of_probe and sensor:
-            return node_id(NodeKind.SENSOR, sensor)
-        return node_id(NodeKind.CHANNEL, id)
+            states: dict[str, DoubtState] = {}
+            for id, doubt in found.items():
+                probe = probe_of(knowledge, id) if doubt.of_probe else id
+                node = node_id(NodeKind.CHANNEL if probe == id else NodeKind.SENSOR, probe)
+                states[node] = DoubtState(_what(doubt), doubt.since_ns, doubt.text)
+            self.found = states
 
 
 def _what(doubt: "Doubt") -> What:
@@ -199,6 +193,12 @@ class SourceClocks:
 
     def __init__(self) -> None:
         self._known: dict[str, _Arrivals] = {}
+        self._steps = 0
+
+    def after_steps(self, steps: int) -> None:
+        """Forget what came before a step of our own clock: times were held against that one."""
+        if steps != self._steps:
+            self._known, self._steps = {}, steps
 
     def look(self, path: str, last_ns: int | None, now_ns: int, interval_ns: int) -> int | None:
         """How far the clock is ahead [ns], 0 where it is right, None where that is not known."""
@@ -227,8 +227,8 @@ class SourceClocks:
 
 
 def _is_steady(own: _Arrivals, interval_ns: int) -> bool:
-    apart = max(own.lags_ns) - min(own.lags_ns)
-    return apart <= interval_ns and own.at_ns[-1] - own.at_ns[0] <= 2 * STEADY * interval_ns
+    steady = max(own.lags_ns) - min(own.lags_ns) <= interval_ns
+    return steady and own.at_ns[-1] - own.at_ns[0] <= 2 * STEADY * interval_ns
 
 
 def only_gateway(envelope: str, entry: Entry) -> str:
@@ -355,6 +355,7 @@ class Watcher:
     def look(self) -> Situation:
         service = self._service
         now_ns, knowledge = utc_now_ns(service), service.deriver.knowledge
+        self._clocks.after_steps(service.keeper.steps)
         self._uplinks.look(service.deriver.state, now_ns)
         self.days.look(service, now_ns)
         self._learn(knowledge, now_ns)

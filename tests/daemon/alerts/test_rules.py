@@ -527,3 +527,14 @@ def test_unknown_nodes_in_a_situation_do_no_harm() -> None:
     lone = (SourceState("source lone", START, HOUR, TEN),)
     channels = (ChannelState("channel lone", START, TEN),)
     assert LOGGER in {node for node, _ in standing(replace(now, sources=lone, channels=channels))}
+
+
+@pytest.mark.parametrize(("age", "ends"), [(2 * DAY, True), (60 * DAY, False)])
+def test_cables_that_were_swapped_longer_ago_than_rows_are_tested_still_are(
+    age: int, ends: bool
+) -> None:
+    swapped = DoubtState(What.CABLES_SWAPPED, START - age, "cables swapped, against b")
+    found = conditions(replace(healthy(), doubtful={CHANNEL: swapped}), LookResult())
+    for mono in (HOUR, 3 * HOUR):
+        found = conditions(replace(healthy(), mono_ns=healthy().mono_ns + mono), found)
+    assert (found.standing == ()) is ends

@@ -148,3 +148,13 @@ def test_what_was_entered_again_is_read_in_the_places_of_what_was_lost(tmp_path)
     }
     file.add([(at(7), lost([at(4)], at(99)))])
     assert at(4) not in copies_in(tmp_path).entries
+
+
+def test_a_key_of_newer_software_makes_no_copy_a_damaged_one(tmp_path):
+    file = copy_file(tmp_path)
+    file.add([(at(1), fact(1))])
+    line = name(tmp_path).read_bytes()
+    name(tmp_path).write_bytes(line.replace(b'{"place"', b'{"of later":1,"place"'))
+    copies = copies_in(tmp_path)
+    assert copies.whole
+    assert copies.last(Kind.FACT) == (at(1), fact(1))

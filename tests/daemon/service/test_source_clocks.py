@@ -65,3 +65,12 @@ def test_each_source_has_a_clock_of_its_own() -> None:
     logger.send(20)
     logger.send(5, HOUR_NS)
     assert logger.clocks.look("b", START_NS, START_NS, TEN_NS) is None
+
+
+def test_a_step_of_our_own_clock_is_no_error_of_a_source() -> None:
+    logger = Logger()
+    logger.send(20)
+    logger.clocks.after_steps(1)
+    assert logger.send(30, -HOUR_NS) == 0
+    logger.clocks.after_steps(1)
+    assert logger.send(3, -3 * HOUR_NS) == pytest.approx(-2 * HOUR_NS, abs=60 * SECOND_NS)
